@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * opt.h -- one table of options a tool: the parser, --help and the man-page test all read it.
+ *
+ * Long names are never abbreviated, numbers are parsed whole with range and unit in the complaint,
+ * "--" ends options, "-" is an operand. --help prints to stdout and exits 0; misuse prints one line
+ * and "try 'vlpack --help'" to stderr and exits 2. */
+#ifndef CLI_OPT_H
+#define CLI_OPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef enum cli_type {
+    CLI_END_,
+    CLI_FLAG,   /* bool *            */
+    CLI_INT,    /* int64_t *, min..max */
+    CLI_REAL,   /* double *, min..max */
+    CLI_SIZE,   /* uint64_t *, bytes, suffix K M G, min..max */
+    CLI_TEXT,   /* const char **     */
+    CLI_PATH,   /* const char **     */
+    CLI_CHOICE, /* const char **; choices in `choices`, separated by '|' */
+    CLI_LIST,   /* cli_list *; may be given several times */
+    CLI_GROUP   /* heading in --help, no option */
+} cli_type;
+
+enum { CLI_LIST_MAX = 64 };
+
+typedef struct cli_list {
+    const char *item[CLI_LIST_MAX];
+    int n;
+} cli_list;
+
+typedef struct cli_opt {
+    char short_name; /* 0: none */
+    const char *long_name;
+    cli_type type;
+    void *value;         /* holds the default before parsing */
+    const char *arg;     /* "FILE", "N", NULL for flags */
+    const char *help;    /* "raw bytes in a frame, 64K to 8M [1M]" */
+    double min, max;     /* CLI_INT, CLI_REAL, CLI_SIZE; both 0: the type's range */
+    const char *choices; /* CLI_CHOICE */
+} cli_opt;
+
+#define CLI_END { 0, NULL, CLI_END_, NULL, NULL, NULL, 0, 0, NULL }
+
+/* What every tool understands. */
+typedef struct cli_common {
+    const char *output;   /* -o --output; NULL: standard output */
+    int64_t threads;      /* -j --threads; 0: processors online */
+    int64_t seed;         /* --seed */
+    const char *device;   /* --device cpu */
+    bool quiet, verbose;  /* -q, -v */
+    const char *progress; /* --progress auto|always|never */
+    const char *run_log;  /* --run-log FILE: JSON lines */
+} cli_common;
+
+#define CLI_COMMON_DEFAULT { NULL, 0, 0, "cpu", false, false, "auto", NULL }
+
+/* Which of the common options a tool takes: --help, --version, -q, -v always. */
+enum { CLI_OUTPUT = 1, CLI_THREADS = 2, CLI_SEED = 4, CLI_DEVICE = 8, CLI_PROGRESS = 16, CLI_RUNLOG = 32 };
+
+typedef struct cli_tool {
+    const char *name;     /* "vlpack" */
+    const char *usage;    /* "[options] TSV|DIR" */
+    const char *sentence; /* what it does, one sentence */
+    const char *example;  /* one that works */
+    const cli_opt *options;
+    cli_common *common;
+    unsigned common_set;          /* CLI_OUTPUT | ... */
+    int min_operands, max_operands; /* max < 0: any */
+} cli_tool;
+
+/* cli_parse -- fills the table's values; returns the number of operands, moved to argv[1..n].
+ * Exits 0 after --help, --version and --options-tsv (hidden; for the man-page test), 2 on misuse.
+ * Sets the BLAS thread count to 1 and installs the signal handlers that unlink temporary output. */
+int cli_parse(const cli_tool *tool, int argc, char **argv);
+
+#endif
