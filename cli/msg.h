@@ -21,7 +21,7 @@ void cli_misuse(const char *fmt, ...) VL_PRINTF(1, 2) __attribute__((noreturn));
 /* Progress: one line on a terminal, rewritten at most six times a second.
  *   "step 1200/5000  loss 2.31 nats  8.1 step/s  eta 14 min" */
 typedef struct cli_progress {
-    const char *what; /* "records", "step" */
+    const char *what;     /* "records", "step" */
     uint64_t done, total; /* total 0: unknown */
     double t0, last;
 } cli_progress;
@@ -32,8 +32,8 @@ void cli_progress_end(cli_progress *p);
 /* cli_refuse_tty -- exits 2 when binary output would go to a terminal (output NULL or "-"). */
 void cli_refuse_tty(const char *output);
 
-/* cli_stdout_close -- flushes and closes stdout, checked; 0 or 1 with a message. A closed pipe (EPIPE)
- * is quiet success when quiet_pipe is set (vlls, vleval). */
+/* cli_stdout_close -- flushes and closes stdout, checked; 0 or 1 with a message. A closed pipe
+ * (EPIPE) is quiet success when quiet_pipe is set (vlls, vleval). */
 int cli_stdout_close(bool quiet_pipe);
 
 double cli_now(void); /* seconds, monotonic */

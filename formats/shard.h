@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * shard.h -- the shard: open, stream records in order, write segments, finish. FORMAT.md is the law.
+ * shard.h -- the shard: open, stream records in order, write segments, finish. FORMAT.md is the
+ * law.
  *
  * A shard is one or more segments; each has a kind (pairs, embeddings, trajectory, distilled) and a
  * JSON manifest. A record is a key and its members (ext -> bytes), in file order.
@@ -34,12 +35,13 @@ typedef struct vls_parent {
 } vls_parent;
 
 typedef struct vls_segment {
-    uint64_t ordinal;       /* from 0, within the shard */
-    const char *kind;       /* "pairs", "embeddings", "trajectory", "distilled"; from the manifest */
+    uint64_t ordinal; /* from 0, within the shard */
+    const char *kind; /* "pairs", "embeddings", "trajectory", "distilled"; from the manifest */
     const json_t *manifest; /* borrowed; stays valid until vls_reader_close */
 } vls_segment;
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------
+ */
 
 typedef struct vls_reader vls_reader;
 
@@ -68,17 +70,18 @@ VL_MUST_USE int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg
 
 const vls_read_counts *vls_reader_counts(const vls_reader *r);
 
-/* vls_reader_id -- after vls_next gave 0: the shard's content id, SHA-256 over the decoded DATA bytes
- * of all its segments, in hex, and the segments' common kind ("mixed" when they differ). */
+/* vls_reader_id -- after vls_next gave 0: the shard's content id, SHA-256 over the decoded DATA
+ * bytes of all its segments, in hex, and the segments' common kind ("mixed" when they differ). */
 void vls_reader_id(const vls_reader *r, vls_parent *out);
 
-/* vls_reader_tail -- after the end of segment ordinal i was passed: its tail JSON (counts, content id,
- * parents), borrowed; NULL when i was not reached. */
+/* vls_reader_tail -- after the end of segment ordinal i was passed: its tail JSON (counts, content
+ * id, parents), borrowed; NULL when i was not reached. */
 const json_t *vls_reader_tail(const vls_reader *r, uint64_t ordinal);
 
 void vls_reader_close(vls_reader *r); /* NULL is harmless */
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------
+ */
 
 typedef struct vls_writer vls_writer;
 
@@ -87,9 +90,9 @@ typedef struct vls_writer vls_writer;
  * vls_writer_abort remove it (outfile.h). */
 VL_MUST_USE int vls_writer_open(const char *path, vls_writer **out, vl_err *e);
 
-/* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must hold
- * "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level, 0 = the
- * kind's default. */
+/* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must
+ * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level,
+ * 0 = the kind's default. */
 VL_MUST_USE int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e);
 
 /* vls_add -- one record. Names are checked as FORMAT.md says and refused, never repaired; a key may
@@ -102,10 +105,12 @@ VL_MUST_USE int vls_add_parent(vls_writer *w, const vls_parent *p, vl_err *e);
 /* vls_segment_note -- sets tail[name] = value (e.g. counts of what was left out). Takes value. */
 VL_MUST_USE int vls_segment_note(vls_writer *w, const char *name, json_t *value, vl_err *e);
 
-/* vls_segment_end -- tail, sums and seek table; a file is synced, so a sealed segment survives a crash. */
+/* vls_segment_end -- tail, sums and seek table; a file is synced, so a sealed segment survives a
+ * crash. */
 VL_MUST_USE int vls_segment_end(vls_writer *w, vl_err *e);
 
-/* vls_writer_close -- checks that no segment is open, flushes, syncs, renames; frees w in any case. */
+/* vls_writer_close -- checks that no segment is open, flushes, syncs, renames; frees w in any case.
+ */
 VL_MUST_USE int vls_writer_close(vls_writer *w, vl_err *e);
 
 /* vls_writer_abort -- removes what was written (a file), frees w. NULL is harmless. */

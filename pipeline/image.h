@@ -16,16 +16,16 @@ typedef struct vl_image_info {
 
 #define VL_IMAGE_MAX_PIXELS ((uint64_t)100000000) /* default of --max-pixels */
 
-/* vl_image_check -- walks the file's structure without decoding: JPEG markers to EOI, PNG chunks with
- * CRCs to IEND; the size is read from the header and held against max_pixels before anything else.
- * Errors: VL_EFORMAT, with the byte offset of what is wrong. */
+/* vl_image_check -- walks the file's structure without decoding: JPEG markers to EOI, PNG chunks
+ * with CRCs to IEND; the size is read from the header and held against max_pixels before anything
+ * else. Errors: VL_EFORMAT, with the byte offset of what is wrong. */
 VL_MUST_USE int vl_image_check(const uint8_t *bytes, size_t n, uint64_t max_pixels,
                                vl_image_info *info, vl_err *e);
 
-/* vl_image_decode -- decodes to new memory, u8 [height,width,3] sRGB rows without padding: EXIF turned,
- * alpha composed over white, grey and palette to three channels, 16 bit to 8, CMYK/YCCK to RGB.
- * Gives *rgb (free()). info's width and height are those after turning.
- * Errors: VL_EFORMAT (also for warnings of the library that mean lost data), VL_ENOMEM. */
+/* vl_image_decode -- decodes to new memory, u8 [height,width,3] sRGB rows without padding: EXIF
+ * turned, alpha composed over white, grey and palette to three channels, 16 bit to 8, CMYK/YCCK to
+ * RGB. Gives *rgb (free()). info's width and height are those after turning. Errors: VL_EFORMAT
+ * (also for warnings of the library that mean lost data), VL_ENOMEM. */
 VL_MUST_USE int vl_image_decode(const uint8_t *bytes, size_t n, uint64_t max_pixels, uint8_t **rgb,
                                 vl_image_info *info, vl_err *e);
 
@@ -36,7 +36,8 @@ VL_MUST_USE int vl_image_decode(const uint8_t *bytes, size_t n, uint64_t max_pix
 VL_MUST_USE int vl_image_square(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t size,
                                 uint8_t *out, vl_err *e);
 
-/* vl_png_encode -- u8 [height,width,3] to a PNG in new memory; gives *bytes (free()). No time stamps. */
+/* vl_png_encode -- u8 [height,width,3] to a PNG in new memory; gives *bytes (free()). No time
+ * stamps. */
 VL_MUST_USE int vl_png_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint8_t **bytes,
                               size_t *n, vl_err *e);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * text_hash.h -- the built-in text encoder: hashed word and character n-grams, no download, no state.
+ * text_hash.h -- the built-in text encoder: hashed word and character n-grams, no download, no
+ * state.
  *
  *   caption -> lower case, NFKC, punctuation to spaces
  *   features: words, word bigrams, and character 3- and 4-grams of each "^word$"

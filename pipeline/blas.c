@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/blas.h"
+
+#include <cblas.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Counters in flops and nanoseconds; integers, so that adding them needs no lock. */
+static atomic_ullong flops_done, ns_inside;
+static atomic_int timing;
+
+#if defined(__x86_64__)
+/* Runs before the constructors of shared libraries, hence before OpenBLAS reads its environment. */
+static void choose_core(int argc, char **argv, char **envp)
+{
+    (void)argc;
+    (void)argv;
+    (void)envp;
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+        setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_is("intel"))
+        setenv("OPENBLAS_CORETYPE", "Haswell", 0);
+}
+__attribute__((section(".preinit_array"),
+               used)) static void (*choose_core_first)(int, char **, char **) = choose_core;
+#endif
+
+__attribute__((constructor)) static void one_thread(void)
+{
+    openblas_set_num_threads(1);
+}
+
+static unsigned long long now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (unsigned long long)t.tv_sec * 1000000000ull + (unsigned long long)t.tv_nsec;
+}
+
+void vl_gemm(int ta, int tb, size_t m, size_t n, size_t k, vl_real alpha, const vl_real *a,
+             size_t lda, const vl_real *b, size_t ldb, vl_real beta, vl_real *c, size_t ldc)
+{
+    const enum CBLAS_TRANSPOSE ca = ta ? CblasTrans : CblasNoTrans,
+                               cb = tb ? CblasTrans : CblasNoTrans;
+    int timed = atomic_load_explicit(&timing, memory_order_relaxed);
+    unsigned long long t0 = timed ? now_ns() : 0;
+
+    if (!m || !n)
+        return;
+#ifdef VL_REAL_DOUBLE
+    cblas_dgemm(CblasRowMajor, ca, cb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb,
+                beta, c, (int)ldc);
+#else
+    cblas_sgemm(CblasRowMajor, ca, cb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb,
+                beta, c, (int)ldc);
+#endif
+    atomic_fetch_add_explicit(&flops_done, 2ull * m * n * k, memory_order_relaxed);
+    if (timed)
+        atomic_fetch_add_explicit(&ns_inside, now_ns() - t0, memory_order_relaxed);
+}
+
+const char *vl_blas_core(void)
+{
+    return openblas_get_corename();
+}
+
+const char *vl_blas_config(void)
+{
+    return openblas_get_config();
+}
+
+double vl_blas_flops(void)
+{
+    return (double)atomic_load(&flops_done);
+}
+
+void vl_blas_timing(int on)
+{
+    atomic_store(&timing, on);
+}
+
+double vl_blas_seconds(void)
+{
+    return 1e-9 * (double)atomic_load(&ns_inside);
+}

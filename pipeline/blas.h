@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ * blas.h -- the one way to OpenBLAS: row-major products, always on the caller's thread alone.
+ *
+ * OpenBLAS chooses its kernels when the library is loaded and does not know processors newer than
+ * itself: 0.3.21 takes "Prescott" (SSE3, a fifth of the speed) on recent AVX-512 machines. So
+ * before it starts, and only where OPENBLAS_CORETYPE is unset, blas.c names the best kernels that
+ * the processor can run. vl_blas_core() says what is in use; shards that hold computed floats
+ * record it. */
+#ifndef VL_BLAS_H
+#define VL_BLAS_H
+
+#include "pipeline/real.h"
+#include <stddef.h>
+
+/* C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C; ta, tb: use the transpose (A stored [k,m], B
+ * [n,k]). lda, ldb, ldc: reals between rows as stored. With beta 0, C may hold anything. */
+void vl_gemm(int ta, int tb, size_t m, size_t n, size_t k, vl_real alpha, const vl_real *a,
+             size_t lda, const vl_real *b, size_t ldb, vl_real beta, vl_real *c, size_t ldc);
+
+const char *vl_blas_core(void);   /* "SkylakeX" */
+const char *vl_blas_config(void); /* "OpenBLAS 0.3.21 ..." */
+
+/* Floating-point operations of all products since start, for rates: 2 m n k each. Approximate only
+ * in that it is a double. */
+double vl_blas_flops(void);
+
+/* Seconds spent inside products, summed over threads, while timing is on (off by default: a clock
+ * read a call costs more than the smallest products). */
+void vl_blas_timing(int on);
+double vl_blas_seconds(void);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * op_logits -- z [B,B] = scale u v^T of u, v [B,D].
+ *   fwd        z   =  s u v^T
+ *   bwd        gu  += s gz v            gv  += s gz^T u
+ *   fwd_tan    zt  =  s (ut v^T + u vt^T)
+ *   bwd_tan    gut += s (gzt v + gz vt) gvt += s (gzt^T u + gz^T ut)
+ * Saved: nothing. */
+#include "pipeline/blas.h"
+#include "pipeline/op.h"
+
+static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
+{
+    const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
+
+    if (u->rank != 2 || v->rank != 2 || u->dim[1] != v->dim[1] || u->dim[0] != v->dim[0])
+        return vl_fail(e, VL_EARG, "inputs are not two [B,D] of one shape");
+    y->rank = 2;
+    y->dim[0] = y->dim[1] = u->dim[0];
+    return VL_OK;
+}
+
+/* out[B,D] += s op(g)[B,B] a[B,D] */
+static void times(const vlt_node *y, size_t d, int transpose, const vl_real *g, const vl_real *a,
+                  vl_real *out)
+{
+    size_t b = y->dim[0];
+
+    if (out && g && a)
+        vl_gemm(transpose, 0, b, d, b, (vl_real)y->scale, g, b, a, d, 1, out, d);
+}
+
+static void outer(const vlt_node *y, size_t d, const vl_real *u, const vl_real *v, vl_real beta,
+                  vl_real *out)
+{
+    size_t b = y->dim[0];
+
+    vl_gemm(0, 1, b, b, d, (vl_real)y->scale, u, d, v, d, beta, out, b);
+}
+
+static void fwd(vlt_tape *t, vlt_node *y)
+{
+    const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
+
+    outer(y, u->dim[1], u->x, v->x, 0, y->x);
+}
+
+static void bwd(vlt_tape *t, vlt_node *y)
+{
+    const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
+
+    times(y, u->dim[1], 0, y->gx, v->x, u->gx);
+    times(y, u->dim[1], 1, y->gx, u->x, v->gx);
+}
+
+static void fwd_tan(vlt_tape *t, vlt_node *y)
+{
+    const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
+    vl_real beta = 0;
+
+    if (u->xt) {
+        outer(y, u->dim[1], u->xt, v->x, 0, y->xt);
+        beta = 1;
+    }
+    if (v->xt)
+        outer(y, u->dim[1], u->x, v->xt, beta, y->xt);
+}
+
+static void bwd_tan(vlt_tape *t, vlt_node *y)
+{
+    const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
+    size_t d = u->dim[1];
+
+    times(y, d, 0, y->gxt, v->x, u->gxt);
+    times(y, d, 0, y->gx, v->xt, u->gxt);
+    times(y, d, 1, y->gxt, u->x, v->gxt);
+    times(y, d, 1, y->gx, u->xt, v->gxt);
+}
+
+const vlt_op vlt_op_logits = {"logits", 2, shape, fwd, bwd, fwd_tan, bwd_tan};

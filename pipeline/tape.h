@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * tape.h -- a recorded computation and its three sweeps.
+ *
+ *   build    leaves and ops are recorded once, with shapes; vlt_plan allocates everything in one
+ * block forward  computes every x backward computes gx = d loss / dx of every node that wants it
+ * (zeroed first, then added into) tangent  forward-over-reverse along the leaves' xt: xt of every
+ * node, then gxt = d(gx)/d(eps) at leaves + eps * xt: Hessian-vector products for the parameters,
+ * mixed second derivatives for the data, all in one sweep. Needs forward and backward before it.
+ * Sweeps allocate nothing and can be repeated with other leaf values; leaves point to the caller's
+ * memory (vlt_bind) or to the tape's own (until bound).
+ *
+ * Results do not depend on the pool's threads. A tape is used by one thread at a time. */
+#ifndef VLT_TAPE_H
+#define VLT_TAPE_H
+
+#include "formats/err.h"
+#include "pipeline/pool.h"
+#include "pipeline/real.h"
+#include <stdbool.h>
+
+enum { VLT_MAX_RANK = 4, VLT_MAX_IN = 3 };
+
+/* What flows through a node. A leaf says so; an op inherits it from its inputs. */
+enum {
+    VLT_G = 1,  /* gx is wanted (parameters) */
+    VLT_T = 2,  /* xt is given; implies VLT_G */
+    VLT_GT = 4, /* gxt is wanted (parameters and synthetic data) */
+    VLT_PARAM = VLT_G | VLT_T | VLT_GT,
+    VLT_DATA = VLT_GT,
+    VLT_CONST = 0
+};
+
+typedef struct vlt_tape vlt_tape;
+typedef int vlt_id; /* a node; negative: the recording failed, vlt_plan says why */
+
+/* vlt_tape_new -- pool: borrowed, may be NULL. tangents: allocate for the tangent sweep as well. */
+VL_MUST_USE int vlt_tape_new(vl_pool *pool, bool tangents, vlt_tape **out, vl_err *e);
+void vlt_tape_free(vlt_tape *t); /* NULL is harmless */
+
+/* ---- recording ---- */
+vlt_id vlt_leaf(vlt_tape *t, unsigned flow, int rank, const size_t *dim);
+
+/* x [B,H,W,Ci], w [k,k,Ci,Co], b [Co] -> [B,OH,OW,Co], OH = (H + 2 pad - k) / stride + 1. */
+vlt_id vlt_conv2d(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, int stride, int pad);
+/* x [B,K], w [K,N], b [N] -> [B,N] */
+vlt_id vlt_linear(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b);
+/* any shape: x Phi(x) */
+vlt_id vlt_gelu(vlt_tape *t, vlt_id x);
+/* [B,H,W,C] -> [B,C] */
+vlt_id vlt_meanpool(vlt_tape *t, vlt_id x);
+/* [B,D] -> rows of unit L2 norm; a zero row stays zero */
+vlt_id vlt_l2norm(vlt_tape *t, vlt_id x);
+/* u [B,D], v [B,D], scale -> [B,B], z_ij = scale u_i . v_j */
+vlt_id vlt_logits(vlt_tape *t, vlt_id u, vlt_id v, double scale);
+/* z [B,B] -> [1], nats: mean over rows and columns of the cross-entropy of the diagonal */
+vlt_id vlt_infonce(vlt_tape *t, vlt_id z);
+
+/* vlt_plan -- ends recording: reports the first recording error, allocates. Errors: VL_EARG,
+ * VL_ENOMEM. */
+VL_MUST_USE int vlt_plan(vlt_tape *t, vl_err *e);
+
+/* ---- running ---- */
+/* vlt_bind -- a leaf's x, gx, xt, gxt live in the caller's memory from now on. A NULL leaves that
+ * pointer as it is; one that the leaf's flow does not have is ignored. */
+void vlt_bind(vlt_tape *t, vlt_id leaf, vl_real *x, vl_real *gx, vl_real *xt, vl_real *gxt);
+
+void vlt_forward(vlt_tape *t);
+void vlt_backward(vlt_tape *t, vlt_id loss); /* loss: a node of one element */
+void vlt_tangent(vlt_tape *t, vlt_id loss);
+
+/* ---- looking ---- NULL where the flow has none. */
+vl_real *vlt_x(vlt_tape *t, vlt_id n);
+vl_real *vlt_gx(vlt_tape *t, vlt_id n);
+vl_real *vlt_xt(vlt_tape *t, vlt_id n);
+vl_real *vlt_gxt(vlt_tape *t, vlt_id n);
+size_t vlt_size(const vlt_tape *t, vlt_id n); /* elements */
+size_t vlt_bytes(const vlt_tape *t);          /* of everything the tape allocated */
+
+#endif
