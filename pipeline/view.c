@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/view.h"
+#include "pipeline/rng.h"
+
+vl_view vl_view_draw(const vl_augment *a, uint64_t seed, uint64_t stream, uint64_t index)
+{
+    uint64_t r = vl_rng(seed, stream, index);
+    uint64_t span = 2 * (uint64_t)a->shift + 1;
+    vl_view v = {false, 0, 0};
+
+    v.flip = a->flip && (r & 1);
+    if (a->shift > 0) {
+        v.dx = (int)((r >> 8 & 0xffffff) % span) - a->shift;
+        v.dy = (int)((r >> 32 & 0xffffff) % span) - a->shift;
+    }
+    return v;
+}
+
+/* The source column or row of output position i, or -1 for white. */
+static long source(long i, int d, bool mirror, long size)
+{
+    long s = i - d;
+
+    if (s < 0 || s >= size)
+        return -1;
+    return mirror ? size - 1 - s : s;
+}
+
+void vl_view_apply(const vl_real *img, size_t size, vl_view v, vl_real *out)
+{
+    long n = (long)size;
+
+    for (long y = 0; y < n; y++) {
+        long sy = source(y, v.dy, false, n);
+        for (long x = 0; x < n; x++, out += 3) {
+            long sx = source(x, v.dx, v.flip, n);
+            const vl_real *p = img + (sy * n + sx) * 3;
+            bool in = sy >= 0 && sx >= 0;
+            out[0] = in ? p[0] : VL_PIXEL_WHITE;
+            out[1] = in ? p[1] : VL_PIXEL_WHITE;
+            out[2] = in ? p[2] : VL_PIXEL_WHITE;
+        }
+    }
+}
+
+void vl_view_apply_u8(const uint8_t *img, size_t size, vl_view v, vl_real *out)
+{
+    const vl_real scale = VL_R(1.0) / (VL_R(255.0) * VL_PIXEL_SD),
+                  shift = VL_PIXEL_MEAN / VL_PIXEL_SD;
+    long n = (long)size;
+
+    for (long y = 0; y < n; y++) {
+        long sy = source(y, v.dy, false, n);
+        for (long x = 0; x < n; x++, out += 3) {
+            long sx = source(x, v.dx, v.flip, n);
+            const uint8_t *p = img + (sy * n + sx) * 3;
+            bool in = sy >= 0 && sx >= 0;
+            for (int c = 0; c < 3; c++)
+                out[c] = in ? (vl_real)p[c] * scale - shift : VL_PIXEL_WHITE;
+        }
+    }
+}
+
+void vl_view_adjoint_add(const vl_real *g, size_t size, vl_view v, vl_real s, vl_real *img)
+{
+    long n = (long)size;
+
+    for (long y = 0; y < n; y++) {
+        long sy = source(y, v.dy, false, n);
+        for (long x = 0; x < n; x++, g += 3) {
+            long sx = source(x, v.dx, v.flip, n);
+            if (sy < 0 || sx < 0)
+                continue;
+            for (int c = 0; c < 3; c++)
+                img[(sy * n + sx) * 3 + c] += s * g[c];
+        }
+    }
+}
