@@ -4,31 +4,11 @@
 #include <cblas.h>
 #include <limits.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <time.h>
 
 /* Counters in flops and nanoseconds; integers, so that adding them needs no lock. */
 static atomic_ullong flops_done, ns_inside;
 static atomic_int timing;
-
-#if defined(__x86_64__)
-/* Runs before the constructors of shared libraries, hence before OpenBLAS reads its environment. */
-static void choose_core(int argc, char **argv, char **envp)
-{
-    (void)argc;
-    (void)argv;
-    (void)envp;
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-        setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-             __builtin_cpu_is("intel"))
-        setenv("OPENBLAS_CORETYPE", "Haswell", 0);
-}
-__attribute__((section(".preinit_array"),
-               used)) static void (*choose_core_first)(int, char **, char **) = choose_core;
-#endif
 
 __attribute__((constructor)) static void one_thread(void)
 {

@@ -61,7 +61,7 @@ static inline float vl_exp(float x)
     p = p * r * r + r + 1.0f;
     bits = (int32_t)(((uint32_t)bits + 127u) << 23); /* 2^n; the magic's own bits shift out */
     memcpy(&n, &bits, sizeof n);
-    return p * n;
+    return x < -87.3f ? 0.0f : p * n;
 }
 
 static inline float vl_erfc_scaled(float z) /* erfc(z) / exp(-z^2), z >= 0 */

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "distill/train.h"
+#include "pipeline/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EMBED_BATCH = 64 };
+
+size_t vld_source_size(const vld_source *s)
+{
+    return s->set ? s->set->n : s->subset ? s->n_subset : s->data->n;
+}
+
+/* ---- batches ------------------------------------------------------------------------------------
+ */
+
+typedef struct feed {
+    const vld_source *src;
+    const vlm_model *m;
+    vlm_graph *g;
+    const vl_augment *aug;
+    const uint32_t *rows;
+    uint64_t seed, views, captions;
+} feed;
+
+static void feed_set(const feed *f, size_t b, vl_view view, vl_real *x, vl_real *y)
+{
+    const vld_set *s = f->src->set;
+    size_t pixels = f->m->size * f->m->size * 3;
+
+    vl_view_apply(s->pixels + f->rows[b] * pixels, f->m->size, view, x);
+    memcpy(y, s->text + f->rows[b] * f->m->text_dim, f->m->text_dim * sizeof *y);
+}
+
+static void feed_data(const feed *f, size_t b, vl_view view, vl_real *x, vl_real *y)
+{
+    const vl_data *d = f->src->data;
+    size_t row = f->src->subset ? f->src->subset[f->rows[b]] : f->rows[b];
+    size_t cap = d->cap[row] + vl_rng_below(f->seed, f->captions, b, d->cap[row + 1] - d->cap[row]);
+
+    vl_view_apply_u8(d->images + row * d->size * d->size * 3, d->size, view, x);
+    for (size_t i = 0; i < d->text_dim; i++)
+        y[i] = (vl_real)d->text[cap * d->text_dim + i];
+}
+
+static void feed_one(void *arg, size_t b, int worker)
+{
+    const feed *f = arg;
+    vl_real *x = vlt_x(f->g->tape, f->g->x) + b * f->m->size * f->m->size * 3;
+    vl_real *y = vlt_x(f->g->tape, f->g->y) + b * f->m->text_dim;
+    vl_view view = vl_view_draw(f->aug, f->seed, f->views, b);
+
+    (void)worker;
+    (f->src->set ? feed_set : feed_data)(f, b, view, x, y);
+}
+
+/* ---- training -----------------------------------------------------------------------------------
+ */
+
+typedef struct trainer {
+    const vlm_model *m;
+    vl_pool *pool;
+    const vld_train_opts *o;
+    vlm_graph graph;
+    size_t n, batch;
+    int per_epoch;
+    uint32_t *rows, *order;
+    vl_real *grad, *velocity;
+} trainer;
+
+static void update(const trainer *t, double scale, vl_real *theta)
+{
+    const vl_real mu = (vl_real)t->o->momentum, wd = (vl_real)t->o->weight_decay;
+
+    for (int b = 0; b < VLM_BRANCHES; b++) {
+        vl_real rate = (vl_real)(t->o->rate[b] * scale);
+        for (size_t k = t->m->begin[b]; k < t->m->begin[b + 1]; k++) {
+            vl_real g = t->grad[k] + wd * theta[k];
+            if (t->velocity)
+                g = t->velocity[k] = mu * t->velocity[k] + g;
+            theta[k] -= rate * g;
+        }
+    }
+}
+
+static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *theta, double *loss,
+                       vl_err *e)
+{
+    feed f = {src, t->m, &t->graph, &t->o->aug, NULL, t->o->seed, 0, 0};
+    double total = 0, steps = (double)t->per_epoch * t->o->epochs;
+
+    vld_batch_rows(t->n, t->batch, t->o->seed, (uint64_t)epoch, t->per_epoch, t->order, t->rows);
+    for (int i = 0; i < t->per_epoch; i++) {
+        double at = (double)epoch * t->per_epoch + i, l;
+        f.rows = t->rows + (size_t)i * t->batch;
+        f.views = vl_rng_stream("train view", (uint64_t)epoch, (uint64_t)i, 0);
+        f.captions = vl_rng_stream("train caption", (uint64_t)epoch, (uint64_t)i, 0);
+        vl_pool_run(t->pool, t->batch, feed_one, &f);
+        vlt_forward(t->graph.tape);
+        vlt_backward(t->graph.tape, t->graph.loss);
+        l = (double)vlt_x(t->graph.tape, t->graph.loss)[0];
+        if (!isfinite(l))
+            return vl_fail(e, VL_EMATH,
+                           "epoch %d, step %d: the loss is not finite (rates %g and %g)", epoch, i,
+                           t->o->rate[VLM_IMAGE], t->o->rate[VLM_TEXT]);
+        total += l;
+        update(t, t->o->cosine ? 0.5 * (1 + cos(3.14159265358979 * at / steps)) : 1, theta);
+    }
+    *loss = total / t->per_epoch;
+    return VL_OK;
+}
+
+static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld_source *src,
+                        const vld_train_opts *o, vl_real *theta, vl_err *e)
+{
+    int rc;
+
+    memset(t, 0, sizeof *t);
+    t->m = m;
+    t->pool = pool;
+    t->o = o;
+    t->n = vld_source_size(src);
+    t->batch = o->batch < t->n ? o->batch : t->n;
+    if (t->batch < 2)
+        return vl_fail(e, VL_EARG, "a batch of %zu: at least 2 pairs are needed", t->batch);
+    t->per_epoch = (int)(t->n / t->batch);
+    if (!(t->rows = vl_alloc((size_t)t->per_epoch * t->batch, sizeof *t->rows, e)) ||
+        !(t->order = vl_alloc(t->n, sizeof *t->order, e)) ||
+        !(t->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
+        (o->momentum > 0 && !(t->velocity = vl_alloc(m->n, sizeof(vl_real), e))))
+        return VL_ENOMEM;
+    rc = vlm_graph_new(m, pool, t->batch, VLM_HAS_BOTH, VLM_TRAIN, &t->graph, e);
+    if (!rc)
+        vlm_bind(&t->graph, theta, t->grad, NULL, NULL);
+    return rc;
+}
+
+static void trainer_close(trainer *t)
+{
+    vlm_graph_free(&t->graph);
+    free(t->velocity);
+    free(t->grad);
+    free(t->order);
+    free(t->rows);
+}
+
+int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vld_train_opts *o,
+              vl_real *theta, vld_epoch_fn each, void *arg, vl_err *e)
+{
+    trainer t;
+    int rc = trainer_open(&t, m, pool, src, o, theta, e);
+
+    for (int epoch = 0; !rc && epoch < o->epochs; epoch++) {
+        double loss = 0;
+        rc = train_epoch(&t, src, epoch, theta, &loss, e);
+        if (!rc && each)
+            rc = each(arg, epoch + 1, loss, theta, e);
+    }
+    trainer_close(&t);
+    return rc;
+}
+
+/* ---- embedding ----------------------------------------------------------------------------------
+ */
+
+int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
+                     vl_real *out, vl_err *e)
+{
+    const vl_view still = {false, 0, 0};
+    size_t pixels = m->size * m->size * 3, batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
+    vlm_graph g;
+    int rc = vlm_graph_new(m, pool, batch, VLM_HAS_IMAGE, VLM_EMBED, &g, e);
+
+    if (rc)
+        return rc;
+    vlm_bind(&g, theta, NULL, NULL, NULL);
+    for (size_t i = 0; i < d->n; i += batch) {
+        size_t k =
+            d->n - i < batch ? d->n - i : batch; /* the last run leaves old images behind them */
+        for (size_t b = 0; b < k; b++)
+            vl_view_apply_u8(d->images + (i + b) * pixels, m->size, still,
+                             vlt_x(g.tape, g.x) + b * pixels);
+        vlt_forward(g.tape);
+        memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.u), k * m->embed_dim * sizeof *out);
+    }
+    vlm_graph_free(&g);
+    return VL_OK;
+}
+
+int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
+                    vl_real *out, vl_err *e)
+{
+    size_t batch = d->n_caps < EMBED_BATCH ? d->n_caps : EMBED_BATCH;
+    vlm_graph g;
+    int rc = vlm_graph_new(m, pool, batch, VLM_HAS_TEXT, VLM_EMBED, &g, e);
+
+    if (rc)
+        return rc;
+    vlm_bind(&g, theta, NULL, NULL, NULL);
+    for (size_t i = 0; i < d->n_caps; i += batch) {
+        size_t k = d->n_caps - i < batch ? d->n_caps - i : batch;
+        vl_real *y = vlt_x(g.tape, g.y);
+        for (size_t j = 0; j < k * m->text_dim; j++)
+            y[j] = (vl_real)d->text[i * m->text_dim + j];
+        vlt_forward(g.tape);
+        memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.v), k * m->embed_dim * sizeof *out);
+    }
+    vlm_graph_free(&g);
+    return VL_OK;
+}

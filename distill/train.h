@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * train.h -- plain training of one network by SGD on real data or on a synthetic set: experts and
+ * students alike. Batches, captions and views are functions of (seed, epoch, step). */
+#ifndef VLD_TRAIN_H
+#define VLD_TRAIN_H
+
+#include "distill/unroll.h"
+#include "pipeline/data.h"
+
+/* Where batches come from: exactly one of data and set. */
+typedef struct vld_source {
+    const vl_data *data;
+    const uint32_t *subset; /* rows of data to use, [n_subset]; NULL: all */
+    size_t n_subset;
+    const vld_set *set;
+} vld_source;
+
+size_t vld_source_size(const vld_source *s);
+
+typedef struct vld_train_opts {
+    size_t batch; /* cut to the size of the source */
+    int epochs;
+    double rate[VLM_BRANCHES];
+    double momentum;     /* 0: plain */
+    double weight_decay; /* per step, times rate */
+    bool cosine;         /* the rate falls to 0 along half a cosine; else constant */
+    vl_augment aug;
+    uint64_t seed;
+} vld_train_opts;
+
+/* Called after each epoch (epoch counts from 1) with the weights; a non-zero result ends the
+ * training and is returned. loss: mean over the epoch's steps, nats. */
+typedef int (*vld_epoch_fn)(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e);
+
+/* vld_train -- trains theta[m->n] in place. Steps an epoch: n / batch, the remainder of a pass left
+ * out. Errors: VL_EMATH when the loss is not finite, VL_ENOMEM, what each() returns. */
+VL_MUST_USE int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src,
+                          const vld_train_opts *o, vl_real *theta, vld_epoch_fn each, void *arg,
+                          vl_err *e);
+
+/* vld_embed_images -- unit rows out[n,D] of data's images; vld_embed_texts -- [n_caps,D] of its
+ * captions. */
+VL_MUST_USE int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta,
+                                 const vl_data *d, vl_real *out, vl_err *e);
+VL_MUST_USE int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
+                                vl_real *out, vl_err *e);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/data.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+int vl_data_group(vl_data *d, vl_err *e)
+{
+    size_t slots = 16;
+    uint32_t *table = NULL,
+             next = 0; /* caption number + 1 of the first of each text; open addressing */
+
+    while (slots < 2 * d->n_caps)
+        slots *= 2;
+    table = vl_alloc(slots, sizeof *table, e);
+    d->group = table ? vl_alloc(d->n_caps, sizeof *d->group, e) : NULL;
+    if (!d->group) {
+        free(table);
+        return VL_ENOMEM;
+    }
+    for (size_t c = 0; c < d->n_caps; c++) {
+        size_t at = XXH64(d->caption[c], strlen(d->caption[c]), 0) & (slots - 1);
+        while (table[at] && strcmp(d->caption[table[at] - 1], d->caption[c]))
+            at = (at + 1) & (slots - 1);
+        if (!table[at]) {
+            table[at] = (uint32_t)c + 1;
+            d->group[c] = next++;
+        } else {
+            d->group[c] = d->group[table[at] - 1];
+        }
+    }
+    free(table);
+    return VL_OK;
+}
+
+void vl_data_free(vl_data *d)
+{
+    for (size_t i = 0; d->key && i < d->n; i++)
+        free(d->key[i]);
+    for (size_t i = 0; d->caption && i < d->n_caps; i++)
+        free(d->caption[i]);
+    free(d->key);
+    free(d->caption);
+    free(d->group);
+    free(d->cap);
+    free(d->text);
+    free(d->images);
+    memset(d, 0, sizeof *d);
+}
