@@ -26,89 +26,65 @@ static void relation_free(relation *r)
     memset(r, 0, sizeof *r);
 }
 
-static uint32_t n_groups(const vl_data *d)
+static int relation_new(relation *r, size_t n, size_t cap, vl_err *e)
 {
-    uint32_t top = 0;
-
-    for (size_t c = 0; c < d->n_caps; c++)
-        top = d->group[c] >= top ? d->group[c] + 1 : top;
-    return top;
-}
-
-/* Inverts caption -> group into group -> captions. */
-static int by_group(const vl_data *d, relation *r, vl_err *e)
-{
-    r->n = n_groups(d);
-    r->begin = vl_alloc(r->n + 2, sizeof *r->begin, e);
-    r->list = r->begin ? vl_alloc(d->n_caps, sizeof *r->list, e) : NULL;
-    if (!r->list)
-        return VL_ENOMEM;
-    for (size_t c = 0; c < d->n_caps; c++)
-        r->begin[d->group[c] + 2]++;
-    for (size_t g = 0; g < r->n; g++)
-        r->begin[g + 1] += r->begin[g];
-    for (size_t c = 0; c < d->n_caps; c++)
-        r->list[r->begin[d->group[c] + 1]++] = (uint32_t)c;
-    return VL_OK;
-}
-
-typedef struct builder {
-    uint32_t *stamp; /* candidate -> last query that took it, plus one */
-    size_t used, cap;
-} builder;
-
-static int take(relation *r, builder *b, uint32_t query, uint32_t candidate, vl_err *e)
-{
-    if (b->stamp[candidate] == query + 1)
-        return VL_OK;
-    b->stamp[candidate] = query + 1;
-    if (b->used == b->cap) {
-        size_t cap = 2 * b->cap + 64;
-        uint32_t *p = vl_realloc(r->list, cap, sizeof *p, e);
-        if (!p)
-            return VL_ENOMEM;
-        r->list = p;
-        b->cap = cap;
-    }
-    r->list[b->used++] = candidate;
-    return VL_OK;
-}
-
-/* images: for each caption the images with a caption of the same text; texts: for each image the
- * captions with the text of one of its own. */
-static int relate(const vl_data *d, bool images, relation *r, vl_err *e)
-{
-    relation g = {0};
-    builder b = {0};
-    uint32_t *owner = NULL;
-    int rc = VL_ENOMEM;
-
     memset(r, 0, sizeof *r);
-    r->n = images ? d->n_caps : d->n;
-    r->begin = vl_alloc(r->n + 1, sizeof *r->begin, e);
-    owner = vl_alloc(d->n_caps, sizeof *owner, e);
-    b.stamp = vl_alloc(d->n_caps + d->n, sizeof *b.stamp, e);
-    if (!r->begin || !owner || !b.stamp || by_group(d, &g, e))
-        goto out;
-    for (size_t i = 0; i < d->n; i++)
-        for (size_t c = d->cap[i]; c < d->cap[i + 1]; c++)
-            owner[c] = (uint32_t)i;
-    for (size_t q = 0; q < r->n; q++) {
-        size_t lo = images ? q : d->cap[q], hi = images ? q + 1 : d->cap[q + 1];
-        for (size_t c = lo; c < hi; c++)
-            for (size_t k = g.begin[d->group[c]]; k < g.begin[d->group[c] + 1]; k++)
-                if (take(r, &b, (uint32_t)q, images ? owner[g.list[k]] : g.list[k], e))
-                    goto out;
-        r->begin[q + 1] = b.used;
+    r->n = n;
+    r->begin = vl_alloc(n + 1, sizeof *r->begin, e);
+    r->list = vl_alloc(cap, sizeof *r->list, e);
+    return r->begin && r->list ? VL_OK : VL_ENOMEM;
+}
+
+/* texts of each image: its captions' groups, each once (an image has few captions: compare them
+ * all). */
+static int relate_texts(const vl_data *d, relation *r, vl_err *e)
+{
+    size_t used = 0;
+
+    if (relation_new(r, d->n, d->n_caps, e))
+        return VL_ENOMEM;
+    for (size_t i = 0; i < d->n; i++) {
+        for (size_t c = d->cap[i]; c < d->cap[i + 1]; c++) {
+            size_t k = r->begin[i];
+            while (k < used && r->list[k] != d->group[c])
+                k++;
+            if (k == used)
+                r->list[used++] = d->group[c];
+        }
+        r->begin[i + 1] = used;
     }
-    rc = VL_OK;
-out:
-    relation_free(&g);
-    free(owner);
-    free(b.stamp);
-    if (rc)
-        relation_free(r);
-    return rc;
+    return VL_OK;
+}
+
+/* images of each text: the transpose. */
+static int relate_images(const vl_data *d, const relation *texts, relation *r, vl_err *e)
+{
+    size_t *at;
+
+    if (relation_new(r, d->n_groups, texts->begin[d->n], e))
+        return VL_ENOMEM;
+    at = vl_alloc(d->n_groups + 1, sizeof *at, e);
+    if (!at)
+        return VL_ENOMEM;
+    for (size_t k = 0; k < texts->begin[d->n]; k++)
+        r->begin[texts->list[k] + 1]++;
+    for (size_t g = 0; g < d->n_groups; g++)
+        at[g + 1] = r->begin[g + 1] += r->begin[g];
+    for (size_t i = 0; i < d->n; i++)
+        for (size_t k = texts->begin[i]; k < texts->begin[i + 1]; k++)
+            r->list[at[texts->list[k]]++] = (uint32_t)i;
+    free(at);
+    return VL_OK;
+}
+
+static int relate(const vl_data *d, relation *images, relation *texts, vl_err *e)
+{
+    int rc = d->group ? VL_OK : vl_fail(e, VL_EARG, "captions are not grouped");
+
+    memset(images, 0, sizeof *images);
+    if (!rc)
+        rc = relate_texts(d, texts, e);
+    return rc ? rc : relate_images(d, texts, images, e);
 }
 
 /* ---- ranks
@@ -176,21 +152,32 @@ static int rank_all(const relation *rel, size_t dim, const vl_real *queries,
     return atomic_load(&r.bad) ? vl_fail(e, VL_EMATH, "a retrieval score is not a number") : VL_OK;
 }
 
+/* The gallery of texts: the first row of each group. */
+static int distinct_texts(const vl_data *d, size_t dim, const vl_real *v, vl_real **out, vl_err *e)
+{
+    uint32_t next = 0;
+
+    *out = vl_alloc(d->n_groups, dim * sizeof **out, e);
+    for (size_t c = 0; *out && c < d->n_caps; c++)
+        if (d->group[c] == next)
+            memcpy(*out + next++ * dim, v + c * dim, dim * sizeof *v);
+    return *out ? VL_OK : VL_ENOMEM;
+}
+
 int vld_recall_ranks(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v,
                      vl_pool *pool, uint32_t *ir, uint32_t *tr, vl_err *e)
 {
     relation images = {0}, texts = {0};
-    int rc;
+    vl_real *t = NULL;
+    int rc = relate(d, &images, &texts, e);
 
-    if (!d->group)
-        return vl_fail(e, VL_EARG, "captions are not grouped");
-    rc = relate(d, true, &images, e);
     if (!rc)
-        rc = relate(d, false, &texts, e);
+        rc = distinct_texts(d, dim, v, &t, e);
     if (!rc)
-        rc = rank_all(&images, dim, v, u, d->n, pool, ir, e);
+        rc = rank_all(&images, dim, t, u, d->n, pool, ir, e);
     if (!rc)
-        rc = rank_all(&texts, dim, u, v, d->n_caps, pool, tr, e);
+        rc = rank_all(&texts, dim, u, t, d->n_groups, pool, tr, e);
+    free(t);
     relation_free(&texts);
     relation_free(&images);
     return rc;
@@ -225,14 +212,14 @@ void vld_recall_of_ranks(const uint32_t *ir, size_t n_ir, const uint32_t *tr, si
 int vld_recall_at(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v, vl_pool *pool,
                   vld_recall *r, vl_err *e)
 {
-    uint32_t *rank = vl_alloc(d->n + d->n_caps, sizeof *rank, e);
+    uint32_t *rank = vl_alloc(d->n + d->n_groups, sizeof *rank, e);
     int rc;
 
     if (!rank)
         return VL_ENOMEM;
-    rc = vld_recall_ranks(d, dim, u, v, pool, rank, rank + d->n_caps, e);
+    rc = vld_recall_ranks(d, dim, u, v, pool, rank, rank + d->n_groups, e);
     if (!rc)
-        vld_recall_of_ranks(rank, d->n_caps, rank + d->n_caps, d->n, r);
+        vld_recall_of_ranks(rank, d->n_groups, rank + d->n_groups, d->n, r);
     free(rank);
     return rc;
 }
@@ -254,13 +241,11 @@ static double chance_percent(const relation *rel, size_t n, int k)
 int vld_recall_chance(const vl_data *d, vld_recall *r, vl_err *e)
 {
     relation images = {0}, texts = {0};
-    int rc = relate(d, true, &images, e);
+    int rc = relate(d, &images, &texts, e);
 
-    if (!rc)
-        rc = relate(d, false, &texts, e);
     for (int i = 0; !rc && i < VLD_N_K; i++) {
         r->ir[i] = chance_percent(&images, d->n, vld_recall_k[i]);
-        r->tr[i] = chance_percent(&texts, d->n_caps, vld_recall_k[i]);
+        r->tr[i] = chance_percent(&texts, d->n_groups, vld_recall_k[i]);
     }
     if (!rc)
         set_mean(r);

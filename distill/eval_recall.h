@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * eval_recall.h -- recall@k of image-text retrieval, both ways.
  *
- *   IR@k  a caption asks for its image: the share of captions with a positive among the k best
- * images TR@k  an image asks for its caption: the share of images with a positive among the k best
- * captions Positives: an image and a caption belong together when the image has a caption of the
- * same text; so equal captions of several images are positives of all of them. Ties are
- * pessimistic: rank = 1 + the number of negatives that score at least as high as the best positive.
+ *   IR@k  a caption asks for its image: the share of captions with a positive among the k best images
+ *   TR@k  an image asks for its caption: the share of images with a positive among the k best captions
+ *
+ * Captions of equal text are one caption, which asks once, stands once among the candidates, and has every
+ * image that carries it as a positive (28 pictures called "Blue Man" would else be 28 equal questions).
+ * Ties are pessimistic: rank = 1 + the number of negatives that score at least as high as the best positive.
  * A score that is not a number is an error, never a rank. */
 #ifndef VLD_EVAL_RECALL_H
 #define VLD_EVAL_RECALL_H
@@ -24,7 +25,7 @@ typedef struct vld_recall {
 } vld_recall;
 
 /* vld_recall_ranks -- ranks from unit embeddings.
- *   u [d->n,D], v [d->n_caps,D];  ir [d->n_caps], tr [d->n]: out, ranks from 1
+ *   u [d->n,D], v [d->n_caps,D];  ir [d->n_groups], tr [d->n]: out, ranks from 1
  * Scores are computed by blocks of queries; the full matrix never exists.
  * Errors: VL_EMATH a score is not a number, VL_ENOMEM, VL_EARG d without groups. */
 VL_MUST_USE int vld_recall_ranks(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v,

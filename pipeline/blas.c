@@ -10,9 +10,15 @@
 static atomic_ullong flops_done, ns_inside;
 static atomic_int timing;
 
-__attribute__((constructor)) static void one_thread(void)
+/* Before main, so that every thread started later inherits it. Denormals are flushed to zero: a
+ * dying network fills its gradients with them, and products of denormals run at a tenth of the
+ * speed. */
+__attribute__((constructor)) static void set_up(void)
 {
     openblas_set_num_threads(1);
+#if defined(__SSE__)
+    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
+#endif
 }
 
 static unsigned long long now_ns(void)

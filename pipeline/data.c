@@ -31,6 +31,7 @@ int vl_data_group(vl_data *d, vl_err *e)
         }
     }
     free(table);
+    d->n_groups = next;
     return VL_OK;
 }
 

@@ -18,6 +18,7 @@ typedef struct vl_data {
     char **key;      /* [n] */
     char **caption;  /* [n_caps] */
     uint32_t *group; /* [n_caps]: equal captions have equal numbers (vl_data_group) */
+    size_t n_groups; /* distinct captions */
 } vl_data;
 
 /* vl_data_group -- numbers captions so that equal text means equal number, from 0 in order of first
