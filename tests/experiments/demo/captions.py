@@ -4,23 +4,28 @@ import html
 import re
 import unicodedata
 
-MAX_CAPTION = 200
+MAX_CAPTION = 200       # characters
+MAX_CAPTIONS = 5
 
 URL = re.compile(r'(?:https?://|ftp://|www\.)\S+|\S+@\S+\.\w+', re.I)
 TAG = re.compile(r'<!--.*?-->|</?[a-zA-Z][^<>]*>', re.S)
 # A sentence with one of these speaks about the file, its making or its licence, not about the picture.
 BOILERPLATE = re.compile(
     r'public domain|copyright|licen[cs]e|creative commons|\bgpl\b|gnu\b|inkscape|sodipodi|illustrator|'
-    r'\bsvg|\beps\b|wmf2|\bvector|autotrac|\bclip ?art|contact|submi|si[b|p]mission|convert|derive|based on|'
+    r'\bsvg|\beps\b|wmf2|\bvector|autotrac|\bclip ?art|contact|submi|sibmission|convert|derive|based on|'
     r'created|generated|designed|authored|produced|drawn (?:for|by)|part of|collection|feel free|'
     r'\byou can\b|can be used|enjoy|version|suitable|this site|\bcolou?r of thy|you site|\bdata from\b|'
-    r'easily|edited|good for|re-?use|template|hash ?\(|trabalho|gensplash', re.I)
+    r'easily|edited|good for|re-?use|template|hash ?\(|trabalho|gensplash|i hope|would look|needs a bit|'
+    r'made to|budget', re.I)
+# Titles that name a set of icons; no use as a caption even where the file's name says nothing.
+SET_TITLE = re.compile(r'\bthemes?\b|icon ?set|\bvarious\b|\bexamples?\b', re.I)
 # Keywords of the archive's own bookkeeping, and those that every file of a theme carries.
 JUNK_KEYWORDS = frozenset('''hash unsorted magick special theme icons computers action application mapsym
     signs_and_symbols lemon_theme_icon united_nations_member menu clipart clip_art shape shapes special
     misc other none unknown mimetypes mime-types appicon stock symbols sign signs'''.split())
 # Tokens of file names that name a set or an author by initials.
-JUNK_TOKENS = frozenset('aiga bwh aj md zazou ganson nicu bb archi archite architet architetto buculei'.split())
+JUNK_TOKENS = frozenset('''aiga bwh aj md zazou ganson nicu buculei bb archi archite architet architetto
+    gnome fs mime stock openclipart'''.split())
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -69,6 +74,15 @@ def slug(text):
     return re.sub(r'[^a-z0-9]+', '_', text.lower().encode('ascii', 'replace').decode()).strip('_')
 
 
+def is_author(tail, names, shortest):
+    """True if the tail of a file name is one of the names, or its first part, with or without the
+    letter or two that the archive put behind it to tell revisions apart."""
+    for t in (tail, re.sub(r'_[a-z]{1,2}$', '', tail)):
+        if any(n.startswith(t) and len(t) >= shortest or len(n) >= 5 and t.startswith(n) for n in names):
+            return True
+    return False
+
+
 def stem_words(stem, authors):
     """The words of a file name without author and numbers: `hide_girl_sergio_luiz_ar_02` -> `hide girl`.
 
@@ -78,14 +92,13 @@ def stem_words(stem, authors):
     text = re.sub(r'(?<=_)\d+[a-z]?r?$', '', text).strip('_- ')
     tokens = re.split(r'[_ ]+', text)
     names = [s for s in (slug(a) for a in authors) if s]
-    for i in range(1, len(tokens)):
-        tail = slug('_'.join(tokens[i:]))
-        if any(n.startswith(tail) and (len(tail) >= 3 or len(stem) >= 20) or
-               len(n) >= 5 and tail.startswith(n) for n in names):
+    for i in range(len(tokens)):
+        if is_author(slug('_'.join(tokens[i:])), names, 8 if i == 0 else 2 if len(stem) >= 20 else 3):
             tokens = tokens[:i]
             break
     words = split_words(drop_trailing_number('_'.join(tokens))).lower().split()
-    kept = [w for w in words if w not in JUNK_TOKENS and not re.fullmatch(r'v?\d+[a-z]{0,2}|[a-z]?\d+', w)]
+    words = [re.sub(r'^\d+(?=[a-z]{3})', '', w) for w in words]
+    kept = [w for w in words if w not in JUNK_TOKENS and not re.fullmatch(r'v?\d+[a-z]{0,2}|[a-z]\d+|[a-z]{2}0\d', w)]
     kept = ['black and white' if w == 'bw' else w for w in kept]
     return ' '.join(kept)
 
@@ -96,9 +109,9 @@ def clean_title(title, authors):
     if '_' in text or ' ' not in text:
         text = split_words(text)
     text = re.sub(r'\(b and w\)|\bb\s?&\s?w\b', 'black and white', text, flags=re.I)
-    text = drop_trailing_number(text)
-    text = re.sub(r'\s+-\s+', ', ', text)
-    return finish(text)
+    text = re.sub(r'\s+bw$', ' black and white', drop_trailing_number(text))
+    text = re.sub(r'\s+-\s+RPG map elements$|\bopenclipart\b|\b0\d\b', ' ', text)
+    return finish(re.sub(r'\s+-\s+', ', ', text))
 
 
 def clean_description(text, authors):
@@ -111,6 +124,7 @@ def clean_description(text, authors):
         if kept and len(kept) + 1 + len(sentence) > MAX_CAPTION:
             break
         kept = f'{kept} {sentence}'.strip()
+    kept = re.sub(r'(?:,? following the specification)?\s+(?:at|see|from|visit):?$', '', kept)
     return finish(kept)
 
 
@@ -154,11 +168,11 @@ def normal(caption):
 
 
 def unique(captions):
-    """The captions in order, without empty ones and those equal in normal form to an earlier one."""
+    """The captions in order, at most MAX_CAPTIONS; each has a word that the earlier ones do not have."""
     out, seen = [], set()
     for caption in captions:
-        n = normal(caption)
-        if n and n not in seen:
-            seen.add(n)
+        words = set(normal(caption).split())
+        if words - seen and len(out) < MAX_CAPTIONS:
+            seen |= words
             out.append(caption)
     return out

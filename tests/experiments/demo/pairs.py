@@ -14,7 +14,7 @@ import sys
 import time
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 import concepts
 import sources
@@ -22,31 +22,51 @@ import sources
 SIDE = 128              # longest side that is stored
 VIEW = 64               # side of the square that pictures are compared at
 SMALLEST = 16           # longest side below which nothing can be made out
+FILLED = 0.75           # a drawing that takes less of its page's long side is cut out
 MAX_PIXELS = 100_000_000
 SPLITS = ('train', 'val', 'test')
 Image.MAX_IMAGE_PIXELS = None   # our own limit is checked on the header, before anything is decoded
 
 
-def over_white(im, size=None):
-    """RGB of any PNG, alpha over white; scaled with premultiplied alpha, so that no hidden colour bleeds."""
+def premultiplied(im):
+    """Any PNG as RGB, or as RGB premultiplied with alpha, so that scaling lets no hidden colour bleed."""
     if im.mode.startswith('I'):
         im = Image.fromarray((np.asarray(im).astype(np.uint32) >> 8).astype(np.uint8))
-    plain = im.mode in ('L', 'RGB') and 'transparency' not in im.info
-    im = im.convert('RGB') if plain else im.convert('RGBA').convert('RGBa')
-    if size and size != im.size:
-        im = im.resize(size, Image.LANCZOS, reducing_gap=3.0)
-    if plain:
+    if im.mode in ('L', 'RGB') and 'transparency' not in im.info:
+        return im.convert('RGB')
+    return im.convert('RGBA').convert('RGBa')
+
+
+def over_white(im, size, box=None):
+    """RGB: `box` (or all) of a premultiplied() image, scaled to `size`, then put over white."""
+    if box or size != im.size:
+        im = im.resize(size, Image.LANCZOS, box=box, reducing_gap=3.0)
+    if im.mode == 'RGB':
         return im
-    im = im.convert('RGBA')
     white = Image.new('RGBA', im.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, im).convert('RGB')
+    return Image.alpha_composite(white, im.convert('RGBA')).convert('RGB')
+
+
+def content(im):
+    """The box of what is drawn on a mostly empty page, with a margin; None if the page is well filled.
+
+    Much clip-art is a small drawing on a large white or transparent page; at 64 pixels nothing would be
+    left of it."""
+    red, green, blue = over_white(im, im.size).split()
+    darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
+    box = darkest.point([255] * 239 + [0] * 17).getbbox()       # more than 16 off white
+    if not box or max(box[2] - box[0], box[3] - box[1]) > FILLED * max(im.size):
+        return None
+    margin = 1 + max(box[2] - box[0], box[3] - box[1]) // 16
+    return (max(0, box[0] - margin), max(0, box[1] - margin),
+            min(im.width, box[2] + margin), min(im.height, box[3] + margin))
 
 
 def view(im):
     """u8 [64, 64, 3]: over white, padded with white to a square, antialiased."""
     scale = VIEW / max(im.size)
     size = tuple(max(1, round(s * scale)) for s in im.size)
-    im = over_white(im, size)
+    im = over_white(premultiplied(im), size)
     square = Image.new('RGB', (VIEW, VIEW), (255, 255, 255))
     square.paste(im, ((VIEW - size[0]) // 2, (VIEW - size[1]) // 2))
     return np.asarray(square)
@@ -58,13 +78,23 @@ def blank(pixels):
     return int((far > 24).sum()) < 20
 
 
-def grey_grid(pixels):
-    """The 9 x 8 grid of mean grey that the difference hash reads; in 1/256 so that ties stay ties."""
-    return np.asarray(Image.fromarray(pixels).convert('L').resize((9, 8), Image.BOX), dtype=np.int32)
+def grey(pixels, width, height):
+    """u8 [height, width]: mean grey of the cells of a grid over the view."""
+    return np.asarray(Image.fromarray(pixels).convert('L').resize((width, height), Image.BOX))
+
+
+def encode(im, box):
+    """How, and the PNG: the box (or all) scaled down to SIDE on the long side, over white."""
+    size = (box[2] - box[0], box[3] - box[1]) if box else im.size
+    scale = min(1, SIDE / max(size))
+    im = over_white(im, tuple(max(1, round(s * scale)) for s in size), box)
+    buffer = io.BytesIO()
+    im.save(buffer, 'PNG', compress_level=6, optimize=False)
+    return ('cut' if box else 'scaled'), buffer.getvalue()
 
 
 def store(task):
-    """Decodes one image, writes its stored form; returns (why not, how, sha256 of the view, hash)."""
+    """Decodes one image, writes its stored form; returns (why not, how, sha256 of the view, hash, grey)."""
     image, path = task
     if isinstance(image, str):
         with open(image, 'rb') as f:
@@ -72,28 +102,27 @@ def store(task):
     try:
         im = Image.open(io.BytesIO(image))
         if im.width * im.height > MAX_PIXELS:
-            return 'more than 100 megapixels', '', '', 0
+            return 'more than 100 megapixels', '', '', 0, None
         if max(im.size) < SMALLEST:
-            return f'under {SMALLEST} pixels', '', '', 0
-        if im.format == 'PNG' and max(im.size) <= SIDE:
-            how, data = 'copied', image
-            im.load()
-        else:
-            scale = SIDE / max(im.size)
-            how, small = 'scaled', tuple(max(1, round(s * min(scale, 1))) for s in im.size)
-            im = over_white(im, small)
-            buffer = io.BytesIO()
-            im.save(buffer, 'PNG', compress_level=6, optimize=False)
-            data = buffer.getvalue()
+            return f'under {SMALLEST} pixels', '', '', 0, None
+        small_png = im.format == 'PNG' and max(im.size) <= SIDE
+        full = premultiplied(im)
+        # Means of factor x factor pixels: what looks at the whole picture needs no more than 4 SIDE.
+        factor = max(1, max(im.size) // (4 * SIDE))
+        quick = full.reduce(factor) if factor > 1 else full
+        box = content(quick)
+        if box:
+            box = tuple(min(b * factor, limit) for b, limit in zip(box, im.size * 2))
+        how, data = ('copied', image) if small_png and not box else encode(full if box else quick, box)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
-        return 'does not decode', str(e), '', 0
-    pixels = view(im)
+        return 'does not decode', str(e), '', 0, None
+    pixels = view(Image.open(io.BytesIO(data)))
     if blank(pixels):
-        return 'blank over white', '', '', 0
+        return 'blank over white', '', '', 0, None
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, 'wb') as f:
         f.write(data)
-    return '', how, hashlib.sha256(pixels.tobytes()).hexdigest(), concepts.dhash(grey_grid(pixels))
+    return '', how, hashlib.sha256(pixels.tobytes()).hexdigest(), concepts.dhash(grey(pixels, 9, 8)), grey(pixels, 32, 32)
 
 
 def merge_equal(records, out):
@@ -117,7 +146,8 @@ def group(records):
     union, joins = concepts.Union(len(records)), {}
     joins['equal caption'] = union.join_equal([[sources.cap.normal(c) for c in r['captions']] for r in records])
     joins['equal file stem'] = union.join_equal([[s for s in r['stems'] if s] for r in records])
-    joins['difference hash'] = sum(union.join(i, j) for i, j in concepts.hash_pairs([r['hash'] for r in records]))
+    near = concepts.hash_pairs([r['hash'] for r in records], [r['grey'] for r in records])
+    joins['difference hash'] = sum(union.join(i, j) for i, j in near)
     return union.components(), joins
 
 
@@ -126,8 +156,8 @@ def audit(records, components, joins, out):
     yield 'left out:'
     yield from (f'  {n:6d}  {why}' for why, n in sorted(out.items()) if n)
     how = collections.Counter(r['how'] for r in records)
-    yield f"images: {how['copied']} PNG of at most {SIDE} pixels copied byte for byte, " \
-          f"{how['scaled']} others scaled to {SIDE} pixels on the long side, over white"
+    yield f"images: {how['copied']} PNG of at most {SIDE} pixels copied byte for byte; {how['scaled']} scaled " \
+          f"to {SIDE} pixels on the long side, over white; {how['cut']} cut out of a mostly empty page first"
     yield 'records:      ' + ''.join(f'{s:>8}' for s in (*SPLITS, 'all'))
     for source in ('emoji', 'stamps', 'clip-art', ''):
         counts = [sum(r['split'] == s and r['source'].startswith(source) for r in records) for s in SPLITS]
@@ -159,7 +189,8 @@ def prepare(state, work, jobs):
             r['name'] = 'images/' + r['key'].replace('+', 'plus') + '.png'
             r['file'] = os.path.join(work, r['name'])
         records.sort(key=lambda r: r['key'])
-        for r, (why, r['how'], r['view'], r['hash']) in zip(records, run(store, [(r['image'], r['file']) for r in records])):
+        for r, (why, *found) in zip(records, run(store, [(r['image'], r['file']) for r in records])):
+            r['how'], r['view'], r['hash'], r['grey'] = found
             if why or not r['captions']:
                 out[f"{r['source']}: {why or 'no caption'}"] += 1
                 r['view'] = ''

@@ -33,7 +33,7 @@ NOUNS = {
 }
 # Words either of which makes the noun superfluous.
 SAME = {'smiley': ('smile', 'face', 'emoticon'), 'flag': ('flags', 'banner', 'bandiera', 'drapeau', 'bandera'),
-        'led': ('leds', 'segmented'), 'clock': ('watch', 'sandglass', 'hourglass'), 'hat': ('cap', 'helmet'),
+        'led': ('leds', 'segmented'), 'jigsaw piece': ('jigsaw',), 'clock': ('watch', 'sandglass', 'hourglass'), 'hat': ('cap', 'helmet'),
         'speech balloon': ('callout',), 'playing card': ('card', 'cards'), 'road sign': ('sign', 'light')}
 SUITS = {'c': 'clubs', 'd': 'diamonds', 'h': 'hearts', 's': 'spades'}
 RANKS = dict(zip(('2', '3', '4', '5', '6', '7', '8', '9', '10', 'a', 'j', 'k', 'q'),
@@ -124,11 +124,12 @@ def svg_metadata(path):
 
 def is_collection(title, stems):
     """A title that stands on many files whose names have other words is the name of a set."""
-    if cap.BOILERPLATE.search(title):
+    if cap.BOILERPLATE.search(title) or cap.SET_TITLE.search(title):
         return True
     if len(stems) < 5:
         return False
-    words = [w.lower() for w in cap.WORD.findall(cap.split_words(title)) if len(w) >= 3]
+    words = [w.lower() for w in cap.WORD.findall(cap.split_words(title))
+             if len(w) >= 3 and not re.match('symbol|icon|sign', w, re.I)]
     shared = sum(any(w.startswith(s[:4]) for w in words for s in stem.split() if len(s) >= 3) for stem in stems)
     return 2 * shared < len(stems)
 
@@ -153,11 +154,11 @@ def clipart_captions(item, collection, shared):
         name = cap.finish(stem)
     if card:
         name = f'{RANKS.get(card[2], card[2])} of {SUITS[card[1]]}'
-    if not name and not cap.BOILERPLATE.search(title):
+    if not name and not cap.BOILERPLATE.search(title) and not cap.SET_TITLE.search(title):
         name = cap.clean_title(title, authors)
-    name = cap.finish(with_noun(name, folder))
     if not name:
         return []
+    name = cap.finish(with_noun(name, folder))
     words = cap.clean_keywords(keywords, authors)
     if not words:
         words = [f.replace('_', ' ') for f in folder.split('/') if f not in ('unsorted', 'duplicates', 'special')]
