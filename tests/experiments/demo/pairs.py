@@ -16,6 +16,7 @@ import time
 import numpy as np
 from PIL import Image, ImageChops
 
+sys.dont_write_bytecode = True      # the tree stays clean
 import concepts
 import sources
 
@@ -136,7 +137,8 @@ def merge_equal(records, out):
         else:
             other['captions'] = sources.cap.unique(other['captions'] + r['captions'])
             other['stems'].append(r['stem'])
-            os.remove(r['file'])
+            if os.path.exists(r['file']):       # not where both are links to one file
+                os.remove(r['file'])
             out[f"{r['source']}: same picture as another, captions joined to it"] += 1
     return kept
 
@@ -189,8 +191,16 @@ def prepare(state, work, jobs):
             r['name'] = 'images/' + r['key'].replace('+', 'plus') + '.png'
             r['file'] = os.path.join(work, r['name'])
         records.sort(key=lambda r: r['key'])
-        for r, (why, *found) in zip(records, run(store, [(r['image'], r['file']) for r in records])):
-            r['how'], r['view'], r['hash'], r['grey'] = found
+        # Over a thousand of the archive's files are links to one another; each picture is decoded once.
+        for r in records:
+            if isinstance(r['image'], str):
+                r['image'] = os.path.realpath(r['image'])
+        first = {}
+        for r in records:
+            first.setdefault(r['image'], r['file'])
+        stored = dict(zip(first, run(store, list(first.items()))))
+        for r in records:
+            why, r['how'], r['view'], r['hash'], r['grey'] = stored[r['image']]
             if why or not r['captions']:
                 out[f"{r['source']}: {why or 'no caption'}"] += 1
                 r['view'] = ''

@@ -50,30 +50,34 @@ def files_below(root, suffixes):
     return sorted(found)
 
 
-def emoji(root, out):
-    """One record a code point that has both a bitmap and an English name."""
+def font_bitmaps(path):
+    """({code point: PNG}, number of glyphs that only sequences reach: skin tones, gender, flags)."""
     from fontTools.ttLib import TTFont
+    with TTFont(path, lazy=True) as font:
+        cmap, strike = font.getBestCmap(), font['CBDT'].strikeData[0]
+        found = {code: bytes(strike[glyph].imageData) for code, glyph in cmap.items() if glyph in strike}
+        return found, len(set(strike.keys()) - set(cmap.values()))
+
+
+def emoji(root, out):
+    """One record a code point that has both a bitmap and an English name: with sequences left out, a
+    base and its skin tones are one record, so no emoji base can be in two splits."""
     name, keywords = {}, {}
     for a in ET.parse(os.path.join(root, CLDR)).getroot().iter('annotation'):
         (name if a.get('type') == 'tts' else keywords)[a.get('cp')] = a.text
-    with TTFont(os.path.join(root, FONT), lazy=True) as font:
-        cmap, strike = font.getBestCmap(), font['CBDT'].strikeData[0]
-        used = set()
-        records = []
-        for code, glyph in sorted(cmap.items()):
-            if glyph not in strike:
-                continue
-            used.add(glyph)
-            if code in SKIN_TONES:
-                out['emoji: skin tone by itself'] += 1
-            elif chr(code) not in name:
-                out['emoji: no English name'] += 1
-            else:
-                words = cap.clean_keywords((keywords.get(chr(code)) or '').split('|'), [])
-                title = cap.finish(cap.strip_markup(name[chr(code)]))
-                records.append(dict(key=f'emoji/{code:x}', source='emoji', stem='', image=bytes(strike[glyph].imageData),
-                                    captions=cap.unique([title, cap.with_keywords(title, words)])))
-        out['emoji: glyph of a sequence (skin tone, gender, family, flag)'] += len(set(strike.keys()) - used)
+    bitmaps, sequences = font_bitmaps(os.path.join(root, FONT))
+    out['emoji: glyph of a sequence (skin tone, gender, family, flag)'] += sequences
+    records = []
+    for code, image in sorted(bitmaps.items()):
+        if code in SKIN_TONES:
+            out['emoji: skin tone by itself'] += 1
+        elif chr(code) not in name:
+            out['emoji: no English name'] += 1
+        else:
+            words = cap.clean_keywords((keywords.get(chr(code)) or '').split('|'), [])
+            title = cap.finish(cap.strip_markup(name[chr(code)]))
+            records.append(dict(key=f'emoji/{code:x}', source='emoji', stem='', image=image,
+                                captions=cap.unique([title, cap.with_keywords(title, words)])))
     return records
 
 
