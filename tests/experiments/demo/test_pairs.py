@@ -188,6 +188,9 @@ class WholeRun(unittest.TestCase):
         page = Image.new('RGBA', (400, 400), (0, 0, 0, 0))
         page.paste(picture(7, 60).convert('RGBA'), (300, 20))
         self.clip('people/dwarf', png(page), 'Dwarf')
+        for i in range(12):
+            self.stamp(f'misc/{"abcdefghijkl"[i]}gizmo', picture(100 + i), 'A gizmo.\n')
+            self.clip(f'misc/whatsit_{i:02}', png(picture(200 + i)), f'{"abcdefghijkl"[i] * 3} in brass')
         for i in range(60):
             word = chr(97 + i // 26) + chr(97 + i % 26) + 'o'
             self.clip(f'tools/{word}_thing', png(picture(10 + i)), f'{word} thing')
@@ -219,7 +222,9 @@ class WholeRun(unittest.TestCase):
     def test_run(self):
         out, report = self.prepare('out')
         rows = self.rows(out)
-        self.assertEqual(len(rows), 1 + 1 + 3 + 60, report)
+        self.assertEqual(len(rows), 1 + 1 + 3 + 24 + 60, report)
+        for name in ('gizmo', 'whatsit'):       # joined by caption alone, by file stem alone
+            self.assertEqual(len({split for path, (split, _) in rows.items() if name in path}), 1, name)
         frogs = [rows[f'images/{p}.png'] for p in ('emoji/1f438', 'stamps/animals/frog', 'clipart/animals/frog_2')]
         self.assertEqual(len({split for split, _ in frogs}), 1, 'one concept, one split')
         self.assertEqual(frogs[0][1], ['frog', 'frog: face'])
