@@ -2,12 +2,12 @@
  * opt.c -- reads a command line against the tool's table. */
 #include "cli/opt.h"
 
+#include "cli/blas.h"
 #include "cli/msg.h"
 #include "cli/opt_table.h"
 #include "cli/signals.h"
 
 #include <assert.h>
-#include <cblas.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -352,9 +352,9 @@ int cli_parse(const cli_tool *tool, int argc, char **argv)
     vl_err e = {0};
     int n;
 
+    cli_blas_start(argv); /* may start the program again: nothing has been done yet */
     cli_msg_setup(tool->name, tool->common);
     cli_signals_install();
-    openblas_set_num_threads(1); /* parallelism is ours: bytes must not depend on -j */
     cli_table_build(&t, tool);
     n = cli_table_scan(&t, tool, argc, argv, &e);
     if (n < 0)
