@@ -39,7 +39,7 @@ ok 'a planted upward include is seen' grep -q 'formats/a.c includes cli/opt.h' "
 
 # Flags for the headers alone: those of the Makefile matter less than that nothing is missing.
 flags=$(pkg-config --cflags libpng openblas libjpeg jansson libutf8proc)
-for h in $(find formats pipeline distill cli -name '*.h' | sort); do
+for h in $(find formats pipeline distill cli -name "*.h" 2>/dev/null | sort); do
     for real in '' -DVL_REAL_DOUBLE; do
         # shellcheck disable=SC2086
         ok "compiles alone: $h $real" ${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wstrict-prototypes \
