@@ -42,7 +42,10 @@ typedef struct cli_opt {
     const char *choices; /* CLI_CHOICE */
 } cli_opt;
 
-#define CLI_END { 0, NULL, CLI_END_, NULL, NULL, NULL, 0, 0, NULL }
+#define CLI_END                                                                                    \
+    {                                                                                              \
+        0, NULL, CLI_END_, NULL, NULL, NULL, 0, 0, NULL                                            \
+    }
 
 /* What every tool understands. */
 typedef struct cli_common {
@@ -55,10 +58,20 @@ typedef struct cli_common {
     const char *run_log;  /* --run-log FILE: JSON lines */
 } cli_common;
 
-#define CLI_COMMON_DEFAULT { NULL, 0, 0, "cpu", false, false, "auto", NULL }
+#define CLI_COMMON_DEFAULT                                                                         \
+    {                                                                                              \
+        NULL, 0, 0, "cpu", false, false, "auto", NULL                                              \
+    }
 
 /* Which of the common options a tool takes: --help, --version, -q, -v always. */
-enum { CLI_OUTPUT = 1, CLI_THREADS = 2, CLI_SEED = 4, CLI_DEVICE = 8, CLI_PROGRESS = 16, CLI_RUNLOG = 32 };
+enum {
+    CLI_OUTPUT = 1,
+    CLI_THREADS = 2,
+    CLI_SEED = 4,
+    CLI_DEVICE = 8,
+    CLI_PROGRESS = 16,
+    CLI_RUNLOG = 32
+};
 
 typedef struct cli_tool {
     const char *name;     /* "vlpack" */
@@ -67,13 +80,16 @@ typedef struct cli_tool {
     const char *example;  /* one that works */
     const cli_opt *options;
     cli_common *common;
-    unsigned common_set;          /* CLI_OUTPUT | ... */
+    unsigned common_set;            /* CLI_OUTPUT | ... */
     int min_operands, max_operands; /* max < 0: any */
 } cli_tool;
 
 /* cli_parse -- fills the table's values; returns the number of operands, moved to argv[1..n].
- * Exits 0 after --help, --version and --options-tsv (hidden; for the man-page test), 2 on misuse.
- * Sets the BLAS thread count to 1 and installs the signal handlers that unlink temporary output. */
+ * Options and operands may be mixed. threads is at least 1 afterwards (0 became the processors that
+ * this process may use). Help text need not name its default: --help adds it where the text does
+ * not end in "[...]". Exits 0 after --help, --version and --options-tsv (hidden; for the man-page
+ * test), 2 on misuse. Sets the BLAS thread count to 1 and installs the signal handlers that unlink
+ * temporary output; SIGPIPE is ignored, so a closed pipe is a write error like any other. */
 int cli_parse(const cli_tool *tool, int argc, char **argv);
 
 #endif

@@ -95,7 +95,7 @@ void *vl_realloc(void *p, size_t n, size_t size, vl_err *e)
 
     if (!sizes_ok(n, size, e))
         return NULL;
-    q = realloc(p, n * size ? n * size : 1);
+    q = realloc(p, n && size ? n * size : 1);
     if (!q)
         vl_fail(e, VL_ENOMEM, "out of memory: %zu x %zu bytes", n, size);
     return q;
