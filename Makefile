@@ -44,9 +44,10 @@ F64_OBJ := $(patsubst %.c,$(BUILD)/f64/%.o,$(LIB_SRC) $(T64_SRC))
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .SECONDARY: $(F32_OBJ) $(F64_OBJ)
-.PHONY: all check check-long bench demo install deps help clean format run-check run-demo force
+.PHONY: all units check check-long bench demo install deps help clean format run-check run-demo force
 
 all: $(TOOLS)
+units: $(UNITS)
 
 # ---- objects -----------------------------------------------------------------------------------
 # Everything is built again when the compiler or its flags change.
