@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/signals.h"
 
+#include "formats/outfile.h"
+
 #include <assert.h>
 #include <signal.h>
 #include <stddef.h>
@@ -14,6 +16,7 @@ static volatile sig_atomic_t n_on_signal;
 
 static void handle(int sig)
 {
+    vl_outfile_on_signal();
     for (int i = 0; i < n_on_signal; i++)
         on_signal[i]();
     /* SA_RESETHAND has put the default action back: the parent sees how this process died. */
@@ -42,4 +45,5 @@ void cli_signals_install(void)
             sigaction(fatal[i], &sa, NULL);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* ulimit -f, too, becomes a write error with a text */
 }

@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# tools.sh -- what every tool does alike: --help, --version, misuse, terminals, a full disk.
+. "$(dirname "$0")/cli/lib.sh"
+
+tools=$(for src in "$TOP"/cli/vl*.c; do basename "$src" .c | tr _ -; done)
+# What writes its data to standard output takes -o; it must not do so to a terminal.
+writes_binary() { "$1" --options-tsv | grep -q '^--output	'; }
+
+# A command of the tool that gets as far as opening its input, with operands that do not exist: all of
+# its required options, in the order of the man page.
+attempt() {
+    case $1 in
+    *) echo "$1 absent-file" ;;
+    esac
+}
+
+for tool in $tools; do
+    run 0 "$tool" --help
+    err_is ''
+    out_like "^usage: $tool "
+    out_like '^example:$'
+    ok "$tool: the example names the tool" sh -c 'sed "1,/^example:/d" "$1" | grep -q "$2"' - "$OUT" "$tool"
+    ok "$tool: --help fits 100 columns" sh -c '! grep -E "^.{101}" "$1"' - "$OUT"
+    ok "$tool: says what it does in a sentence" sh -c 'sed -n 2p "$1" | grep -Eq "^[A-Z].*[a-z]"' - "$OUT"
+
+    run 0 "$tool" --version
+    err_is ''
+    out_like "^$tool \(vlkit\) [0-9]+\.[0-9]+\.[0-9]+$"
+    out_like '^shard format +reads and writes version [0-9]+$'
+    out_like 'core type [A-Za-z0-9]+, parallel mode (sequential|pthreads|OpenMP), used with 1 thread$'
+
+    run 2 "$tool" --no-such-option
+    out_is ''
+    err_is "$tool: unknown option --no-such-option
+try '$tool --help'"
+    run 2 "$tool" --hel
+    err_like '^[a-z-]*: unknown option --hel$'
+
+    for what in --help --version --options-tsv; do
+        run 1 sh -c "$tool $what >/dev/full"
+        err_is "$tool: standard output: No space left on device"
+        # The reader is gone before the tool starts.
+        { sleep 0.1; rc=0; "$tool" "$what" 2>"$ERR" || rc=$?; echo $rc >"$T_KEEP/rc"; } | true
+        ok "$tool $what: a closed pipe is no failure" test "$(cat "$T_KEEP/rc")" -eq 0
+        err_is ''
+    done
+
+    if writes_binary "$tool"; then
+        run 2 script -qec "$(attempt "$tool")" /dev/null
+        out_like 'standard output is a terminal'
+    fi
+done
