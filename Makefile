@@ -13,7 +13,7 @@ BUILD  ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 
 VERSION := $(shell sed -n 's/^.define VL_VERSION "\(.*\)".*/\1/p' formats/version.h)
 
-PKGS := libzstd libxxhash libjpeg libpng openblas jansson libutf8proc libcrypto
+PKGS := libzstd libxxhash libjpeg libpng zlib openblas jansson libutf8proc libcrypto
 PKGC := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKGL := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 STD  := -std=c11 -D_GNU_SOURCE -pthread
@@ -36,9 +36,12 @@ T64_SRC  := $(wildcard tests/t64_*.c)
 B_SRC    := $(wildcard tests/bench/b_*.c)
 UNITS    := $(T_SRC:tests/%.c=$(BUILD)/tests/%) $(T64_SRC:tests/%.c=$(BUILD)/tests/%)
 BENCHES  := $(B_SRC:tests/bench/%.c=$(BUILD)/bench/%)
+# What shell tests make their inputs with: tests/data/*.c, in $(BUILD)/data.
+DATA_SRC := $(wildcard tests/data/*.c)
+MAKERS   := $(DATA_SRC:tests/data/%.c=$(BUILD)/data/%)
 SCRIPTS  := $(filter-out tests/deps.sh,$(wildcard tests/*.sh)) $(wildcard tests/cli/*-*.sh)
 
-F32_OBJ := $(patsubst %.c,$(BUILD)/f32/%.o,$(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(B_SRC))
+F32_OBJ := $(patsubst %.c,$(BUILD)/f32/%.o,$(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(B_SRC) $(DATA_SRC))
 F64_OBJ := $(patsubst %.c,$(BUILD)/f64/%.o,$(LIB_SRC) $(T64_SRC))
 
 .DELETE_ON_ERROR:
@@ -82,6 +85,9 @@ $(BUILD)/tests/t_%: $(BUILD)/f32/tests/t_%.o $(F32_LIBS)
 $(BUILD)/tests/t64_%: $(BUILD)/f64/tests/t64_%.o $(BUILD)/f64/libvlkit.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/data/%: $(BUILD)/f32/tests/data/%.o $(F32_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/bench/b_%: $(BUILD)/f32/tests/bench/b_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -92,7 +98,7 @@ check:
 	@$(MAKE) --no-print-directory run-check
 
 # prove fails when a test fails or has no plan; a tree without tests must fail, too.
-run-check: all $(UNITS)
+run-check: all $(UNITS) $(MAKERS)
 	@test -n '$(strip $(UNITS))' -a -n '$(strip $(SCRIPTS))'
 	@unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j$(JOBS) $(UNITS) $(SCRIPTS)
