@@ -35,10 +35,13 @@ T_SRC    := $(wildcard tests/t_*.c)
 T64_SRC  := $(wildcard tests/t64_*.c)
 B_SRC    := $(wildcard tests/bench/b_*.c)
 UNITS    := $(T_SRC:tests/%.c=$(BUILD)/tests/%) $(T64_SRC:tests/%.c=$(BUILD)/tests/%)
+# Programs that shell tests call: tests/mk_*.c.
+MK_SRC   := $(wildcard tests/mk_*.c)
+MAKERS   := $(MK_SRC:tests/%.c=$(BUILD)/tests/%)
 BENCHES  := $(B_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 SCRIPTS  := $(filter-out tests/deps.sh,$(wildcard tests/*.sh)) $(wildcard tests/cli/*-*.sh)
 
-F32_OBJ := $(patsubst %.c,$(BUILD)/f32/%.o,$(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(B_SRC))
+F32_OBJ := $(patsubst %.c,$(BUILD)/f32/%.o,$(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(MK_SRC) $(B_SRC))
 F64_OBJ := $(patsubst %.c,$(BUILD)/f64/%.o,$(LIB_SRC) $(T64_SRC))
 
 .DELETE_ON_ERROR:
@@ -81,6 +84,9 @@ $(BUILD)/tests/t_%: $(BUILD)/f32/tests/t_%.o $(F32_LIBS)
 $(BUILD)/tests/t64_%: $(BUILD)/f64/tests/t64_%.o $(BUILD)/f64/libvlkit.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/tests/mk_%: $(BUILD)/f32/tests/mk_%.o $(BUILD)/f32/libvlkit.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/bench/b_%: $(BUILD)/f32/tests/bench/b_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -91,7 +97,7 @@ check:
 	@$(MAKE) --no-print-directory run-check
 
 # prove fails when a test fails or has no plan; a tree without tests must fail, too.
-run-check: all $(UNITS)
+run-check: all $(UNITS) $(MAKERS)
 	@test -n '$(strip $(UNITS))' -a -n '$(strip $(SCRIPTS))'
 	@unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j$(JOBS) $(UNITS) $(SCRIPTS)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/signals.h"
+#include "formats/outfile.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -41,5 +42,8 @@ void cli_signals_install(void)
         if (!sigaction(fatal[i], NULL, &old) && old.sa_handler != SIG_IGN)
             sigaction(fatal[i], &sa, NULL);
     }
+    cli_on_signal(vl_outfile_on_signal);
+    /* A closed pipe and a file size limit arrive as errors of write(2), which have a text. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }

@@ -8,7 +8,8 @@
  * be async-signal-safe. At most 8 functions, called in the order given. */
 void cli_on_signal(void (*fn)(void));
 
-/* cli_signals_install -- cli_parse calls it. SIGPIPE is ignored from here on. */
+/* cli_signals_install -- cli_parse calls it. Registers outfile.h's temporary names; SIGPIPE and
+ * SIGXFSZ are ignored from here on. */
 void cli_signals_install(void);
 
 #endif
