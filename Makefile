@@ -51,6 +51,10 @@ F64_OBJ := $(patsubst %.c,$(BUILD)/f64/%.o,$(LIB_SRC) $(T64_SRC))
 .SECONDARY: $(F32_OBJ) $(F64_OBJ)
 .PHONY: all units check check-long bench demo install deps help clean format run-check run-demo force
 
+# One short line a step; V=1 shows the commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@echo '  $(1)')
+
 all: $(TOOLS)
 units: $(UNITS) $(MAKERS)
 
@@ -65,37 +69,46 @@ $(BUILD)/flags: force
 # The engine is compiled twice, for float and for double (vl_real); file names are unique in the tree.
 $(F32_OBJ): $(BUILD)/f32/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC   $@)
+	$(Q)$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
 $(F64_OBJ): $(BUILD)/f64/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -DVL_REAL_DOUBLE -MMD -MP -c -o $@ $<
+	$(call say,CC   $@)
+	$(Q)$(CC) $(FLAGS) -DVL_REAL_DOUBLE -MMD -MP -c -o $@ $<
 
 $(BUILD)/f32/libvlkit.a: $(LIB_SRC:%.c=$(BUILD)/f32/%.o)
 $(BUILD)/f64/libvlkit.a: $(LIB_SRC:%.c=$(BUILD)/f64/%.o)
 $(BUILD)/f32/libcli.a: $(CLI_SRC:%.c=$(BUILD)/f32/%.o)
 $(BUILD)/f32/libvlkit.a $(BUILD)/f64/libvlkit.a $(BUILD)/f32/libcli.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR   $@)
+	$(Q)$(AR) rcs $@ $^
 
 F32_LIBS := $(BUILD)/f32/libcli.a $(BUILD)/f32/libvlkit.a
 $(TOOLS): $(BUILD)/bin/%: $(BUILD)/f32/cli/$$(subst -,_,$$*).o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/t_%: $(BUILD)/f32/tests/t_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/tests/t64_%: $(BUILD)/f64/tests/t64_%.o $(BUILD)/f64/libvlkit.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/data/%: $(BUILD)/f32/tests/data/%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/mk_%: $(BUILD)/f32/tests/mk_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/bench/b_%: $(BUILD)/f32/tests/bench/b_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # ---- tests -------------------------------------------------------------------------------------
 check:
@@ -152,6 +165,6 @@ help:
 	@echo '  make format       is every source formatted as .clang-format says?'
 	@echo '  make clean        remove the build folders'
 	@echo
-	@echo '  ARCH=$(ARCH)       for -march; CC, CFLAGS, LDFLAGS, BUILD as usual; JOBS=$(JOBS) tests at a time'
+	@echo '  ARCH=$(ARCH)       for -march; CC, CFLAGS, LDFLAGS, BUILD as usual; V=1 shows commands; JOBS=$(JOBS) tests at a time'
 
 -include $(F32_OBJ:.o=.d) $(F64_OBJ:.o=.d)
