@@ -36,20 +36,23 @@ T64_SRC  := $(wildcard tests/t64_*.c)
 B_SRC    := $(wildcard tests/bench/b_*.c)
 UNITS    := $(T_SRC:tests/%.c=$(BUILD)/tests/%) $(T64_SRC:tests/%.c=$(BUILD)/tests/%)
 BENCHES  := $(B_SRC:tests/bench/%.c=$(BUILD)/bench/%)
-# What shell tests make their inputs with: tests/data/*.c, in $(BUILD)/data.
+# What shell tests call: tests/mk_*.c become $(BUILD)/tests/mk_*, tests/data/*.c $(BUILD)/data/*.
+MK_SRC   := $(wildcard tests/mk_*.c)
 DATA_SRC := $(wildcard tests/data/*.c)
-MAKERS   := $(DATA_SRC:tests/data/%.c=$(BUILD)/data/%)
+MAKERS   := $(MK_SRC:tests/%.c=$(BUILD)/tests/%) $(DATA_SRC:tests/data/%.c=$(BUILD)/data/%)
 SCRIPTS  := $(filter-out tests/deps.sh,$(wildcard tests/*.sh)) $(wildcard tests/cli/*-*.sh)
 
-F32_OBJ := $(patsubst %.c,$(BUILD)/f32/%.o,$(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(B_SRC) $(DATA_SRC))
+F32_SRC := $(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(MK_SRC) $(DATA_SRC) $(B_SRC)
+F32_OBJ := $(F32_SRC:%.c=$(BUILD)/f32/%.o)
 F64_OBJ := $(patsubst %.c,$(BUILD)/f64/%.o,$(LIB_SRC) $(T64_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .SECONDARY: $(F32_OBJ) $(F64_OBJ)
-.PHONY: all check check-long bench demo install deps help clean format run-check run-demo force
+.PHONY: all units check check-long bench demo install deps help clean format run-check run-demo force
 
 all: $(TOOLS)
+units: $(UNITS) $(MAKERS)
 
 # ---- objects -----------------------------------------------------------------------------------
 # Everything is built again when the compiler or its flags change.
@@ -87,6 +90,9 @@ $(BUILD)/tests/t64_%: $(BUILD)/f64/tests/t64_%.o $(BUILD)/f64/libvlkit.a
 $(BUILD)/data/%: $(BUILD)/f32/tests/data/%.o $(F32_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/tests/mk_%: $(BUILD)/f32/tests/mk_%.o $(F32_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/bench/b_%: $(BUILD)/f32/tests/bench/b_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -117,7 +123,7 @@ run-demo: all
 	BIN='$(abspath $(BUILD))/bin' tests/experiments/demo/run.sh
 
 format:
-	clang-format --dry-run -Werror $(wildcard $(addsuffix /*.[ch],formats pipeline distill cli tests tests/bench))
+	clang-format --dry-run -Werror $(wildcard $(addsuffix /*.[ch],formats pipeline distill cli tests tests/data tests/bench))
 
 # ---- the rest ----------------------------------------------------------------------------------
 deps:

@@ -93,8 +93,7 @@ static frame frame_of(const cli_report_figure *f, size_t n_series)
     return r;
 }
 
-/* ---- ticks ------------------------------------------------------------------------------------
- */
+/* ---- ticks ----------------------------------------------------------------------------------- */
 
 static void tick_x(cli_page *p, const frame *f, double v)
 {
@@ -147,8 +146,7 @@ static void log_ticks(cli_page *p, const frame *f)
         }
 }
 
-/* ---- lines ------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 /* "h0" makes a point that stands alone visible: the caps of a line without length are drawn. */
 static void point(cli_page *p, const frame *f, bool *pen, double x, double y)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * report.c -- the page: style, meta table, results with bars, contact sheet. Plots are in plot.c.
- */
+ * report.c -- the page: style, meta table, results with bars, contact sheet. plot.c has the plots. */
 #include "cli/report.h"
 
 #include "cli/page.h"
@@ -141,8 +140,7 @@ void cli_report_text(cli_report *r, const char *fmt, ...)
     cli_page_raw(&r->body, "</p>\n");
 }
 
-/* ---- results ----------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static const char dash[] = "\xE2\x80\x93";
 
@@ -264,8 +262,7 @@ void cli_report_table(cli_report *r, const char *caption, const cli_report_row *
     cli_page_raw(p, "</tbody></table></div>\n");
 }
 
-/* ---- any table --------------------------------------------------------------------------------
- */
+/* ---- any table ------------------------------------------------------------------------------- */
 
 static bool looks_like_number(const char *s)
 {
@@ -313,8 +310,7 @@ void cli_report_grid(cli_report *r, const char *caption, const char *const *head
     cli_page_raw(p, "</tbody></table></div>\n");
 }
 
-/* ---- figures ----------------------------------------------------------------------------------
- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 void cli_report_plot(cli_report *r, const cli_report_figure *f)
 {
@@ -359,8 +355,7 @@ void cli_report_sheet(cli_report *r, const cli_report_cell *cells, size_t n)
     cli_page_raw(p, "</ul>\n");
 }
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 int cli_report_html(cli_report *r, const char **html, size_t *n, vl_err *e)
 {

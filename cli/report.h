@@ -33,15 +33,13 @@ typedef struct cli_report cli_report;
 cli_report *cli_report_new(const char *title);
 void cli_report_free(cli_report *r); /* NULL is harmless */
 
-/* cli_report_meta -- one row "name: value" of the table under the title. All meta rows come first.
- */
+/* cli_report_meta -- one row "name: value" of the table under the title. Meta rows come first. */
 void cli_report_meta(cli_report *r, const char *name, const char *fmt, ...) VL_PRINTF(3, 4);
 
 void cli_report_heading(cli_report *r, const char *text);
 void cli_report_text(cli_report *r, const char *fmt, ...) VL_PRINTF(2, 3); /* a paragraph */
 
-/* One row of the results. Numbers are percent, 0..100; a value that is not finite shows as a dash.
- */
+/* One row of the results. Numbers are percent, 0..100; one that is not finite is a dash. */
 typedef struct cli_report_row {
     const char *name; /* "distilled-100" */
     const char *note; /* "2 sets x 3 students, rate 0.03"; NULL: none */

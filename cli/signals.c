@@ -9,8 +9,7 @@
 
 enum { MAX_FN = 8 };
 
-/* A slot is filled before the count that makes it visible grows: the handler never sees half of it.
- */
+/* A slot is filled before the count that makes it visible grows: no handler sees half of it. */
 static void (*volatile on_signal[MAX_FN])(void);
 static volatile sig_atomic_t n_on_signal;
 
@@ -44,6 +43,7 @@ void cli_signals_install(void)
         if (!sigaction(fatal[i], NULL, &old) && old.sa_handler != SIG_IGN)
             sigaction(fatal[i], &sa, NULL);
     }
+    /* A closed pipe and a file size limit arrive as errors of write(2), which have a text. */
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* ulimit -f, too, becomes a write error with a text */
+    signal(SIGXFSZ, SIG_IGN);
 }

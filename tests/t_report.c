@@ -13,8 +13,7 @@
 
 #include <cmocka.h>
 
-/* ---- a strict reader of the markup that the report uses ----------------------------------------
- */
+/* ---- a strict reader of the markup that the report uses -------------------------------------- */
 
 enum { DEPTH = 32 };
 
@@ -124,8 +123,7 @@ static void reader_sees_faults(void **state)
         misformed("<!DOCTYPE html>\n<p class=\"a\">x &amp; y<img alt=\"\"></p><rect x=\"1\"/>"));
 }
 
-/* ---- helpers ----------------------------------------------------------------------------------
- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static const char *html_of(cli_report *r)
 {
@@ -149,8 +147,7 @@ static size_t count(const char *s, const char *what)
     return n;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void text_is_escaped(void **state)
 {

@@ -30,6 +30,13 @@ for tool in $tools; do
     out_like '^shard format +reads and writes version [0-9]+$'
     out_like 'core type [A-Za-z0-9]+, parallel mode (sequential|pthreads|OpenMP), used with 1 thread$'
 
+    # Kernels fit the processor even where OpenBLAS does not know it; the user's choice is obeyed.
+    if grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; then
+        out_unlike 'core type (Prescott|Core2|Penryn|Dunnington|Nehalem|Barcelona|Opteron)'
+        run 0 env OPENBLAS_CORETYPE=Haswell "$tool" --version
+        out_like 'core type Haswell,'
+    fi
+
     run 2 "$tool" --no-such-option
     out_is ''
     err_is "$tool: unknown option --no-such-option
