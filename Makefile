@@ -51,6 +51,10 @@ F64_OBJ := $(patsubst %.c,$(BUILD)/f64/%.o,$(LIB_SRC) $(T64_SRC))
 .SECONDARY: $(F32_OBJ) $(F64_OBJ)
 .PHONY: all units check check-long bench demo install deps help clean format run-check run-demo force
 
+# One short line a step; V=1 shows the commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@echo '  $(1)')
+
 all: $(TOOLS)
 units: $(UNITS) $(MAKERS)
 
@@ -65,47 +69,60 @@ $(BUILD)/flags: force
 # The engine is compiled twice, for float and for double (vl_real); file names are unique in the tree.
 $(F32_OBJ): $(BUILD)/f32/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC   $@)
+	$(Q)$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
 $(F64_OBJ): $(BUILD)/f64/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -DVL_REAL_DOUBLE -MMD -MP -c -o $@ $<
+	$(call say,CC   $@)
+	$(Q)$(CC) $(FLAGS) -DVL_REAL_DOUBLE -MMD -MP -c -o $@ $<
 
 $(BUILD)/f32/libvlkit.a: $(LIB_SRC:%.c=$(BUILD)/f32/%.o)
 $(BUILD)/f64/libvlkit.a: $(LIB_SRC:%.c=$(BUILD)/f64/%.o)
 $(BUILD)/f32/libcli.a: $(CLI_SRC:%.c=$(BUILD)/f32/%.o)
 $(BUILD)/f32/libvlkit.a $(BUILD)/f64/libvlkit.a $(BUILD)/f32/libcli.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR   $@)
+	$(Q)$(AR) rcs $@ $^
 
 F32_LIBS := $(BUILD)/f32/libcli.a $(BUILD)/f32/libvlkit.a
 $(TOOLS): $(BUILD)/bin/%: $(BUILD)/f32/cli/$$(subst -,_,$$*).o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/t_%: $(BUILD)/f32/tests/t_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/tests/t64_%: $(BUILD)/f64/tests/t64_%.o $(BUILD)/f64/libvlkit.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/data/%: $(BUILD)/f32/tests/data/%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/mk_%: $(BUILD)/f32/tests/mk_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/bench/b_%: $(BUILD)/f32/tests/bench/b_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # ---- tests -------------------------------------------------------------------------------------
 check:
 	@sh tests/deps.sh install build test
 	@$(MAKE) --no-print-directory run-check
 
+# Unit programs and benchmarks run with the OpenBLAS kernels that the tools choose (cli/blas.c).
+KERNELS = core=$$($(firstword $(TOOLS)) --version | sed -n 's/.* core type \([A-Za-z0-9]*\),.*/\1/p'); \
+	test -n "$$core" && export OPENBLAS_CORETYPE=$$core
+
 # prove fails when a test fails or has no plan; a tree without tests must fail, too.
 run-check: all $(UNITS) $(MAKERS)
 	@test -n '$(strip $(UNITS))' -a -n '$(strip $(SCRIPTS))'
-	@unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
+	@$(KERNELS); unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j$(JOBS) $(UNITS) $(SCRIPTS)
 
 check-long: check format
@@ -114,7 +131,7 @@ check-long: check format
 
 bench: all $(BENCHES)
 	@test -n '$(strip $(BENCHES))' || { echo 'no benchmark in tests/bench'; exit 1; }
-	@for b in $(BENCHES); do echo "== $$(basename $$b)"; BIN='$(abspath $(BUILD))/bin' $$b || exit 1; done
+	@$(KERNELS); for b in $(BENCHES); do echo "== $$(basename $$b)"; BIN='$(abspath $(BUILD))/bin' $$b || exit 1; done
 
 demo:
 	@sh tests/deps.sh install build demo
@@ -152,6 +169,6 @@ help:
 	@echo '  make format       is every source formatted as .clang-format says?'
 	@echo '  make clean        remove the build folders'
 	@echo
-	@echo '  ARCH=$(ARCH)       for -march; CC, CFLAGS, LDFLAGS, BUILD as usual; JOBS=$(JOBS) tests at a time'
+	@echo '  ARCH=$(ARCH)       for -march; CC, CFLAGS, LDFLAGS, BUILD as usual; V=1 shows commands; JOBS=$(JOBS) tests at a time'
 
 -include $(F32_OBJ:.o=.d) $(F64_OBJ:.o=.d)

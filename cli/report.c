@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * report.c -- the page: style, meta table, results with bars, contact sheet. plot.c has the plots. */
+ * report.c -- the page: style, meta table, results with bars, contact sheet; plots are in plot.c. */
 #include "cli/report.h"
 
 #include "cli/page.h"

@@ -7,13 +7,18 @@ tools=$(for src in "$TOP"/cli/vl*.c; do basename "$src" .c | tr _ -; done)
 # What writes its data to standard output takes -o; it must not do so to a terminal.
 writes_binary() { "$1" --options-tsv | grep -q '^--output	'; }
 
-# A command of the tool that gets as far as opening its input, with operands that do not exist: all of
-# its required options, in the order of the man page.
-attempt() {
+# A command whose data go to standard output, on inputs that are made below. A tool without a row has
+# tests of its own that write to /dev/full: one missing here and there fails.
+command_of() {
     case $1 in
-    *) echo "$1 absent-file" ;;
+    vlpack) echo "vlpack pairs.tsv" ;;
+    vlls) echo "vlls pairs.tar.zst" ;;
+    vlembed) echo "vlembed pairs.tar.zst" ;;
+    vlselect) echo "vlselect --method random -n 5 pairs.tar.zst" ;;
     esac
 }
+python3 "$TOP/tests/data/make_pairs.py" 12 >pairs.tsv
+vlpack -q -o pairs.tar.zst pairs.tsv
 
 for tool in $tools; do
     run 0 "$tool" --help
@@ -53,8 +58,23 @@ try '$tool --help'"
         err_is ''
     done
 
+    line=$(command_of "$tool")
+    if [ -z "$line" ]; then
+        ok "$tool: its own tests write to a full disk" sh -c 'grep -l /dev/full "$1"/tests/cli/"$2"-*.sh' - "$TOP" "$tool"
+    else
+        # shellcheck disable=SC2086
+        run 0 $line
+        ok "$tool: writes something" test -s "$OUT"
+        run 1 sh -c "$line >/dev/full"
+        err_like "^$tool: .*No space left on device$"
+        err_unlike "^$tool: .*No space left on device.*No space"
+        ok "$tool: a failed write is said once" test "$(grep -c 'No space left' "$ERR")" -eq 1
+        run 1 sh -c "${line% *} absent-file"
+        err_like "^$tool: .*absent-file: .*No such file or directory$"
+    fi
     if writes_binary "$tool"; then
-        run 2 script -qec "$(attempt "$tool")" /dev/null
+        # Options and operands that are right, so that the terminal is what is refused.
+        run 2 script -qec "${line:-$("$tool" --help | sed -n '$s/ -o [^ ]*//p')}" /dev/null
         out_like 'standard output is a terminal'
     fi
 done
