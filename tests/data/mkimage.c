@@ -11,7 +11,7 @@ int main(int argc, char **argv)
     uint32_t w = argc > 3 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
     uint32_t h = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
     uint32_t seed = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 0;
-    blob b = { 0 };
+    blob b = {0};
 
     if (!strcmp(kind, "header")) {
         b = test_png_header(w, h);
@@ -19,9 +19,9 @@ int main(int argc, char **argv)
         uint8_t *rgb = test_picture(w, h);
         for (size_t i = 0; i < (size_t)w * h * 3; i++)
             rgb[i] = (uint8_t)(rgb[i] + 37 * seed);
-        b = *kind == 'j' ? test_jpeg(rgb, w, h, (jpeg_how){ .stored = JCS_YCbCr })
+        b = *kind == 'j' ? test_jpeg(rgb, w, h, (jpeg_how){.stored = JCS_YCbCr})
                          : test_png(rgb, w, h, (size_t)w * 3,
-                                    (png_how){ .colour_type = PNG_COLOR_TYPE_RGB, .depth = 8 });
+                                    (png_how){.colour_type = PNG_COLOR_TYPE_RGB, .depth = 8});
         free(rgb);
     } else {
         fputs("usage: mkimage jpg|png|header W H [SEED]\n", stderr);
