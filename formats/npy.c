@@ -26,8 +26,7 @@ size_t vl_dtype_size(vl_dtype t)
     return (unsigned)t < N_DTYPES ? dtypes[t].size : 0;
 }
 
-/* ---- header grammar ----------------------------------------------------------------------------
- */
+/* ---- header grammar ------------------------------------------------------------------------- */
 
 static void spaces(vl_cursor *c)
 {
@@ -239,8 +238,7 @@ int vl_npy_build(const vl_npy *a, uint8_t **bytes, size_t *n, vl_err *e)
     return VL_OK;
 }
 
-/* ---- elements as numbers -----------------------------------------------------------------------
- */
+/* ---- elements as numbers -------------------------------------------------------------------- */
 
 static float from_half(uint16_t h)
 {

@@ -70,8 +70,7 @@ int vl_seektab_build(const vl_seektab *t, vl_buf *out, vl_err *e)
     return rc;
 }
 
-/* ---- walking -----------------------------------------------------------------------------------
- */
+/* ---- walking -------------------------------------------------------------------------------- */
 
 /* Sum of the csizes of the n entries at `at`, read in pieces. */
 static int sum_sizes(int fd, uint64_t at, uint32_t n, uint64_t *sum, vl_err *e)

@@ -40,8 +40,7 @@ typedef struct vls_segment {
     const json_t *manifest; /* borrowed; stays valid until vls_reader_close */
 } vls_segment;
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 typedef struct vls_reader vls_reader;
 
@@ -93,8 +92,7 @@ const json_t *vls_reader_tail(const vls_reader *r, uint64_t ordinal);
 
 void vls_reader_close(vls_reader *r); /* NULL is harmless */
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 typedef struct vls_writer vls_writer;
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * shard_read.c -- frames in file order, verified one by one, into records.
  *
- *   START --HEAD--> DATA --first frame of TAIL--> FLUSH (last record) --> TAIL --> SEEK --> START
- * ... END
+ *   START -HEAD-> DATA -first frame of TAIL-> FLUSH (last record) -> TAIL -> SEEK -> START ... END
  *
  * A file and a pipe run through the same states. A file whose seek tables chain gives, on top, what
  * the table says of each frame before it is decoded, and a place to go on behind a bad one.
@@ -10,496 +9,26 @@
  * Invariants
  *   1. No byte of a frame is looked at before its zstd checksum (and, in a file, its entry) agrees.
  *   2. r->seen holds every frame of the open segment as it was read; the segment counts only when
- * its own table says the same. A table is never believed about anything else than where to look.
+ *      its own table says the same. A table is believed about nothing but where to look.
  *   3. Memory: one frame, one record, 8 bytes a member of the open segment, 12 bytes a frame of it,
- *      16 bytes a key, and the JSON of all segments, which is bounded by JSON_TOTAL_MAX. */
-#include "formats/keyset.h"
-#include "formats/seektab.h"
-#include "formats/tarhead.h"
-#include "formats/tail.h"
-#include "formats/unpack.h"
+ *      16 bytes a key, and the JSON of all segments, 64 MiB of text at most. */
+#include "formats/segment_read.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JSON_TOTAL_MAX ((uint64_t)64 << 20)
-enum { TERM_FRAME = 23, FRAME_MIN = 13 };
-#define EMPTY_SUM 0x51D8E999u /* low 32 bits of XXH64 of nothing: the entry of a VLIX */
-
-typedef struct segment {
-    vls_segment pub;
-    json_t *manifest, *tail;
-    char id[VLS_ID_HEX + 1];
-} segment;
-
-struct vls_reader {
-    char *path;
-    vl_source src;
-    vls_read_opts opts;
-    vl_codec *codec;
-    vl_sha *sha_all, *sha_seg; /* sha_seg only from the second segment on: the first is sha_all's */
-    vl_span *spans;            /* of a file whose tables chain, else NULL */
-    size_t n_spans, span;      /* span: of the open segment */
-    vl_seektab known, seen;    /* the open segment's table; its frames as they were read */
-    vl_buf comp;               /* the frame at hand, compressed */
-    uint64_t frame_at;         /* its position */
-    vls_unpack u;
-    vls_tail_reader tail;
-    vls_keyset keys;
-    segment **segs;
-    uint64_t n_terms, json_bytes;
-    vls_totals sum; /* of the open segment */
-    bool gaps;      /* frames of the open segment were left out */
-    enum { START, DATA, FLUSH, TAIL, SEEK, END } state;
-    vls_read_counts counts;
-    vl_err stuck;
-};
-
-/* ---- frames ------------------------------------------------------------------------------------
- */
-
-static int truncated(const vls_reader *r, vl_err *e)
-{
-    return vl_fail(e, VL_EFORMAT, "truncated: no seek table, %s ends at byte %" PRIu64,
-                   r->src.regular ? "file" : "input", r->src.at);
-}
-
-static int in_frame(const vls_reader *r, vl_err *e)
-{
-    return vl_within(e, "frame %" PRIu64 " (byte %" PRIu64 ")", r->counts.frames, r->frame_at);
-}
-
-static int read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
-{
-    size_t got;
-    int rc = vl_source_read(&r->src, p, n, &got, e);
-
-    if (!rc && got < n)
-        rc = truncated(r, e);
-    return rc;
-}
-
-/* The next frame of a file whose table is known: read in one piece, then held against its entry. */
-static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
-{
-    vl_frame want;
-    vl_frame_walk w = {0};
-    size_t need = 0;
-    int rc;
-
-    if (r->seen.n >= r->known.n)
-        return vl_fail(e, VL_EFORMAT, "the seek table ends before the segment's tail");
-    want = vl_seektab_get(&r->known, r->seen.n);
-    if (want.csize < FRAME_MIN || want.csize > VL_FRAME_COMP_MAX)
-        return vl_fail(e, VL_EFORMAT, "the seek table says %" PRIu32 " bytes, %d to %d allowed",
-                       want.csize, FRAME_MIN, VL_FRAME_COMP_MAX);
-    r->comp.n = 0;
-    rc = vl_buf_room(&r->comp, want.csize, e);
-    if (!rc)
-        rc = read_exact(r, r->comp.p, want.csize, e);
-    if (rc)
-        return rc;
-    r->comp.n = want.csize;
-    rc = vl_frame_step(&w, r->comp.p, r->comp.n, &need, f, e);
-    if (rc)
-        return rc;
-    if (need != r->comp.n || memcmp(f, &want, sizeof want))
-        return vl_fail(e, VL_EFORMAT, "frame and seek table disagree");
-    return VL_OK;
-}
-
-/* The next frame into r->comp. *more = 0 at the end of the input (r->comp.n bytes were there). */
-static int pull(vls_reader *r, vl_frame *f, int *more, vl_err *e)
-{
-    *more = 1;
-    r->frame_at = r->src.at;
-    if (r->known.n)
-        return pull_known(r, f, e);
-    return vl_frame_pull(&r->src, &r->comp, f, more, e);
-}
-
-/* pull where a frame must come, decoded to dst's end and counted. dst->n stays: the caller adds. */
-static int pull_decode(vls_reader *r, vl_frame *f, int unpack, vl_err *e)
-{
-    uint8_t *dst;
-    int more, rc = pull(r, f, &more, e);
-
-    if (!rc && !more)
-        return truncated(r, e);
-    if (!rc && unpack)
-        rc = vls_unpack_room(&r->u, f->dsize, &dst, e);
-    else if (!rc)
-        rc = vl_buf_room(&r->tail.b, f->dsize, e);
-    if (!rc && !unpack)
-        dst = r->tail.b.p + r->tail.b.n;
-    if (!rc)
-        rc = vl_frame_decode(r->codec, r->comp.p, f, dst, e);
-    if (rc)
-        return in_frame(r, e);
-    rc = vl_seektab_add(&r->seen, f, e);
-    if (rc)
-        return in_frame(r, e);
-    r->counts.frames++;
-    r->counts.raw_bytes += f->dsize;
-    return VL_OK;
-}
-
-/* ---- segments ----------------------------------------------------------------------------------
- */
-
-static int new_segment(vls_reader *r, segment **out, vl_err *e)
-{
-    uint64_t n = r->counts.segments;
-    segment **segs;
-
-    if (!(n & (n - 1))) { /* grows at powers of two */
-        segs = vl_realloc(r->segs, n ? (size_t)n * 2 : 1, sizeof *segs, e);
-        if (!segs)
-            return VL_ENOMEM;
-        r->segs = segs;
-    }
-    *out = vl_alloc(1, sizeof **out, e);
-    if (!*out)
-        return VL_ENOMEM;
-    (*out)->pub.ordinal = n;
-    r->segs[n] = *out;
-    r->counts.segments++;
-    return VL_OK;
-}
-
-static segment *cur(const vls_reader *r)
-{
-    return r->segs[r->counts.segments - 1];
-}
-
-static int count_json(vls_reader *r, uint64_t n, vl_err *e)
-{
-    r->json_bytes += n;
-    if (r->json_bytes > JSON_TOTAL_MAX)
-        return vl_fail(e, VL_EFORMAT, "manifests and tails are over %" PRIu64 " bytes together",
-                       (uint64_t)JSON_TOTAL_MAX);
-    return VL_OK;
-}
-
-/* A terminator's 23-byte frame is at hand: its table must follow. */
-static int step_over_term(vls_reader *r, vl_err *e)
-{
-    uint8_t rest[VL_TERM_BYTES - TERM_FRAME];
-    int rc = read_exact(r, rest, sizeof rest, e);
-
-    if (rc)
-        return rc;
-    if (memcmp(rest, vl_term + TERM_FRAME, sizeof rest))
-        return vl_fail(e, VL_EFORMAT, "byte %" PRIu64 ": a terminator without its seek table",
-                       r->frame_at);
-    r->n_terms++;
-    r->span++;
-    return VL_OK;
-}
-
-static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
-{
-    json_t *m = NULL;
-    char id[VLS_ID_HEX + 1];
-    segment *s;
-    int rc = count_json(r, f->dsize, e);
-
-    if (!rc) {
-        r->tail.b.n = 0;
-        rc = vl_buf_room(&r->tail.b, f->dsize, e);
-    }
-    if (!rc)
-        rc = vl_frame_decode(r->codec, r->comp.p, f, r->tail.b.p, e);
-    if (!rc)
-        rc = vls_head_parse(r->tail.b.p, f->dsize, &m, id, e);
-    if (!rc)
-        rc = vl_seektab_add(&r->seen, f, e);
-    if (!rc)
-        rc = new_segment(r, &s, e);
-    if (rc) {
-        json_decref(m);
-        return rc;
-    }
-    s->manifest = m;
-    s->pub.manifest = m;
-    s->pub.kind = json_string_value(json_object_get(m, "kind"));
-    memcpy(s->id, id, sizeof id);
-    r->counts.frames++;
-    r->counts.raw_bytes += f->dsize;
-    return VL_OK;
-}
-
-static int skip_to_next_span(vls_reader *r, vl_err *e)
-{
-    const vl_span *s = &r->spans[r->span];
-    uint64_t end = s->table + VL_SEEK_FIXED + (uint64_t)s->n * VL_SEEK_ENTRY;
-
-    r->span++;
-    r->state = START;
-    return vl_source_seek(&r->src, end, e);
-}
-
-/* HEAD failed and nothing can be known of the segment. */
-static int skip_segment(vls_reader *r, vl_err *e)
-{
-    r->counts.bad_frames += r->spans[r->span].n;
-    return skip_to_next_span(r, e);
-}
-
-static void begin(vls_reader *r)
-{
-    r->sum = (vls_totals){0};
-    r->gaps = false;
-    vl_seektab_clear(&r->seen);
-    vl_seektab_clear(&r->known);
-    vls_unpack_reset(&r->u);
-}
-
-static bool term_here(const vls_reader *r)
-{
-    return r->comp.n == TERM_FRAME && !memcmp(r->comp.p, vl_term, TERM_FRAME);
-}
-
-static int start_segment(vls_reader *r, vl_err *e)
-{
-    vl_frame f;
-    int more, rc;
-
-    begin(r);
-    if (r->span < r->n_spans) {
-        rc = vl_seektab_load(r->src.fd, &r->spans[r->span], &r->known, e);
-        if (rc)
-            return rc;
-    }
-    rc = pull(r, &f, &more, e);
-    if (!rc && !more && !r->comp.n && r->counts.segments + r->n_terms + r->counts.bad_frames) {
-        r->state = END;
-        return VL_OK;
-    }
-    if (!rc && !more)
-        return truncated(r, e);
-    if (!rc && term_here(r))
-        return step_over_term(r, e);
-    if (!rc)
-        rc = take_head(r, &f, e);
-    if (rc == VL_EFORMAT && r->opts.skip_bad && r->known.n)
-        return skip_segment(r, e);
-    if (rc)
-        return r->counts.segments ? in_frame(r, e) : vl_within(e, "not a shard");
-    if (r->opts.heads_only && r->known.n)
-        return skip_to_next_span(r, e);
-    if (r->counts.segments > 1)
-        rc = vl_sha_reset(r->sha_seg, e);
-    r->state = DATA;
-    return rc;
-}
-
-/* A frame of the open segment failed: goes on behind it, where the table says that is. */
-static int leave_out(vls_reader *r, vl_err *e)
-{
-    vl_frame f = vl_seektab_get(&r->known, r->seen.n);
-    uint64_t at = r->frame_at + f.csize;
-    int rc = vl_seektab_add(&r->seen, &f, e);
-
-    if (rc)
-        return rc;
-    r->counts.bad_frames++;
-    r->counts.frames++;
-    r->gaps = true;
-    vls_unpack_gap(&r->u);
-    /* what follows may be the table already, when TAIL was bad */
-    if (r->seen.n == r->known.n || !vl_seektab_get(&r->known, r->seen.n).dsize)
-        r->state = SEEK;
-    return vl_source_seek(&r->src, at, e);
-}
-
-static void start_tail(vls_reader *r)
-{
-    vls_tail_start(&r->tail, cur(r)->id, (const uint64_t *)(const void *)r->u.lines.p,
-                   r->u.lines.n / sizeof(uint64_t), r->gaps);
-}
-
-static int data_digest(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
-{
-    int rc = vl_sha_add(r->sha_all, p, n, e);
-
-    if (!rc && r->counts.segments > 1)
-        rc = vl_sha_add(r->sha_seg, p, n, e);
-    r->sum.frames++;
-    r->sum.bytes += n;
-    return rc;
-}
-
-/* The next frame of DATA, or the first one of TAIL. */
-static int data_frame(vls_reader *r, vl_err *e)
-{
-    vl_frame f;
-    uint8_t *p;
-    char name[VL_TAR_NAME_MAX + 1];
-    uint64_t size;
-    size_t used;
-    int rc = pull_decode(r, &f, 1, e);
-
-    if (rc)
-        return rc;
-    p = r->u.raw.p + r->u.raw.n;
-    if (vls_unpack_at_member(&r->u) && vls_is_sums(p, f.dsize, cur(r)->id)) {
-        start_tail(r);
-        r->state = FLUSH;
-        return vl_buf_add(&r->tail.b, p, f.dsize, e);
-    }
-    if (r->gaps && vls_unpack_at_member(&r->u) && !r->u.raw.n &&
-        vl_tar_parse(p, f.dsize, name, &size, &used, NULL)) {
-        r->counts.bad_frames++; /* verified, but in the middle of a member that is gone */
-        return VL_OK;
-    }
-    r->u.raw.n += f.dsize;
-    return data_digest(r, p, f.dsize, e);
-}
-
-static int end_tail(vls_reader *r, vl_err *e)
-{
-    segment *s = cur(r);
-    const json_t *records;
-    int rc;
-
-    rc = count_json(r, r->tail.b.n - r->tail.at, e); /* `at`: the last member's header */
-    if (!rc)
-        rc = vl_sha_hex(r->counts.segments > 1 ? r->sha_seg : r->sha_all, r->sum.content_id, e);
-    r->sum.members = r->u.members;
-    if (!rc)
-        rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, e);
-    if (rc)
-        return rc;
-    s->tail = r->tail.json;
-    r->tail.json = NULL;
-    records = json_object_get(s->tail, "records");
-    if (r->gaps && json_integer_value(records) > (json_int_t)r->sum.records)
-        r->counts.lost_records += (uint64_t)json_integer_value(records) - r->sum.records;
-    r->state = SEEK;
-    return VL_OK;
-}
-
-/* The bytes of TAIL that are there; the next frame when they are not enough. */
-static int tail_step(vls_reader *r, vl_err *e)
-{
-    vl_frame f;
-    int rc = vls_tail_step(&r->tail, e);
-
-    if (rc < 0)
-        return vl_within(e, "segment %" PRIu64, cur(r)->pub.ordinal);
-    if (rc == 1) {
-        rc = end_tail(r, e);
-        return rc ? vl_within(e, "segment %" PRIu64, cur(r)->pub.ordinal) : VL_OK;
-    }
-    rc = pull_decode(r, &f, 0, e);
-    if (!rc)
-        r->tail.b.n += f.dsize;
-    return rc;
-}
-
-/* Steps over a reserved record index, of which only the position is checked. */
-static int skip_vlix(vls_reader *r, uint32_t bytes, vl_err *e)
-{
-    vl_frame f = {bytes + 8, 0, EMPTY_SUM};
-    uint8_t piece[4096];
-    size_t k;
-    int rc;
-
-    if (bytes < 4 || bytes > UINT32_MAX - 8)
-        return vl_fail(e, VL_EFORMAT, "record index of %" PRIu32 " bytes", bytes);
-    rc = read_exact(r, piece, 4, e);
-    if (!rc && memcmp(piece, "VLIX", 4))
-        return vl_fail(e, VL_EFORMAT, "a skippable frame that is no record index");
-    for (bytes -= 4; !rc && bytes; bytes -= (uint32_t)k) {
-        k = bytes < sizeof piece ? bytes : sizeof piece;
-        rc = read_exact(r, piece, k, e);
-    }
-    if (!rc)
-        rc = vl_seektab_add(&r->seen, &f, e);
-    r->counts.frames++;
-    return rc;
-}
-
-/* The table in the file, whose header was read, against the frames that were read. */
-static int compare_table(vls_reader *r, uint32_t bytes, vl_err *e)
-{
-    vl_buf want = {0};
-    uint32_t i;
-    int rc = vl_seektab_build(&r->seen, &want, e);
-
-    if (rc)
-        goto out;
-    if (bytes != want.n - 8) {
-        rc = vl_fail(e, VL_EFORMAT, "seek table of %" PRIu32 " bytes for %" PRIu32 " frames", bytes,
-                     r->seen.n);
-        goto out;
-    }
-    r->comp.n = 0;
-    rc = vl_buf_room(&r->comp, bytes, e);
-    if (!rc)
-        rc = read_exact(r, r->comp.p, bytes, e);
-    if (rc || !memcmp(r->comp.p, want.p + 8, bytes))
-        goto out;
-    for (i = 0; i < r->seen.n; i++)
-        if (memcmp(r->comp.p + (size_t)i * VL_SEEK_ENTRY, r->seen.b.p + (size_t)i * VL_SEEK_ENTRY,
-                   VL_SEEK_ENTRY))
-            break;
-    rc = i < r->seen.n ? vl_fail(e, VL_EFORMAT, "seek table disagrees with frame %" PRIu32, i)
-                       : vl_fail(e, VL_EFORMAT, "seek table: its last 9 bytes are wrong");
-out:
-    free(want.p);
-    return rc;
-}
-
-static int seek_step(vls_reader *r, vl_err *e)
-{
-    uint64_t at = r->src.at;
-    uint8_t head[8];
-    bool vlix = false;
-    int rc;
-
-    for (;;) {
-        rc = read_exact(r, head, sizeof head, e);
-        if (rc)
-            return rc;
-        if (vl_le32(head) != VL_VLIX_MAGIC || vlix)
-            break;
-        vlix = true;
-        rc = skip_vlix(r, vl_le32(head + 4), e);
-        if (rc)
-            goto out;
-        at = r->src.at;
-    }
-    if (vl_le32(head) != VL_SEEK_MAGIC)
-        rc = vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2],
-                     head[3]);
-    else
-        rc = compare_table(r, vl_le32(head + 4), e);
-out:
-    if (rc)
-        return strncmp(e ? e->text : "", "truncated", 9)
-                   ? vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64,
-                               cur(r)->pub.ordinal, at)
-                   : rc;
-    r->span++;
-    r->state = START;
-    return VL_OK;
-}
-
-/* ---- records -----------------------------------------------------------------------------------
- */
+/* ---- records -------------------------------------------------------------------------------- */
 
 static int first_key_fits(const vls_reader *r, const char *key, vl_err *e)
 {
-    const char *first = json_string_value(json_object_get(cur(r)->manifest, "first_key"));
+    const char *first = json_string_value(json_object_get(vls_read_cur(r)->manifest, "first_key"));
 
     if (r->sum.records || r->gaps || (first && !strcmp(first, key)))
         return VL_OK;
     return vl_fail(e, VL_EFORMAT,
                    "segment %" PRIu64 ": the first key is '%s', the manifest says '%s'",
-                   cur(r)->pub.ordinal, key, first ? first : "none");
+                   vls_read_cur(r)->pub.ordinal, key, first ? first : "none");
 }
 
 /* A record came out of unpack: it counts if its key is new. */
@@ -519,7 +48,7 @@ static int admit(vls_reader *r, const vls_record *rec, vl_err *e)
         return vl_fail(e, VL_EFORMAT,
                        "segment %" PRIu64 ", record %" PRIu64 ": key '%s' is there "
                        "twice",
-                       cur(r)->pub.ordinal, r->sum.records, rec->key);
+                       vls_read_cur(r)->pub.ordinal, r->sum.records, rec->key);
     r->sum.records++;
     r->counts.records++;
     return 1;
@@ -533,26 +62,26 @@ static int step(vls_reader *r, vls_record *rec, vl_err *e)
 
     switch (r->state) {
     case START:
-        return start_segment(r, e);
+        return vls_read_head(r, e);
     case DATA:
         rc = vls_unpack_next(&r->u, rec, e);
         if (rc < 0)
-            return vl_within(e, "segment %" PRIu64 ", before byte %" PRIu64, cur(r)->pub.ordinal,
-                             at);
+            return vl_within(e, "segment %" PRIu64 ", before byte %" PRIu64,
+                             vls_read_cur(r)->pub.ordinal, at);
         if (rc)
             return admit(r, rec, e);
-        rc = data_frame(r, e);
+        rc = vls_read_data(r, e);
         if (rc == VL_EFORMAT && r->opts.skip_bad && r->known.n && r->seen.n < r->known.n)
-            return leave_out(r, e);
+            return vls_leave_out(r, e);
         return rc;
     case FLUSH:
         r->state = TAIL;
         rc = vls_unpack_finish(&r->u, rec, e);
         return rc > 0 ? admit(r, rec, e) : rc;
     case TAIL:
-        return tail_step(r, e);
+        return vls_read_tail(r, e);
     case SEEK:
-        return seek_step(r, e);
+        return vls_read_table(r, e);
     default:
         return VL_OK;
     }
@@ -582,12 +111,11 @@ int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg, vl_err *e)
     if (rc == 1 && r->state == END)
         rc = VL_OK;
     if (rc == 1)
-        *seg = &cur(r)->pub;
+        *seg = &vls_read_cur(r)->pub;
     return rc;
 }
 
-/* ---- opening and asking ------------------------------------------------------------------------
- */
+/* ---- opening and asking --------------------------------------------------------------------- */
 
 static int find_spans(vls_reader *r, vl_err *e)
 {
@@ -629,7 +157,7 @@ int vls_reader_open(const char *path, const vls_read_opts *opts, vls_reader **ou
     if (!rc)
         rc = find_spans(r, &own);
     while (!rc && r->state == START && !r->counts.segments) /* terminators may come first */
-        rc = start_segment(r, &own);
+        rc = vls_read_head(r, &own);
     if (rc) {
         vl_within(&own, "%s", shown);
         if (e)

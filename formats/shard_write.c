@@ -110,8 +110,7 @@ static int ready(const vls_writer *w, bool open, vl_err *e)
     return VL_OK;
 }
 
-/* ---- frames ------------------------------------------------------------------------------------
- */
+/* ---- frames --------------------------------------------------------------------------------- */
 
 static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_err *e)
 {
@@ -195,8 +194,7 @@ static int put_member(vls_writer *w, const char *name, const vls_member *m, vl_e
     return rc;
 }
 
-/* ---- segments ----------------------------------------------------------------------------------
- */
+/* ---- segments ------------------------------------------------------------------------------- */
 
 int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e)
 {

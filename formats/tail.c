@@ -11,8 +11,7 @@
 
 enum { LINE_MAX_BYTES = 18 + VL_TAR_NAME_MAX, META_NAME = 64 };
 
-/* ---- building ----------------------------------------------------------------------------------
- */
+/* ---- building ------------------------------------------------------------------------------- */
 
 static const char *const fixed[] = {"bytes",   "content_id", "frames",
                                     "members", "parents",    "records"};
@@ -82,8 +81,7 @@ int vls_tail_build(const char *id, const vl_buf *sums, const vls_totals *t, cons
     return rc;
 }
 
-/* ---- reading -----------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 enum { SUMS_HEAD, SUMS_BODY, SUMS_PAD, TAIL_JSON, DONE };
 

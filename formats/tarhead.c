@@ -92,8 +92,7 @@ int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX], 
     return VL_OK;
 }
 
-/* ---- reading -----------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static bool octal(const uint8_t *p, size_t digits, uint64_t *v)
 {
