@@ -7,8 +7,14 @@
 #include "formats/err.h"
 #include <stdint.h>
 
-/* "vlpack: <text>\n"; cli_info with default verbosity, cli_debug with -v, cli_warn unless -q. */
+/* cli_msg_setup -- name in front of messages; quiet, verbose and progress are read from c at each
+ * message, so options take effect as they are parsed. c is kept. cli_parse calls it. */
+void cli_msg_setup(const char *tool, const cli_common *c);
+
+/* "vlpack: <text>\n"; cli_info with default verbosity, cli_debug with -v, cli_warn unless -q,
+ * cli_error always. Control bytes become '?'. What ends the run goes through cli_fail. */
 void cli_warn(const char *fmt, ...) VL_PRINTF(1, 2);
+void cli_error(const char *fmt, ...) VL_PRINTF(1, 2);
 void cli_info(const char *fmt, ...) VL_PRINTF(1, 2);
 void cli_debug(const char *fmt, ...) VL_PRINTF(1, 2);
 
@@ -23,7 +29,7 @@ void cli_misuse(const char *fmt, ...) VL_PRINTF(1, 2) __attribute__((noreturn));
 typedef struct cli_progress {
     const char *what;     /* "records", "step" */
     uint64_t done, total; /* total 0: unknown */
-    double t0, last;
+    double t0, last;      /* cli_now() at the beginning and at the last refresh */
 } cli_progress;
 void cli_progress_begin(cli_progress *p, const char *what, uint64_t total);
 void cli_progress_at(cli_progress *p, uint64_t done, const char *fmt, ...) VL_PRINTF(3, 4);

@@ -85,8 +85,11 @@ typedef struct cli_tool {
 } cli_tool;
 
 /* cli_parse -- fills the table's values; returns the number of operands, moved to argv[1..n].
- * Exits 0 after --help, --version and --options-tsv (hidden; for the man-page test), 2 on misuse.
- * Sets the BLAS thread count to 1 and installs the signal handlers that unlink temporary output. */
+ * Options and operands may be mixed. threads is at least 1 afterwards (0 became the processors that
+ * this process may use). Help text need not name its default: --help adds it where the text does
+ * not end in "[...]". Exits 0 after --help, --version and --options-tsv (hidden; for the man-page
+ * test), 2 on misuse. Sets the BLAS thread count to 1 and installs the signal handlers that unlink
+ * temporary output; SIGPIPE is ignored, so a closed pipe is a write error like any other. */
 int cli_parse(const cli_tool *tool, int argc, char **argv);
 
 #endif

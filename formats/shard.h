@@ -40,24 +40,26 @@ typedef struct vls_segment {
     const json_t *manifest; /* borrowed; stays valid until vls_reader_close */
 } vls_segment;
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 typedef struct vls_reader vls_reader;
 
 typedef struct vls_read_opts {
-    bool skip_bad; /* leave out what does not verify, count it (default: fail) */
-    bool plain_fd; /* treat even a regular file as a pipe (tests) */
+    bool skip_bad;   /* leave out what does not verify, count it (default: fail) */
+    bool plain_fd;   /* treat even a regular file as a pipe (tests) */
+    bool heads_only; /* hand out no record; in a file, step over the frames of records unread */
 } vls_read_opts;
 
 typedef struct vls_read_counts {
     uint64_t segments, records, frames;
     uint64_t raw_bytes, file_bytes; /* decoded tar bytes; compressed bytes */
-    uint64_t bad_frames;            /* with skip_bad */
+    uint64_t bad_frames;            /* with skip_bad: frames left out */
+    uint64_t lost_records; /* with skip_bad: records that tails count and vls_next did not give */
 } vls_read_counts;
 
 /* vls_reader_open -- path "-" is standard input; a regular file is opened through its seek tables
- * (walked backward from the end), anything else is streamed. opts may be NULL.
+ * (walked backward from the end), anything else is streamed, and so is a file whose tables do not
+ * chain: its good records come first. Reads up to the first manifest. opts may be NULL.
  * Errors: VL_EIO; VL_EFORMAT when the bytes are not a shard, with the path in front of the text. */
 VL_MUST_USE int vls_reader_open(const char *path, const vls_read_opts *opts, vls_reader **out,
                                 vl_err *e);
@@ -65,13 +67,23 @@ VL_MUST_USE int vls_reader_open(const char *path, const vls_read_opts *opts, vls
 /* vls_next -- the next record in file order.
  *   returns 1 with *rec and *seg set, 0 at the verified end, negative on error.
  *   rec is borrowed: valid until the next call on r; *seg until vls_reader_close.
- * A truncated shard gives all its good records first and then VL_EFORMAT "truncated: ...". */
+ * A truncated shard gives all its good records first and then VL_EFORMAT "truncated: ...". A record
+ * is good when its frames are verified and the next record or the segment's tail has begun (until
+ * then its end is unknown). Once negative, always the same error. With skip_bad (files whose seek
+ * tables chain only) a frame that fails is left out, and with it the record that was open and the
+ * first record behind it, whose first members it may have held. */
 VL_MUST_USE int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg, vl_err *e);
 
 const vls_read_counts *vls_reader_counts(const vls_reader *r);
 
+/* vls_reader_segment -- segment number i, from 0; NULL when its manifest was not reached yet.
+ * Borrowed until vls_reader_close. (A segment without records never comes out of vls_next.) */
+const vls_segment *vls_reader_segment(const vls_reader *r, uint64_t i);
+
 /* vls_reader_id -- after vls_next gave 0: the shard's content id, SHA-256 over the decoded DATA
- * bytes of all its segments, in hex, and the segments' common kind ("mixed" when they differ). */
+ * bytes of all its segments, in hex, and the segments' common kind ("mixed" when they differ,
+ * "empty" when there is none). With skip_bad: over the bytes that were verified. Empty id with
+ * heads_only. */
 void vls_reader_id(const vls_reader *r, vls_parent *out);
 
 /* vls_reader_tail -- after the end of segment ordinal i was passed: its tail JSON (counts, content
@@ -80,23 +92,24 @@ const json_t *vls_reader_tail(const vls_reader *r, uint64_t ordinal);
 
 void vls_reader_close(vls_reader *r); /* NULL is harmless */
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 typedef struct vls_writer vls_writer;
 
 /* vls_writer_open -- path NULL or "-" is standard output. A file is written under a temporary name
  * beside it and appears under its own name, synced, only at vls_writer_close; signals and
- * vls_writer_abort remove it (outfile.h). */
+ * vls_writer_abort remove it (outfile.h). After a failed write every call repeats that error. */
 VL_MUST_USE int vls_writer_open(const char *path, vls_writer **out, vl_err *e);
 
 /* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must
- * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level,
- * 0 = the kind's default. */
+ * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level 1
+ * to 19 of the records' frames, 0 = the default (1: images and tensors gain nothing from more). */
 VL_MUST_USE int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e);
 
 /* vls_add -- one record. Names are checked as FORMAT.md says and refused, never repaired; a key may
- * appear once in a segment. The bytes are copied. Errors name the key. */
+ * appear once in a shard. The bytes are copied. A refused record (VL_EARG) leaves no trace: the
+ * next one may follow. Bounds: 4096 members and 1 GiB a record, 2^20 records and 2^22 members a
+ * segment. Errors name the key. */
 VL_MUST_USE int vls_add(vls_writer *w, const vls_record *rec, vl_err *e);
 
 /* vls_add_parent -- a parent of the open segment (known only once its reader reached its end). */
@@ -109,8 +122,8 @@ VL_MUST_USE int vls_segment_note(vls_writer *w, const char *name, json_t *value,
  * crash. */
 VL_MUST_USE int vls_segment_end(vls_writer *w, vl_err *e);
 
-/* vls_writer_close -- checks that no segment is open, flushes, syncs, renames; frees w in any case.
- */
+/* vls_writer_close -- checks that no segment is open and one was written, flushes, syncs, renames;
+ * frees w in any case. */
 VL_MUST_USE int vls_writer_close(vls_writer *w, vl_err *e);
 
 /* vls_writer_abort -- removes what was written (a file), frees w. NULL is harmless. */

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ * npy.c -- the .npy v1.0 file:  93 'NUMPY' 01 00 | u16 header bytes | header | data
+ * The header is a Python dict of exactly three keys in any order, padded with spaces to a multiple
+ * of 64 from the start of the file, ending in a newline. Only what the dtypes below need is
+ * accepted. */
+#include "formats/npy.h"
+#include "formats/bytes.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *descr;
+    size_t size; /* bytes */
+} dtypes[] = {
+    [VL_F16] = {"<f2", 2}, [VL_F32] = {"<f4", 4}, [VL_F64] = {"<f8", 8},
+    [VL_U8] = {"|u1", 1},  [VL_I32] = {"<i4", 4}, [VL_I64] = {"<i8", 8},
+};
+enum { N_DTYPES = sizeof dtypes / sizeof *dtypes, NPY_HEAD = 10, NPY_ALIGN = 64 };
+
+size_t vl_dtype_size(vl_dtype t)
+{
+    return (unsigned)t < N_DTYPES ? dtypes[t].size : 0;
+}
+
+/* ---- header grammar ------------------------------------------------------------------------- */
+
+static void spaces(vl_cursor *c)
+{
+    while (c->at < c->n && c->p[c->at] == ' ')
+        c->at++;
+}
+
+static bool take(vl_cursor *c, const char *s)
+{
+    size_t n = strlen(s);
+
+    spaces(c);
+    if (vl_cur_left(c) < n || memcmp(c->p + c->at, s, n))
+        return false;
+    c->at += n;
+    return true;
+}
+
+/* A word between single quotes, at most 15 bytes. */
+static bool quoted(vl_cursor *c, char out[16])
+{
+    size_t i;
+
+    if (!take(c, "'"))
+        return false;
+    for (i = 0; i < 15 && c->at < c->n && c->p[c->at] != '\''; i++)
+        out[i] = (char)c->p[c->at++];
+    out[i] = 0;
+    return c->at < c->n && c->p[c->at++] == '\'';
+}
+
+static bool number(vl_cursor *c, uint64_t *v)
+{
+    size_t start;
+
+    spaces(c);
+    start = c->at;
+    for (*v = 0; c->at < c->n && c->p[c->at] >= '0' && c->p[c->at] <= '9'; c->at++) {
+        if (*v > (UINT64_MAX - 9) / 10)
+            return false;
+        *v = *v * 10 + (uint64_t)(c->p[c->at] - '0');
+    }
+    return c->at > start;
+}
+
+static int parse_descr(vl_cursor *c, vl_npy *a, vl_err *e)
+{
+    char word[16];
+    int i;
+
+    if (!quoted(c, word))
+        return vl_fail(e, VL_EFORMAT, "npy: descr is not a simple type");
+    for (i = 0; i < N_DTYPES; i++)
+        if (!strcmp(word, dtypes[i].descr)) {
+            a->dtype = (vl_dtype)i;
+            return VL_OK;
+        }
+    if (word[0] == '>')
+        return vl_fail(e, VL_EFORMAT, "npy: dtype '%s' is big-endian", word);
+    return vl_fail(e, VL_EFORMAT, "npy: dtype '%s' is none of <f2 <f4 <f8 |u1 <i4 <i8", word);
+}
+
+static int parse_shape(vl_cursor *c, vl_npy *a, vl_err *e)
+{
+    bool comma = true;
+
+    if (!take(c, "("))
+        return vl_fail(e, VL_EFORMAT, "npy: shape is not a tuple");
+    for (a->rank = 0; !take(c, ")"); a->rank++) {
+        if (a->rank == VL_NPY_MAX_RANK)
+            return vl_fail(e, VL_EFORMAT, "npy: more than %d dimensions", VL_NPY_MAX_RANK);
+        if (!comma || !number(c, &a->shape[a->rank]))
+            return vl_fail(e, VL_EFORMAT, "npy: shape is not a tuple of numbers");
+        comma = take(c, ",");
+    }
+    if (a->rank == 1 && !comma) /* "(3)" is a number in Python, not a shape */
+        return vl_fail(e, VL_EFORMAT, "npy: shape is not a tuple");
+    return VL_OK;
+}
+
+static int parse_item(vl_cursor *c, vl_npy *a, unsigned *have, vl_err *e)
+{
+    static const char *keys[] = {"descr", "fortran_order", "shape"};
+    char key[16];
+    unsigned i;
+
+    if (!quoted(c, key) || !take(c, ":"))
+        return vl_fail(e, VL_EFORMAT, "npy: header is not a dict");
+    for (i = 0; i < 3 && strcmp(key, keys[i]); i++)
+        ;
+    if (i == 3 || (*have & 1u << i))
+        return vl_fail(e, VL_EFORMAT, "npy: header key '%s' is unknown or there twice", key);
+    *have |= 1u << i;
+    if (i == 0)
+        return parse_descr(c, a, e);
+    if (i == 2)
+        return parse_shape(c, a, e);
+    if (take(c, "True"))
+        return vl_fail(e, VL_EFORMAT, "npy: the array is in Fortran order");
+    if (!take(c, "False"))
+        return vl_fail(e, VL_EFORMAT, "npy: fortran_order is neither True nor False");
+    return VL_OK;
+}
+
+static int parse_dict(vl_cursor *c, vl_npy *a, vl_err *e)
+{
+    unsigned have = 0;
+    int rc;
+
+    if (!take(c, "{"))
+        return vl_fail(e, VL_EFORMAT, "npy: header is not a dict");
+    while (!take(c, "}")) {
+        rc = parse_item(c, a, &have, e);
+        if (rc)
+            return rc;
+        if (take(c, ","))
+            continue;
+        if (!take(c, "}"))
+            return vl_fail(e, VL_EFORMAT, "npy: header is not a dict");
+        break;
+    }
+    if (have != 7)
+        return vl_fail(e, VL_EFORMAT, "npy: header lacks descr, fortran_order or shape");
+    spaces(c);
+    if (vl_cur_left(c) != 1 || c->p[c->at] != '\n')
+        return vl_fail(e, VL_EFORMAT, "npy: header does not end in a newline");
+    return VL_OK;
+}
+
+/* Elements of a shape; false when the product or its bytes do not fit 63 bits. */
+static bool count(const vl_npy *a, uint64_t *n)
+{
+    uint64_t all = 1, limit = (uint64_t)INT64_MAX / vl_dtype_size(a->dtype);
+    bool zero = false;
+    int i;
+
+    for (i = 0; i < a->rank; i++) {
+        if (!a->shape[i]) {
+            zero = true;
+            continue;
+        }
+        if (a->shape[i] > limit / all)
+            return false;
+        all *= a->shape[i];
+    }
+    *n = zero ? 0 : all;
+    return true;
+}
+
+int vl_npy_parse(const uint8_t *bytes, size_t n, vl_npy *out, vl_err *e)
+{
+    vl_npy a = {0};
+    vl_cursor c;
+    size_t head;
+    int rc;
+
+    if (n < NPY_HEAD || memcmp(bytes, "\x93NUMPY", 6))
+        return vl_fail(e, VL_EFORMAT, "npy: no NumPy magic");
+    if (bytes[6] != 1 || bytes[7] != 0)
+        return vl_fail(e, VL_EFORMAT, "npy: version %d.%d, only 1.0 is read", bytes[6], bytes[7]);
+    head = vl_le16(bytes + 8);
+    if (head > n - NPY_HEAD)
+        return vl_fail(e, VL_EFORMAT, "npy: header of %zu bytes, %zu there", head, n - NPY_HEAD);
+    c = vl_cur(bytes + NPY_HEAD, head);
+    rc = parse_dict(&c, &a, e);
+    if (rc)
+        return rc;
+    if (!count(&a, &a.n))
+        return vl_fail(e, VL_EFORMAT, "npy: shape has more elements than memory");
+    if (a.n * vl_dtype_size(a.dtype) != n - NPY_HEAD - head)
+        return vl_fail(e, VL_EFORMAT, "npy: %" PRIu64 " bytes declared, %zu there",
+                       a.n * vl_dtype_size(a.dtype), n - NPY_HEAD - head);
+    a.data = bytes + NPY_HEAD + head;
+    *out = a;
+    return VL_OK;
+}
+
+int vl_npy_build(const vl_npy *a, uint8_t **bytes, size_t *n, vl_err *e)
+{
+    char text[320];
+    size_t at, head, size;
+    uint64_t elements;
+    uint8_t *p;
+    int i;
+
+    if ((unsigned)a->dtype >= N_DTYPES || a->rank < 0 || a->rank > VL_NPY_MAX_RANK ||
+        !count(a, &elements))
+        return vl_fail(e, VL_EARG, "npy: dtype, rank or shape out of range");
+    at = (size_t)snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (",
+                          dtypes[a->dtype].descr);
+    for (i = 0; i < a->rank; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%" PRIu64 "%s", i ? " " : "",
+                               a->shape[i], i + 1 < a->rank || a->rank == 1 ? "," : "");
+    at += (size_t)snprintf(text + at, sizeof text - at, "), }");
+    head = (NPY_HEAD + at + 1 + NPY_ALIGN - 1) / NPY_ALIGN * NPY_ALIGN;
+    size = (size_t)elements * vl_dtype_size(a->dtype);
+    p = vl_alloc(head + size, 1, e);
+    if (!p)
+        return VL_ENOMEM;
+    memcpy(p, "\x93NUMPY\1", 8);
+    vl_put_le16(p + 8, (uint16_t)(head - NPY_HEAD));
+    memset(p + NPY_HEAD, ' ', head - NPY_HEAD);
+    memcpy(p + NPY_HEAD, text, at);
+    p[head - 1] = '\n';
+    if (size)
+        memcpy(p + head, a->data, size);
+    *bytes = p;
+    *n = head + size;
+    return VL_OK;
+}
+
+/* ---- elements as numbers -------------------------------------------------------------------- */
+
+static float from_half(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h >> 15) << 31, ex = h >> 10 & 31, m = h & 1023, bits;
+    float f;
+
+    if (ex == 0) { /* zero and subnormal: m * 2^-24 is exact in float */
+        f = ldexpf((float)m, -24);
+        return sign ? -f : f;
+    }
+    bits = sign | (ex == 31 ? 255u << 23 : (ex + 112) << 23) | m << 13;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static double element(const vl_npy *a, uint64_t i)
+{
+    const uint8_t *p = (const uint8_t *)a->data + i * vl_dtype_size(a->dtype);
+    uint32_t u32;
+    uint64_t u64;
+    double d;
+    float f;
+
+    if (a->dtype == VL_F16)
+        return from_half(vl_le16(p));
+    if (a->dtype == VL_F32) {
+        u32 = vl_le32(p);
+        memcpy(&f, &u32, 4);
+        return f;
+    }
+    u64 = vl_le64(p);
+    memcpy(&d, &u64, 8);
+    return d;
+}
+
+static int need_float(const vl_npy *a, vl_err *e)
+{
+    if (a->dtype == VL_F16 || a->dtype == VL_F32 || a->dtype == VL_F64)
+        return VL_OK;
+    return vl_fail(e, VL_EFORMAT, "npy: dtype %s where floating point is needed",
+                   dtypes[a->dtype].descr);
+}
+
+int vl_npy_floats(const vl_npy *a, float *out, vl_err *e)
+{
+    int rc = need_float(a, e);
+    uint64_t i;
+
+    for (i = 0; !rc && i < a->n; i++)
+        out[i] = (float)element(a, i);
+    return rc;
+}
+
+int vl_npy_doubles(const vl_npy *a, double *out, vl_err *e)
+{
+    int rc = need_float(a, e);
+    uint64_t i;
+
+    for (i = 0; !rc && i < a->n; i++)
+        out[i] = element(a, i);
+    return rc;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT
+ * segment_read.c -- the frames of one segment, in order: HEAD, DATA, TAIL, the table. */
+#include "formats/segment_read.h"
+#include "formats/tarhead.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSON_TOTAL_MAX ((uint64_t)64 << 20)
+enum { TERM_FRAME = 23, FRAME_MIN = 13 };
+#define EMPTY_SUM 0x51D8E999u /* low 32 bits of XXH64 of nothing: the entry of a VLIX */
+
+/* ---- frames --------------------------------------------------------------------------------- */
+
+static int truncated(const vls_reader *r, vl_err *e)
+{
+    return vl_fail(e, VL_EFORMAT, "truncated: no seek table, %s ends at byte %" PRIu64,
+                   r->src.regular ? "file" : "input", r->src.at);
+}
+
+static int in_frame(const vls_reader *r, vl_err *e)
+{
+    return vl_within(e, "frame %" PRIu64 " (byte %" PRIu64 ")", r->counts.frames, r->frame_at);
+}
+
+static int read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
+{
+    size_t got;
+    int rc = vl_source_read(&r->src, p, n, &got, e);
+
+    if (!rc && got < n)
+        rc = truncated(r, e);
+    return rc;
+}
+
+/* The next frame of a file whose table is known: read in one piece, then held against its entry. */
+static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
+{
+    vl_frame want;
+    vl_frame_walk w = {0};
+    size_t need = 0;
+    int rc;
+
+    if (r->seen.n >= r->known.n)
+        return vl_fail(e, VL_EFORMAT, "the seek table ends before the segment's tail");
+    want = vl_seektab_get(&r->known, r->seen.n);
+    if (want.csize < FRAME_MIN || want.csize > VL_FRAME_COMP_MAX)
+        return vl_fail(e, VL_EFORMAT, "the seek table says %" PRIu32 " bytes, %d to %d allowed",
+                       want.csize, FRAME_MIN, VL_FRAME_COMP_MAX);
+    r->comp.n = 0;
+    rc = vl_buf_room(&r->comp, want.csize, e);
+    if (!rc)
+        rc = read_exact(r, r->comp.p, want.csize, e);
+    if (rc)
+        return rc;
+    r->comp.n = want.csize;
+    rc = vl_frame_step(&w, r->comp.p, r->comp.n, &need, f, e);
+    if (rc)
+        return rc;
+    if (need != r->comp.n || memcmp(f, &want, sizeof want))
+        return vl_fail(e, VL_EFORMAT, "frame and seek table disagree");
+    return VL_OK;
+}
+
+/* The next frame into r->comp. *more = 0 at the end of the input (r->comp.n bytes were there). */
+static int pull(vls_reader *r, vl_frame *f, int *more, vl_err *e)
+{
+    *more = 1;
+    r->frame_at = r->src.at;
+    if (r->known.n)
+        return pull_known(r, f, e);
+    return vl_frame_pull(&r->src, &r->comp, f, more, e);
+}
+
+/* pull where a frame must come, decoded to dst's end and counted. dst->n stays: the caller adds. */
+static int pull_decode(vls_reader *r, vl_frame *f, int unpack, vl_err *e)
+{
+    uint8_t *dst;
+    int more, rc = pull(r, f, &more, e);
+
+    if (!rc && !more)
+        return truncated(r, e);
+    if (!rc && unpack)
+        rc = vls_unpack_room(&r->u, f->dsize, &dst, e);
+    else if (!rc)
+        rc = vl_buf_room(&r->tail.b, f->dsize, e);
+    if (!rc && !unpack)
+        dst = r->tail.b.p + r->tail.b.n;
+    if (!rc)
+        rc = vl_frame_decode(r->codec, r->comp.p, f, dst, e);
+    if (rc)
+        return in_frame(r, e);
+    rc = vl_seektab_add(&r->seen, f, e);
+    if (rc)
+        return in_frame(r, e);
+    r->counts.frames++;
+    r->counts.raw_bytes += f->dsize;
+    return VL_OK;
+}
+
+/* ---- segments ------------------------------------------------------------------------------- */
+
+static int new_segment(vls_reader *r, vls_seg **out, vl_err *e)
+{
+    uint64_t n = r->counts.segments;
+    vls_seg **segs;
+
+    if (!(n & (n - 1))) { /* grows at powers of two */
+        segs = vl_realloc(r->segs, n ? (size_t)n * 2 : 1, sizeof *segs, e);
+        if (!segs)
+            return VL_ENOMEM;
+        r->segs = segs;
+    }
+    *out = vl_alloc(1, sizeof **out, e);
+    if (!*out)
+        return VL_ENOMEM;
+    (*out)->pub.ordinal = n;
+    r->segs[n] = *out;
+    r->counts.segments++;
+    return VL_OK;
+}
+
+vls_seg *vls_read_cur(const vls_reader *r)
+{
+    return r->segs[r->counts.segments - 1];
+}
+
+static int count_json(vls_reader *r, uint64_t n, vl_err *e)
+{
+    r->json_bytes += n;
+    if (r->json_bytes > JSON_TOTAL_MAX)
+        return vl_fail(e, VL_EFORMAT, "manifests and tails are over %" PRIu64 " bytes together",
+                       (uint64_t)JSON_TOTAL_MAX);
+    return VL_OK;
+}
+
+/* A terminator's 23-byte frame is at hand: its table must follow. */
+static int step_over_term(vls_reader *r, vl_err *e)
+{
+    uint8_t rest[VL_TERM_BYTES - TERM_FRAME];
+    int rc = read_exact(r, rest, sizeof rest, e);
+
+    if (rc)
+        return rc;
+    if (memcmp(rest, vl_term + TERM_FRAME, sizeof rest))
+        return vl_fail(e, VL_EFORMAT, "byte %" PRIu64 ": a terminator without its seek table",
+                       r->frame_at);
+    r->n_terms++;
+    r->span++;
+    return VL_OK;
+}
+
+static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
+{
+    json_t *m = NULL;
+    char id[VLS_ID_HEX + 1];
+    vls_seg *s;
+    int rc = count_json(r, f->dsize, e);
+
+    if (!rc) {
+        r->tail.b.n = 0;
+        rc = vl_buf_room(&r->tail.b, f->dsize, e);
+    }
+    if (!rc)
+        rc = vl_frame_decode(r->codec, r->comp.p, f, r->tail.b.p, e);
+    if (!rc)
+        rc = vls_head_parse(r->tail.b.p, f->dsize, &m, id, e);
+    if (!rc)
+        rc = vl_seektab_add(&r->seen, f, e);
+    if (!rc)
+        rc = new_segment(r, &s, e);
+    if (rc) {
+        json_decref(m);
+        return rc;
+    }
+    s->manifest = m;
+    s->pub.manifest = m;
+    s->pub.kind = json_string_value(json_object_get(m, "kind"));
+    memcpy(s->id, id, sizeof id);
+    r->counts.frames++;
+    r->counts.raw_bytes += f->dsize;
+    return VL_OK;
+}
+
+static int skip_to_next_span(vls_reader *r, vl_err *e)
+{
+    const vl_span *s = &r->spans[r->span];
+    uint64_t end = s->table + VL_SEEK_FIXED + (uint64_t)s->n * VL_SEEK_ENTRY;
+
+    r->span++;
+    r->state = START;
+    return vl_source_seek(&r->src, end, e);
+}
+
+/* HEAD failed and nothing can be known of the segment. */
+static int skip_segment(vls_reader *r, vl_err *e)
+{
+    r->counts.bad_frames += r->spans[r->span].n;
+    return skip_to_next_span(r, e);
+}
+
+static void begin(vls_reader *r)
+{
+    r->sum = (vls_totals){0};
+    r->gaps = false;
+    vl_seektab_clear(&r->seen);
+    vl_seektab_clear(&r->known);
+    vls_unpack_reset(&r->u);
+}
+
+static bool term_here(const vls_reader *r)
+{
+    return r->comp.n == TERM_FRAME && !memcmp(r->comp.p, vl_term, TERM_FRAME);
+}
+
+int vls_read_head(vls_reader *r, vl_err *e)
+{
+    vl_frame f;
+    int more, rc;
+
+    begin(r);
+    if (r->span < r->n_spans) {
+        rc = vl_seektab_load(r->src.fd, &r->spans[r->span], &r->known, e);
+        if (rc)
+            return rc;
+    }
+    rc = pull(r, &f, &more, e);
+    if (!rc && !more && !r->comp.n && r->counts.segments + r->n_terms + r->counts.bad_frames) {
+        r->state = END;
+        return VL_OK;
+    }
+    if (!rc && !more)
+        return truncated(r, e);
+    if (!rc && term_here(r))
+        return step_over_term(r, e);
+    if (!rc)
+        rc = take_head(r, &f, e);
+    if (rc == VL_EFORMAT && r->opts.skip_bad && r->known.n)
+        return skip_segment(r, e);
+    if (rc)
+        return r->counts.segments ? in_frame(r, e) : vl_within(e, "not a shard");
+    if (r->opts.heads_only && r->known.n)
+        return skip_to_next_span(r, e);
+    if (r->counts.segments > 1)
+        rc = vl_sha_reset(r->sha_seg, e);
+    r->state = DATA;
+    return rc;
+}
+
+/* A frame of the open segment failed: goes on behind it, where the table says that is. */
+int vls_leave_out(vls_reader *r, vl_err *e)
+{
+    vl_frame f = vl_seektab_get(&r->known, r->seen.n);
+    uint64_t at = r->frame_at + f.csize;
+    int rc = vl_seektab_add(&r->seen, &f, e);
+
+    if (rc)
+        return rc;
+    r->counts.bad_frames++;
+    r->counts.frames++;
+    r->gaps = true;
+    vls_unpack_gap(&r->u);
+    /* what follows may be the table already, when TAIL was bad */
+    if (r->seen.n == r->known.n || !vl_seektab_get(&r->known, r->seen.n).dsize)
+        r->state = SEEK;
+    return vl_source_seek(&r->src, at, e);
+}
+
+static void start_tail(vls_reader *r)
+{
+    vls_tail_start(&r->tail, vls_read_cur(r)->id, (const uint64_t *)(const void *)r->u.lines.p,
+                   r->u.lines.n / sizeof(uint64_t), r->gaps);
+}
+
+static int data_digest(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
+{
+    int rc = vl_sha_add(r->sha_all, p, n, e);
+
+    if (!rc && r->counts.segments > 1)
+        rc = vl_sha_add(r->sha_seg, p, n, e);
+    r->sum.frames++;
+    r->sum.bytes += n;
+    return rc;
+}
+
+/* The next frame of DATA, or the first one of TAIL. */
+int vls_read_data(vls_reader *r, vl_err *e)
+{
+    vl_frame f;
+    uint8_t *p;
+    char name[VL_TAR_NAME_MAX + 1];
+    uint64_t size;
+    size_t used;
+    int rc = pull_decode(r, &f, 1, e);
+
+    if (rc)
+        return rc;
+    p = r->u.raw.p + r->u.raw.n;
+    if (vls_unpack_at_member(&r->u) && vls_is_sums(p, f.dsize, vls_read_cur(r)->id)) {
+        start_tail(r);
+        r->state = FLUSH;
+        return vl_buf_add(&r->tail.b, p, f.dsize, e);
+    }
+    if (r->gaps && vls_unpack_at_member(&r->u) && !r->u.raw.n &&
+        vl_tar_parse(p, f.dsize, name, &size, &used, NULL)) {
+        r->counts.bad_frames++; /* verified, but in the middle of a member that is gone */
+        return VL_OK;
+    }
+    r->u.raw.n += f.dsize;
+    return data_digest(r, p, f.dsize, e);
+}
+
+static int end_tail(vls_reader *r, vl_err *e)
+{
+    vls_seg *s = vls_read_cur(r);
+    const json_t *records;
+    int rc;
+
+    rc = count_json(r, r->tail.b.n - r->tail.at, e); /* `at`: the last member's header */
+    if (!rc)
+        rc = vl_sha_hex(r->counts.segments > 1 ? r->sha_seg : r->sha_all, r->sum.content_id, e);
+    r->sum.members = r->u.members;
+    if (!rc)
+        rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, e);
+    if (rc)
+        return rc;
+    s->tail = r->tail.json;
+    r->tail.json = NULL;
+    records = json_object_get(s->tail, "records");
+    if (r->gaps && json_integer_value(records) > (json_int_t)r->sum.records)
+        r->counts.lost_records += (uint64_t)json_integer_value(records) - r->sum.records;
+    r->state = SEEK;
+    return VL_OK;
+}
+
+/* The bytes of TAIL that are there; the next frame when they are not enough. */
+int vls_read_tail(vls_reader *r, vl_err *e)
+{
+    vl_frame f;
+    int rc = vls_tail_step(&r->tail, e);
+
+    if (rc < 0)
+        return vl_within(e, "segment %" PRIu64, vls_read_cur(r)->pub.ordinal);
+    if (rc == 1) {
+        rc = end_tail(r, e);
+        return rc ? vl_within(e, "segment %" PRIu64, vls_read_cur(r)->pub.ordinal) : VL_OK;
+    }
+    rc = pull_decode(r, &f, 0, e);
+    if (!rc)
+        r->tail.b.n += f.dsize;
+    return rc;
+}
+
+/* Steps over a reserved record index, of which only the position is checked. */
+static int skip_vlix(vls_reader *r, uint32_t bytes, vl_err *e)
+{
+    vl_frame f = {bytes + 8, 0, EMPTY_SUM};
+    uint8_t piece[4096];
+    size_t k;
+    int rc;
+
+    if (bytes < 4 || bytes > UINT32_MAX - 8)
+        return vl_fail(e, VL_EFORMAT, "record index of %" PRIu32 " bytes", bytes);
+    rc = read_exact(r, piece, 4, e);
+    if (!rc && memcmp(piece, "VLIX", 4))
+        return vl_fail(e, VL_EFORMAT, "a skippable frame that is no record index");
+    for (bytes -= 4; !rc && bytes; bytes -= (uint32_t)k) {
+        k = bytes < sizeof piece ? bytes : sizeof piece;
+        rc = read_exact(r, piece, k, e);
+    }
+    if (!rc)
+        rc = vl_seektab_add(&r->seen, &f, e);
+    r->counts.frames++;
+    return rc;
+}
+
+/* The table in the file, whose header was read, against the frames that were read. */
+static int compare_table(vls_reader *r, uint32_t bytes, vl_err *e)
+{
+    vl_buf want = {0};
+    uint32_t i;
+    int rc = vl_seektab_build(&r->seen, &want, e);
+
+    if (rc)
+        goto out;
+    if (bytes != want.n - 8) {
+        rc = vl_fail(e, VL_EFORMAT, "seek table of %" PRIu32 " bytes for %" PRIu32 " frames", bytes,
+                     r->seen.n);
+        goto out;
+    }
+    r->comp.n = 0;
+    rc = vl_buf_room(&r->comp, bytes, e);
+    if (!rc)
+        rc = read_exact(r, r->comp.p, bytes, e);
+    if (rc || !memcmp(r->comp.p, want.p + 8, bytes))
+        goto out;
+    for (i = 0; i < r->seen.n; i++)
+        if (memcmp(r->comp.p + (size_t)i * VL_SEEK_ENTRY, r->seen.b.p + (size_t)i * VL_SEEK_ENTRY,
+                   VL_SEEK_ENTRY))
+            break;
+    rc = i < r->seen.n ? vl_fail(e, VL_EFORMAT, "seek table disagrees with frame %" PRIu32, i)
+                       : vl_fail(e, VL_EFORMAT, "seek table: its last 9 bytes are wrong");
+out:
+    free(want.p);
+    return rc;
+}
+
+int vls_read_table(vls_reader *r, vl_err *e)
+{
+    uint64_t at = r->src.at;
+    uint8_t head[8];
+    bool vlix = false;
+    int rc;
+
+    for (;;) {
+        rc = read_exact(r, head, sizeof head, e);
+        if (rc)
+            return rc;
+        if (vl_le32(head) != VL_VLIX_MAGIC || vlix)
+            break;
+        vlix = true;
+        rc = skip_vlix(r, vl_le32(head + 4), e);
+        if (rc)
+            goto out;
+        at = r->src.at;
+    }
+    if (vl_le32(head) != VL_SEEK_MAGIC)
+        rc = vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2],
+                     head[3]);
+    else
+        rc = compare_table(r, vl_le32(head + 4), e);
+out:
+    if (rc)
+        return strncmp(e ? e->text : "", "truncated", 9)
+                   ? vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64,
+                               vls_read_cur(r)->pub.ordinal, at)
+                   : rc;
+    r->span++;
+    r->state = START;
+    return VL_OK;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ * segment_read.h -- the inside of a shard reader: its state and the steps through one segment.
+ * shard_read.c drives them; no other file includes this. */
+#ifndef VLS_SEGMENT_READ_H
+#define VLS_SEGMENT_READ_H
+
+#include "formats/keyset.h"
+#include "formats/seektab.h"
+#include "formats/tail.h"
+#include "formats/unpack.h"
+
+typedef struct vls_seg {
+    vls_segment pub;
+    json_t *manifest, *tail;
+    char id[VLS_ID_HEX + 1];
+} vls_seg;
+
+struct vls_reader {
+    char *path;
+    vl_source src;
+    vls_read_opts opts;
+    vl_codec *codec;
+    vl_sha *sha_all, *sha_seg; /* sha_seg only from the second segment on: the first is sha_all's */
+    vl_span *spans;            /* of a file whose tables chain, else NULL */
+    size_t n_spans, span;      /* span: of the open segment */
+    vl_seektab known, seen;    /* the open segment's table; its frames as they were read */
+    vl_buf comp;               /* the frame at hand, compressed */
+    uint64_t frame_at;         /* its position */
+    vls_unpack u;
+    vls_tail_reader tail;
+    vls_keyset keys;
+    vls_seg **segs;
+    uint64_t n_terms, json_bytes;
+    vls_totals sum; /* of the open segment */
+    bool gaps;      /* frames of the open segment were left out */
+    enum { START, DATA, FLUSH, TAIL, SEEK, END } state;
+    vls_read_counts counts;
+    vl_err stuck;
+};
+
+/* vls_read_cur -- the open segment. */
+vls_seg *vls_read_cur(const vls_reader *r);
+
+/* Each step reads at most one frame (or table) and sets r->state for what comes next.
+ * Errors: VL_EFORMAT, VL_EIO, VL_ENOMEM, without the path. */
+VL_MUST_USE int vls_read_head(vls_reader *r, vl_err *e); /* START: HEAD, a terminator, or the end */
+VL_MUST_USE int vls_read_data(vls_reader *r,
+                              vl_err *e); /* DATA: a frame into r->u, or TAIL begins */
+VL_MUST_USE int vls_read_tail(vls_reader *r,
+                              vl_err *e); /* TAIL: what is there, or one more frame */
+VL_MUST_USE int vls_read_table(vls_reader *r,
+                               vl_err *e); /* SEEK: the table must say what was read */
+
+/* vls_leave_out -- the frame that vls_read_data failed on is passed over (r->known must be there).
+ */
+VL_MUST_USE int vls_leave_out(vls_reader *r, vl_err *e);
+
+#endif

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT
+ * shard_write.c -- records become tar bytes, tar bytes become frames, frames become a segment.
+ *
+ *   vls_add -> [HEAD frame, once the first key is known] -> w->raw, cut into frames -> w->f
+ *   vls_segment_end -> last DATA frame, TAIL frames, seek table, sync
+ *
+ * Invariants
+ *   1. Where a frame ends depends on the tar bytes only: at the first member end at or past 1 MiB,
+ * or at exactly 8 MiB inside a longer member. So equal input gives equal frames.
+ *   2. A record is checked whole before its first byte is taken: a refused record leaves no trace
+ * and the caller may go on with the next one.
+ *   3. After a failed write the writer is stuck: every later call repeats the first error, and
+ *      vls_writer_close removes the file. */
+#include "formats/keyset.h"
+#include "formats/names.h"
+#include "formats/outfile.h"
+#include "formats/seektab.h"
+#include "formats/tail.h"
+#include "formats/tarhead.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { FRAME_TARGET = 1 << 20, LEVEL_DATA = 1, LEVEL_TEXT = 3 };
+
+struct vls_writer {
+    vl_outfile *f;
+    vl_codec *codec;
+    vl_sha *sha;      /* of the segment's DATA */
+    vls_keyset keys;  /* of the whole shard */
+    uint64_t ordinal; /* of the next segment */
+    bool open;        /* a segment is open */
+    bool head;        /* and its HEAD is written */
+    int level;        /* of its DATA frames */
+    json_t *manifest, *parents, *notes;
+    char id[VLS_ID_HEX + 1];
+    vl_buf raw;     /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
+    vl_buf sums;    /* text of the sums member */
+    vl_seektab tab; /* frames of the segment */
+    vls_totals sum; /* of the segment */
+    vl_err stuck;   /* .code != 0: the first failure */
+};
+
+int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
+{
+    vls_writer *w = vl_alloc(1, sizeof *w, e);
+    int rc;
+
+    if (!w)
+        return VL_ENOMEM;
+    rc = vl_codec_new(&w->codec, e);
+    if (!rc)
+        rc = vl_sha_new(&w->sha, e);
+    if (!rc)
+        rc = vl_outfile_open(path, &w->f, e);
+    if (rc)
+        vls_writer_abort(w);
+    else
+        *out = w;
+    return rc;
+}
+
+static void drop_segment(vls_writer *w)
+{
+    json_decref(w->manifest);
+    json_decref(w->parents);
+    json_decref(w->notes);
+    w->manifest = w->parents = w->notes = NULL;
+    w->raw.n = w->sums.n = 0;
+    vl_seektab_clear(&w->tab);
+    w->sum = (vls_totals){0};
+    w->open = w->head = false;
+}
+
+void vls_writer_abort(vls_writer *w)
+{
+    if (!w)
+        return;
+    drop_segment(w);
+    vls_keyset_free(&w->keys);
+    free(w->raw.p);
+    free(w->sums.p);
+    free(w->tab.b.p);
+    vl_sha_free(w->sha);
+    vl_codec_free(w->codec);
+    vl_outfile_abort(w->f);
+    free(w);
+}
+
+static int stick(vls_writer *w, int rc, const vl_err *e)
+{
+    if (rc && e)
+        w->stuck = *e;
+    w->stuck.code = rc;
+    return rc;
+}
+
+/* Is the writer fit for work on a segment that is open (or not, as wanted)? */
+static int ready(const vls_writer *w, bool open, vl_err *e)
+{
+    if (w->stuck.code)
+        return vl_fail(e, w->stuck.code, "%s",
+                       w->stuck.text[0] ? w->stuck.text : "an earlier write failed");
+    if (w->open != open)
+        return vl_fail(e, VL_EARG, "%s: %s segment is open", vl_outfile_name(w->f),
+                       open ? "no" : "a");
+    return VL_OK;
+}
+
+/* ---- frames --------------------------------------------------------------------------------- */
+
+static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_err *e)
+{
+    const uint8_t *comp;
+    vl_frame f;
+    int rc = vl_frame_encode(w->codec, raw, n, level, &comp, &f, e);
+
+    if (!rc)
+        rc = vl_seektab_add(&w->tab, &f, e);
+    if (!rc)
+        rc = vl_outfile_write(w->f, comp, f.csize, e);
+    return rc;
+}
+
+static int flush_data(vls_writer *w, vl_err *e)
+{
+    int rc;
+
+    if (!w->raw.n)
+        return VL_OK;
+    rc = vl_sha_add(w->sha, w->raw.p, w->raw.n, e);
+    if (!rc)
+        rc = put_frame(w, w->raw.p, w->raw.n, w->level, e);
+    w->sum.frames++;
+    w->sum.bytes += w->raw.n;
+    w->raw.n = 0;
+    return rc;
+}
+
+/* Tar bytes into the open frame, which is written whenever it is full. */
+static int put_data(vls_writer *w, const uint8_t *p, size_t n, vl_err *e)
+{
+    size_t k;
+    int rc;
+
+    for (; n; n -= k, p += k) {
+        if (w->raw.n == VL_FRAME_RAW_MAX) {
+            rc = flush_data(w, e);
+            if (rc)
+                return rc;
+        }
+        k = VL_FRAME_RAW_MAX - w->raw.n;
+        k = n < k ? n : k;
+        rc = vl_buf_add(&w->raw, p, k, e);
+        if (rc)
+            return rc;
+    }
+    return VL_OK;
+}
+
+static int put_head(vls_writer *w, const char *first_key, vl_err *e)
+{
+    vl_buf head = {0};
+    int rc = vls_head_build(w->manifest, w->ordinal, first_key, &head, w->id, e);
+
+    if (!rc)
+        rc = put_frame(w, head.p, head.n, LEVEL_TEXT, e);
+    w->head = true;
+    free(head.p);
+    return rc;
+}
+
+static int put_member(vls_writer *w, const char *name, const vls_member *m, vl_err *e)
+{
+    static const uint8_t zeros[VL_TAR_BLOCK];
+    uint8_t head[VL_TAR_HEAD_MAX];
+    size_t head_n;
+    int rc = vl_tar_build(name, m->n, head, &head_n, e);
+
+    if (!rc)
+        rc = put_data(w, head, head_n, e);
+    if (!rc)
+        rc = put_data(w, m->data, m->n, e);
+    if (!rc)
+        rc = put_data(w, zeros, (size_t)vl_tar_padding(m->n), e);
+    if (!rc)
+        rc = vls_sums_line(name, XXH64(m->data, m->n, 0), &w->sums, e);
+    if (!rc && w->raw.n >= FRAME_TARGET)
+        rc = flush_data(w, e);
+    w->sum.members++;
+    return rc;
+}
+
+/* ---- segments ------------------------------------------------------------------------------- */
+
+int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e)
+{
+    const char *kind = json_string_value(json_object_get(manifest, "kind"));
+    vl_buf probe = {0};
+    char id[VLS_ID_HEX + 1];
+    int rc = ready(w, false, e);
+
+    if (rc)
+        return rc;
+    if (level < 0 || level > 19)
+        return vl_fail(e, VL_EARG, "zstd level %d, 1 to 19 allowed", level);
+    if (!kind)
+        return vl_fail(e, VL_EARG, "manifest has no kind");
+    rc = vls_kind_check(kind, VL_EARG, e);
+    if (!rc) /* too long or not JSON: said now, not at the first record */
+        rc = vls_head_build(manifest, w->ordinal, NULL, &probe, id, e);
+    free(probe.p);
+    if (!rc)
+        rc = vl_sha_reset(w->sha, e);
+    if (rc)
+        return rc;
+    w->manifest = json_deep_copy(manifest);
+    w->parents = json_array();
+    w->notes = json_object();
+    if (!w->manifest || !w->parents || !w->notes) {
+        drop_segment(w);
+        return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    }
+    w->level = level ? level : LEVEL_DATA;
+    w->open = true;
+    return VL_OK;
+}
+
+static int check_members(const vls_record *rec, vl_err *e)
+{
+    uint64_t bytes = 0;
+    size_t i, k;
+    int rc;
+
+    if (rec->n_members < 1 || rec->n_members > VLS_RECORD_MEMBERS_MAX)
+        return vl_fail(e, VL_EARG, "%zu members, 1 to %d allowed", rec->n_members,
+                       VLS_RECORD_MEMBERS_MAX);
+    for (i = 0; i < rec->n_members; i++) {
+        rc = vls_ext_check(rec->members[i].ext, VL_EARG, e);
+        if (rc)
+            return rc;
+        if (strlen(rec->key) + 1 + strlen(rec->members[i].ext) > VL_TAR_NAME_MAX)
+            return vl_fail(e, VL_EARG, "member name over %d bytes", VL_TAR_NAME_MAX);
+        for (k = 0; k < i; k++)
+            if (!strcmp(rec->members[i].ext, rec->members[k].ext))
+                return vl_fail(e, VL_EARG, "extension '%s' is there twice", rec->members[i].ext);
+        if (rec->members[i].n > VLS_RECORD_BYTES_MAX - bytes)
+            return vl_fail(e, VL_EARG, "over %" PRIu64 " bytes", (uint64_t)VLS_RECORD_BYTES_MAX);
+        bytes += rec->members[i].n;
+    }
+    return VL_OK;
+}
+
+/* Everything that can be wrong with a record, before a byte of it is taken. The key is noted last.
+ */
+static int check_record(vls_writer *w, const vls_record *rec, vl_err *e)
+{
+    int rc = vls_key_check(rec->key, VL_EARG, e);
+
+    if (rc)
+        return rc;
+    rc = check_members(rec, e);
+    if (rc)
+        return vl_within(e, "record '%s'", rec->key);
+    if (w->sum.records >= VLS_RECORDS_MAX || w->sum.members + rec->n_members > VLS_MEMBERS_MAX)
+        return vl_fail(e, VL_EARG, "record '%s': the segment is full (%" PRIu64 " records)",
+                       rec->key, w->sum.records);
+    rc = vls_keyset_add(&w->keys, rec->key, strlen(rec->key), e);
+    if (rc < 0)
+        return rc;
+    return rc ? VL_OK : vl_fail(e, VL_EARG, "record '%s': the key is there twice", rec->key);
+}
+
+int vls_add(vls_writer *w, const vls_record *rec, vl_err *e)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    size_t i;
+    int rc = ready(w, true, e);
+
+    if (!rc)
+        rc = check_record(w, rec, e);
+    if (rc)
+        return rc;
+    if (!w->head)
+        rc = put_head(w, rec->key, e);
+    for (i = 0; !rc && i < rec->n_members; i++) {
+        snprintf(name, sizeof name, "%s.%s", rec->key, rec->members[i].ext);
+        rc = put_member(w, name, &rec->members[i], e);
+    }
+    w->sum.records++;
+    return stick(w, rc, e);
+}
+
+int vls_add_parent(vls_writer *w, const vls_parent *p, vl_err *e)
+{
+    json_t *j;
+    int rc = ready(w, true, e);
+
+    if (!rc)
+        rc = vls_kind_check(p->kind, VL_EARG, e);
+    if (rc)
+        return rc;
+    if (strlen(p->id) != VL_SHA_HEX || strspn(p->id, "0123456789abcdef") != VL_SHA_HEX)
+        return vl_fail(e, VL_EARG, "parent: '%s' is no content id", p->id);
+    j = json_pack("{s:s, s:s}", "content_id", p->id, "kind", p->kind);
+    if (!j || json_array_append_new(w->parents, j))
+        return vl_fail(e, VL_ENOMEM, "out of memory: parents");
+    return VL_OK;
+}
+
+int vls_segment_note(vls_writer *w, const char *name, json_t *value, vl_err *e)
+{
+    int rc = ready(w, true, e);
+
+    if (!rc && vls_tail_reserved(name))
+        rc = vl_fail(e, VL_EARG, "tail name '%s' is the writer's own", name);
+    if (rc) {
+        json_decref(value);
+        return rc;
+    }
+    if (json_object_set_new(w->notes, name, value))
+        return vl_fail(e, VL_EARG, "tail name '%s' cannot be set", name);
+    return VL_OK;
+}
+
+/* TAIL follows the cutting rule of DATA: frames of at most 8 MiB. */
+static int put_tail(vls_writer *w, vl_err *e)
+{
+    vl_buf tail = {0};
+    size_t at, k;
+    int rc = vl_sha_hex(w->sha, w->sum.content_id, e);
+
+    if (!rc)
+        rc = vls_tail_build(w->id, &w->sums, &w->sum, w->parents, w->notes, &tail, e);
+    for (at = 0; !rc && at < tail.n; at += k) {
+        k = tail.n - at < VL_FRAME_RAW_MAX ? tail.n - at : VL_FRAME_RAW_MAX;
+        rc = put_frame(w, tail.p + at, k, LEVEL_TEXT, e);
+    }
+    free(tail.p);
+    return rc;
+}
+
+int vls_segment_end(vls_writer *w, vl_err *e)
+{
+    vl_buf seek = {0};
+    int rc = ready(w, true, e);
+
+    if (rc)
+        return rc;
+    if (!w->head)
+        rc = put_head(w, NULL, e);
+    if (!rc)
+        rc = flush_data(w, e);
+    if (!rc)
+        rc = put_tail(w, e);
+    if (!rc)
+        rc = vl_seektab_build(&w->tab, &seek, e);
+    if (!rc)
+        rc = vl_outfile_write(w->f, seek.p, seek.n, e);
+    if (!rc)
+        rc = vl_outfile_sync(w->f, e);
+    free(seek.p);
+    drop_segment(w);
+    w->ordinal++;
+    return stick(w, rc, e);
+}
+
+int vls_writer_close(vls_writer *w, vl_err *e)
+{
+    int rc = ready(w, false, e);
+
+    if (!rc && !w->ordinal)
+        rc = vl_fail(e, VL_EARG, "%s: a shard needs a segment", vl_outfile_name(w->f));
+    if (!rc) {
+        rc = vl_outfile_commit(w->f, e);
+        w->f = NULL;
+    }
+    vls_writer_abort(w);
+    return rc;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include "formats/unpack.h"
+#include "formats/names.h"
+#include "formats/tail.h"
+#include "formats/tarhead.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+struct part {
+    size_t ext;  /* offset into names */
+    size_t data; /* offset behind rec0 */
+    size_t n;
+};
+
+void vls_unpack_reset(vls_unpack *u)
+{
+    u->raw.n = u->rec0 = u->at = 0;
+    u->open = u->drop = false;
+    u->lines.n = 0;
+    u->members = 0;
+}
+
+void vls_unpack_free(vls_unpack *u)
+{
+    free(u->raw.p);
+    free(u->names.p);
+    free(u->parts.p);
+    free(u->given.p);
+    free(u->key.p);
+    free(u->lines.p);
+    *u = (vls_unpack){0};
+}
+
+int vls_unpack_room(vls_unpack *u, size_t n, uint8_t **dst, vl_err *e)
+{
+    int rc;
+
+    vl_buf_drop(&u->raw, u->rec0);
+    u->at -= u->rec0;
+    u->rec0 = 0;
+    rc = vl_buf_room(&u->raw, n, e);
+    if (!rc)
+        *dst = u->raw.p + u->raw.n;
+    return rc;
+}
+
+bool vls_unpack_at_member(const vls_unpack *u)
+{
+    return u->at == u->raw.n;
+}
+
+void vls_unpack_gap(vls_unpack *u)
+{
+    u->raw.n = u->rec0 = u->at = 0;
+    u->open = false;
+    u->drop = true;
+}
+
+/* Turns offsets into pointers: from here on raw stays where it is until vls_unpack_room. */
+static int hand_out(vls_unpack *u, vls_record *rec, vl_err *e)
+{
+    const struct part *part = (const struct part *)(const void *)u->parts.p;
+    size_t n = u->parts.n / sizeof *part, i;
+    vls_member *m;
+    vl_buf swap;
+    int rc;
+
+    u->given.n = 0;
+    rc = vl_buf_room(&u->given, n * sizeof *m, e);
+    if (rc)
+        return rc;
+    swap = u->key; /* the next record's names go into the other block */
+    u->key = u->names;
+    u->names = swap;
+    m = (vls_member *)(void *)u->given.p;
+    for (i = 0; i < n; i++)
+        m[i] = (vls_member){(char *)u->key.p + part[i].ext, u->raw.p + u->rec0 + part[i].data,
+                            part[i].n};
+    *rec = (vls_record){(char *)u->key.p, m, n};
+    u->rec0 = u->at;
+    u->open = false;
+    return 1;
+}
+
+/* The open record is whole. 1 handed out, 0 dropped, negative. */
+static int close_record(vls_unpack *u, vls_record *rec, vl_err *e)
+{
+    if (!u->drop)
+        return hand_out(u, rec, e);
+    u->drop = false;
+    u->open = false;
+    u->rec0 = u->at;
+    return 0;
+}
+
+static int begin_record(vls_unpack *u, const char *name, size_t key_n, vl_err *e)
+{
+    int rc;
+
+    u->names.n = u->parts.n = 0;
+    u->rec_bytes = 0;
+    u->rec0 = u->at;
+    rc = vl_buf_add(&u->names, name, key_n, e);
+    if (!rc)
+        rc = vl_buf_add(&u->names, "", 1, e);
+    u->open = !rc;
+    return rc;
+}
+
+static int check_ext(const vls_unpack *u, const char *name, size_t key_n, vl_err *e)
+{
+    const struct part *part = (const struct part *)(const void *)u->parts.p;
+    size_t n = u->parts.n / sizeof *part, i;
+
+    if (n >= VLS_RECORD_MEMBERS_MAX)
+        return vl_fail(e, VL_EFORMAT, "record '%.*s' has more than %d members", (int)key_n, name,
+                       VLS_RECORD_MEMBERS_MAX);
+    if (u->members >= VLS_MEMBERS_MAX)
+        return vl_fail(e, VL_EFORMAT, "more than %" PRIu64 " members in a segment",
+                       (uint64_t)VLS_MEMBERS_MAX);
+    for (i = 0; i < n; i++)
+        if (!strcmp((const char *)u->names.p + part[i].ext, name + key_n + 1))
+            return vl_fail(e, VL_EFORMAT, "member '%s' is there twice", name);
+    return VL_OK;
+}
+
+static int check_padding(const uint8_t *p, size_t n, const char *name, vl_err *e)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        if (p[i])
+            return vl_fail(e, VL_EFORMAT, "member '%s': padding is not zero", name);
+    return VL_OK;
+}
+
+/* The member's header lies at u->at and all its bytes are there. */
+static int take_member(vls_unpack *u, const char *name, size_t key_n, size_t used, size_t size,
+                       vl_err *e)
+{
+    const uint8_t *data = u->raw.p + u->at + used;
+    struct part part = {u->names.n, u->at + used - u->rec0, size};
+    const char *ext = name + key_n + 1;
+    uint64_t hash;
+    int rc = check_padding(data + size, (size_t)vl_tar_padding(size), name, e);
+
+    if (!rc)
+        rc = vls_line_hash(name, XXH64(data, size, 0), &hash, e);
+    if (!rc)
+        rc = vl_buf_add(&u->lines, &hash, sizeof hash, e);
+    if (!rc)
+        rc = vl_buf_add(&u->names, ext, strlen(ext) + 1, e);
+    if (!rc)
+        rc = vl_buf_add(&u->parts, &part, sizeof part, e);
+    if (rc)
+        return rc;
+    u->members++;
+    u->rec_bytes += size;
+    u->at += used + size + (size_t)vl_tar_padding(size);
+    return VL_OK;
+}
+
+static bool same_key(const vls_unpack *u, const char *name, size_t key_n)
+{
+    const char *key = (const char *)u->names.p;
+
+    return !strncmp(key, name, key_n) && !key[key_n];
+}
+
+int vls_unpack_next(vls_unpack *u, vls_record *rec, vl_err *e)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    size_t used, key_n;
+    uint64_t size;
+    int rc;
+
+    for (;;) {
+        if (u->at == u->raw.n)
+            return 0;
+        rc = vl_tar_parse(u->raw.p + u->at, u->raw.n - u->at, name, &size, &used, e);
+        if (rc || !used)
+            return rc;
+        rc = vls_name_split(name, &key_n, e);
+        if (rc)
+            return rc;
+        if (u->open && !same_key(u, name, key_n)) {
+            rc = close_record(u, rec, e);
+            if (rc)
+                return rc;
+        }
+        if (!u->open)
+            rc = begin_record(u, name, key_n, e);
+        if (!rc)
+            rc = check_ext(u, name, key_n, e);
+        if (rc)
+            return rc;
+        if (u->rec_bytes + size > VLS_RECORD_BYTES_MAX)
+            return vl_fail(e, VL_EFORMAT, "record '%.*s' is over %" PRIu64 " bytes", (int)key_n,
+                           name, (uint64_t)VLS_RECORD_BYTES_MAX);
+        if (u->raw.n - u->at - used < size + vl_tar_padding(size))
+            return 0;
+        rc = take_member(u, name, key_n, used, (size_t)size, e);
+        if (rc)
+            return rc;
+    }
+}
+
+int vls_unpack_finish(vls_unpack *u, vls_record *rec, vl_err *e)
+{
+    if (u->at != u->raw.n)
+        return vl_fail(e, VL_EFORMAT, "the last member of the segment is cut");
+    return u->open ? close_record(u, rec, e) : 0;
+}
