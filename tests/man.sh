@@ -76,6 +76,8 @@ for src in "$TOP"/cli/vl*.c; do
     found=$(sed -n 's/^\.SH *"\{0,1\}\([A-Z ]*\)"\{0,1\} *$/\1/p' "$page" | tr '\n' ' ')
     ok "$tool: sections are $found" test "$found" = "$sections "
     ok "$tool: NAME says what it is" grep -Eq "^$tool \\\\- [a-z]" "$page"
+    run 0 groff -man -Tutf8 -ww -z "$page"
+    err_is ''
     "$tool" --options-tsv >"$T_KEEP/tsv"
     run 0 "$TOP/tests/man_options.pl" --check "$page" <"$T_KEEP/tsv"
     t_show "$OUT"
