@@ -13,7 +13,7 @@ BUILD  ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 
 VERSION := $(shell sed -n 's/^.define VL_VERSION "\(.*\)".*/\1/p' formats/version.h)
 
-PKGS := libzstd libxxhash libjpeg libpng openblas jansson libutf8proc libcrypto
+PKGS := libzstd libxxhash libjpeg libpng zlib openblas jansson libutf8proc libcrypto
 PKGC := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKGL := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 STD  := -std=c11 -D_GNU_SOURCE -pthread
@@ -35,21 +35,28 @@ T_SRC    := $(wildcard tests/t_*.c)
 T64_SRC  := $(wildcard tests/t64_*.c)
 B_SRC    := $(wildcard tests/bench/b_*.c)
 UNITS    := $(T_SRC:tests/%.c=$(BUILD)/tests/%) $(T64_SRC:tests/%.c=$(BUILD)/tests/%)
-# Programs that shell tests call: tests/mk_*.c.
-MK_SRC   := $(wildcard tests/mk_*.c)
-MAKERS   := $(MK_SRC:tests/%.c=$(BUILD)/tests/%)
 BENCHES  := $(B_SRC:tests/bench/%.c=$(BUILD)/bench/%)
+# What shell tests call: tests/mk_*.c become $(BUILD)/tests/mk_*, tests/data/*.c $(BUILD)/data/*.
+MK_SRC   := $(wildcard tests/mk_*.c)
+DATA_SRC := $(wildcard tests/data/*.c)
+MAKERS   := $(MK_SRC:tests/%.c=$(BUILD)/tests/%) $(DATA_SRC:tests/data/%.c=$(BUILD)/data/%)
 SCRIPTS  := $(filter-out tests/deps.sh,$(wildcard tests/*.sh)) $(wildcard tests/cli/*-*.sh)
 
-F32_OBJ := $(patsubst %.c,$(BUILD)/f32/%.o,$(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(MK_SRC) $(B_SRC))
+F32_SRC := $(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(MK_SRC) $(DATA_SRC) $(B_SRC)
+F32_OBJ := $(F32_SRC:%.c=$(BUILD)/f32/%.o)
 F64_OBJ := $(patsubst %.c,$(BUILD)/f64/%.o,$(LIB_SRC) $(T64_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .SECONDARY: $(F32_OBJ) $(F64_OBJ)
-.PHONY: all check check-long bench demo install deps help clean format run-check run-demo force
+.PHONY: all units check check-long bench demo install deps help clean format run-check run-demo force
+
+# One short line a step; V=1 shows the commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@echo '  $(1)')
 
 all: $(TOOLS)
+units: $(UNITS) $(MAKERS)
 
 # ---- objects -----------------------------------------------------------------------------------
 # Everything is built again when the compiler or its flags change.
@@ -62,44 +69,60 @@ $(BUILD)/flags: force
 # The engine is compiled twice, for float and for double (vl_real); file names are unique in the tree.
 $(F32_OBJ): $(BUILD)/f32/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC   $@)
+	$(Q)$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
 $(F64_OBJ): $(BUILD)/f64/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -DVL_REAL_DOUBLE -MMD -MP -c -o $@ $<
+	$(call say,CC   $@)
+	$(Q)$(CC) $(FLAGS) -DVL_REAL_DOUBLE -MMD -MP -c -o $@ $<
 
 $(BUILD)/f32/libvlkit.a: $(LIB_SRC:%.c=$(BUILD)/f32/%.o)
 $(BUILD)/f64/libvlkit.a: $(LIB_SRC:%.c=$(BUILD)/f64/%.o)
 $(BUILD)/f32/libcli.a: $(CLI_SRC:%.c=$(BUILD)/f32/%.o)
 $(BUILD)/f32/libvlkit.a $(BUILD)/f64/libvlkit.a $(BUILD)/f32/libcli.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR   $@)
+	$(Q)$(AR) rcs $@ $^
 
 F32_LIBS := $(BUILD)/f32/libcli.a $(BUILD)/f32/libvlkit.a
 $(TOOLS): $(BUILD)/bin/%: $(BUILD)/f32/cli/$$(subst -,_,$$*).o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/t_%: $(BUILD)/f32/tests/t_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(BUILD)/tests/t64_%: $(BUILD)/f64/tests/t64_%.o $(BUILD)/f64/libvlkit.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
-$(BUILD)/tests/mk_%: $(BUILD)/f32/tests/mk_%.o $(BUILD)/f32/libvlkit.a
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/data/%: $(BUILD)/f32/tests/data/%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/tests/mk_%: $(BUILD)/f32/tests/mk_%.o $(F32_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/bench/b_%: $(BUILD)/f32/tests/bench/b_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # ---- tests -------------------------------------------------------------------------------------
 check:
 	@sh tests/deps.sh install build test
 	@$(MAKE) --no-print-directory run-check
 
+# Unit programs and benchmarks run with the OpenBLAS kernels that the tools choose (cli/blas.c).
+KERNELS = core=$$($(firstword $(TOOLS)) --version | sed -n 's/.* core type \([A-Za-z0-9]*\),.*/\1/p'); \
+	test -n "$$core" && export OPENBLAS_CORETYPE=$$core
+
 # prove fails when a test fails or has no plan; a tree without tests must fail, too.
 run-check: all $(UNITS) $(MAKERS)
 	@test -n '$(strip $(UNITS))' -a -n '$(strip $(SCRIPTS))'
-	@unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
+	@$(KERNELS); unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j$(JOBS) $(UNITS) $(SCRIPTS)
 
 check-long: check format
@@ -108,7 +131,7 @@ check-long: check format
 
 bench: all $(BENCHES)
 	@test -n '$(strip $(BENCHES))' || { echo 'no benchmark in tests/bench'; exit 1; }
-	@for b in $(BENCHES); do echo "== $$(basename $$b)"; BIN='$(abspath $(BUILD))/bin' $$b || exit 1; done
+	@$(KERNELS); for b in $(BENCHES); do echo "== $$(basename $$b)"; BIN='$(abspath $(BUILD))/bin' $$b || exit 1; done
 
 demo:
 	@sh tests/deps.sh install build demo
@@ -117,7 +140,7 @@ run-demo: all
 	BIN='$(abspath $(BUILD))/bin' tests/experiments/demo/run.sh
 
 format:
-	clang-format --dry-run -Werror $(wildcard $(addsuffix /*.[ch],formats pipeline distill cli tests tests/bench))
+	clang-format --dry-run -Werror $(wildcard $(addsuffix /*.[ch],formats pipeline distill cli tests tests/data tests/bench))
 
 # ---- the rest ----------------------------------------------------------------------------------
 deps:
@@ -146,6 +169,6 @@ help:
 	@echo '  make format       is every source formatted as .clang-format says?'
 	@echo '  make clean        remove the build folders'
 	@echo
-	@echo '  ARCH=$(ARCH)       for -march; CC, CFLAGS, LDFLAGS, BUILD as usual; JOBS=$(JOBS) tests at a time'
+	@echo '  ARCH=$(ARCH)       for -march; CC, CFLAGS, LDFLAGS, BUILD as usual; V=1 shows commands; JOBS=$(JOBS) tests at a time'
 
 -include $(F32_OBJ:.o=.d) $(F64_OBJ:.o=.d)

@@ -35,8 +35,7 @@ double cli_now(void)
     return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void say(const char *fmt, va_list ap)
 {
@@ -113,8 +112,7 @@ void cli_misuse(const char *fmt, ...)
     exit(2);
 }
 
-/* ---- progress ---------------------------------------------------------------------------------
- */
+/* ---- progress -------------------------------------------------------------------------------- */
 
 static bool progress_wanted(void)
 {
@@ -178,8 +176,7 @@ void cli_progress_end(cli_progress *p)
         fputc('\n', stderr);
 }
 
-/* ---- standard output --------------------------------------------------------------------------
- */
+/* ---- standard output ------------------------------------------------------------------------- */
 
 void cli_refuse_tty(const char *output)
 {
@@ -187,8 +184,7 @@ void cli_refuse_tty(const char *output)
         cli_misuse("standard output is a terminal: name a file with -o, or pipe the output on");
 }
 
-/* A failed write may lie long back and its errno be lost; a pipe without a reader says so itself.
- */
+/* A failed write may lie long back and its errno be lost; a pipe without a reader says so. */
 static bool reader_gone(void)
 {
     struct pollfd p = {STDOUT_FILENO, POLLOUT, 0};

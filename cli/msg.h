@@ -12,8 +12,7 @@
 void cli_msg_setup(const char *tool, const cli_common *c);
 
 /* "vlpack: <text>\n"; cli_info with default verbosity, cli_debug with -v, cli_warn unless -q,
- * cli_error always. Control bytes become '?'. Errors that end the run go through cli_fail instead.
- */
+ * cli_error always. Control bytes become '?'. What ends the run goes through cli_fail. */
 void cli_warn(const char *fmt, ...) VL_PRINTF(1, 2);
 void cli_error(const char *fmt, ...) VL_PRINTF(1, 2);
 void cli_info(const char *fmt, ...) VL_PRINTF(1, 2);

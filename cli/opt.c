@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void add(cli_table *t, cli_opt row)
 {
@@ -80,8 +79,7 @@ static const cli_opt *find_short(const cli_table *t, char c)
     return NULL;
 }
 
-/* ---- values -----------------------------------------------------------------------------------
- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static bool has_range(const cli_opt *o)
 {
@@ -214,8 +212,7 @@ static int set_value(const cli_opt *o, const char *s, vl_err *e)
     return vl_fail(e, VL_EARG, "--%s: takes no value", o->long_name);
 }
 
-/* ---- the scanner ------------------------------------------------------------------------------
- */
+/* ---- the scanner ----------------------------------------------------------------------------- */
 
 typedef struct scan {
     cli_table *t;
@@ -323,8 +320,7 @@ int cli_table_scan(cli_table *t, const cli_tool *tool, int argc, char **argv, vl
     return check_operands(t, tool, argv, n, e);
 }
 
-/* ---- the whole start of a tool ----------------------------------------------------------------
- */
+/* ---- the whole start of a tool --------------------------------------------------------------- */
 
 static int processors(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/signals.h"
+
 #include "formats/outfile.h"
 
 #include <assert.h>
@@ -8,13 +9,13 @@
 
 enum { MAX_FN = 8 };
 
-/* A slot is filled before the count that makes it visible grows: the handler never sees half of it.
- */
+/* A slot is filled before the count that makes it visible grows: no handler sees half of it. */
 static void (*volatile on_signal[MAX_FN])(void);
 static volatile sig_atomic_t n_on_signal;
 
 static void handle(int sig)
 {
+    vl_outfile_on_signal();
     for (int i = 0; i < n_on_signal; i++)
         on_signal[i]();
     /* SA_RESETHAND has put the default action back: the parent sees how this process died. */
@@ -42,7 +43,6 @@ void cli_signals_install(void)
         if (!sigaction(fatal[i], NULL, &old) && old.sa_handler != SIG_IGN)
             sigaction(fatal[i], &sa, NULL);
     }
-    cli_on_signal(vl_outfile_on_signal);
     /* A closed pipe and a file size limit arrive as errors of write(2), which have a text. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

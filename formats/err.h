@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#define VL_MUST_USE __attribute__((warn_unused_result))
+#define VL_MUST_USE     __attribute__((warn_unused_result))
 #define VL_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 enum {
@@ -27,8 +27,8 @@ enum {
 enum { VL_ERR_TEXT = 512 };
 
 typedef struct vl_err {
-    int code;                /* VL_OK or one of the codes above */
-    char text[VL_ERR_TEXT];  /* one line, no newline, always terminated; cut with "..." when full */
+    int code;               /* VL_OK or one of the codes above */
+    char text[VL_ERR_TEXT]; /* one line, no newline, always terminated; cut with "..." when full */
 } vl_err;
 
 /* vl_fail -- sets code and text; returns code. e may be NULL.

@@ -3,7 +3,8 @@
 #ifndef VL_VERSION_H
 #define VL_VERSION_H
 
-#define VL_VERSION "0.1.0"  /* of the tools; semantic versioning */
-#define VL_FORMAT_VERSION 1 /* of the shard, as in FORMAT.md; written to and required of a manifest */
+#define VL_VERSION "0.1.0" /* of the tools; semantic versioning */
+#define VL_FORMAT_VERSION                                                                          \
+    1 /* of the shard, as in FORMAT.md; written to and required of a manifest */
 
 #endif

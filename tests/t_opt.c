@@ -276,8 +276,8 @@ static void help_shows_the_table(void **state)
         "\n  -t, --text TEXT           any words\n",
         "\n      --method NAME         one of three [a]\n",
         "\n  -x, --flag                a switch\n",
-        "\n  -j, --threads N           threads, never changes the bytes written [processors\n"
-        "                            online]\n",
+        ("\n  -j, --threads N           threads, never changes the bytes written [processors\n"
+         "                            online]\n"),
         "\nexample:\n  vltry a\n"};
     const char *text = printed(cli_print_help);
 

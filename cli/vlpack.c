@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ * vlpack.c -- images and captions into a pairs shard.
+ *
+ *   layout --pair--> stage (read, check, build: -j threads) --record, in order--> shard writer
+ *
+ * A bad record travels through the stage like a good one, so that the first fault of the source is
+ * the one that is reported, however many threads there are. */
+#include "cli/msg.h"
+#include "cli/opt.h"
+#include "formats/version.h"
+#include "pipeline/pack.h"
+#include "pipeline/stage.h"
+#include "pipeline/text_utf8.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { SEGMENT_RECORDS = 1 << 20, WARNED_MAX = 20, DEPTH_PER_THREAD = 4 };
+
+static struct options {
+    cli_common common;
+    bool skip_bad, decode;
+    int64_t max_pixels;
+    const char *root, *split, *source, *licence;
+} o = {.common = CLI_COMMON_DEFAULT, .max_pixels = VL_IMAGE_MAX_PIXELS};
+
+static const cli_opt options[] = {
+    {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
+     "leave out records that are not sound, and count them; the default is to stop at the first", 0,
+     0, NULL},
+    {0, "max-pixels", CLI_INT, &o.max_pixels, "N", "refuse larger images, by their header", 1, 1e10,
+     NULL},
+    {0, "decode", CLI_FLAG, &o.decode, NULL,
+     "decode each image too, which finds damage that its structure does not show", 0, 0, NULL},
+    {0, "root", CLI_PATH, &o.root, "DIR",
+     "where the image paths of a TSV start; the default is the folder that holds the TSV", 0, 0,
+     NULL},
+    {0, "split", CLI_TEXT, &o.split, "NAME", "recorded in the manifest and in each record", 0, 0,
+     NULL},
+    {0, "source", CLI_TEXT, &o.source, "TEXT", "recorded: where the data come from", 0, 0, NULL},
+    {0, "licence", CLI_TEXT, &o.licence, "TEXT", "recorded: the terms of their use", 0, 0, NULL},
+    CLI_END};
+
+static const cli_tool tool = {
+    .name = "vlpack",
+    .usage = "[options] TSV|DIR|-",
+    .sentence = "Packs images and their captions into a shard of pairs, checking each file.",
+    .example = "vlpack --split train -o train.tar.zst pairs.tsv",
+    .options = options,
+    .common = &o.common,
+    .common_set = CLI_OUTPUT | CLI_THREADS | CLI_PROGRESS,
+    .min_operands = 1,
+    .max_operands = 1,
+};
+
+typedef struct packer {
+    const char *operand;
+    vl_layout *layout;
+    bool source_ended;
+    vl_stage *stage;
+    vls_writer *writer;
+    json_t *manifest;
+    uint64_t in_segment, bad_in_segment; /* records in, left out of, the open segment */
+    uint64_t packed, bad, trailing;
+    bool open; /* a segment is open */
+} packer;
+
+static void make(void *job, void *opts)
+{
+    vl_packed_make(job, opts);
+}
+
+static int manifest(json_t **out, vl_err *e)
+{
+    json_t *m = json_pack(
+        "{s:s, s:{s:s, s:s}, s:{s:b, s:I, s:b}, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "kind",
+        "pairs", "tool", "name", "vlpack", "version", VL_VERSION, "options", "decode", o.decode,
+        "max_pixels", (json_int_t)o.max_pixels, "skip_bad", o.skip_bad, "schema", "jpg", "type",
+        "image", "png", "type", "image", "json", "type", "json", "txt", "type", "text");
+    int bad = !m || (o.split && json_object_set_new(m, "split", json_string(o.split))) ||
+              (o.source && json_object_set_new(m, "source", json_string(o.source))) ||
+              (o.licence && json_object_set_new(m, "licence", json_string(o.licence)));
+
+    if (bad) {
+        json_decref(m);
+        return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    }
+    *out = m;
+    return VL_OK;
+}
+
+static int end_segment(packer *p, vl_err *e)
+{
+    int rc = VL_OK;
+
+    if (!p->open)
+        return VL_OK;
+    if (o.skip_bad)
+        rc =
+            vls_segment_note(p->writer, "left_out", json_integer((json_int_t)p->bad_in_segment), e);
+    if (!rc)
+        rc = vls_segment_end(p->writer, e);
+    p->open = false;
+    p->in_segment = p->bad_in_segment = 0;
+    return rc;
+}
+
+/* A record that is not sound: counted where the caller asked for that, else the end. */
+static int refuse(packer *p, const vl_err *why, vl_err *e)
+{
+    if (!o.skip_bad) {
+        *e = *why;
+        return why->code;
+    }
+    p->bad++;
+    p->bad_in_segment++;
+    if (p->bad <= WARNED_MAX)
+        cli_warn("%s; left out", why->text);
+    else
+        cli_debug("%s; left out", why->text);
+    if (p->bad == WARNED_MAX)
+        cli_warn("further records that are left out are only counted (-v names them)");
+    return VL_OK;
+}
+
+static int write_record(packer *p, const vl_packed *job, vl_err *e)
+{
+    vl_err why = {0};
+    int rc = VL_OK;
+
+    if (p->in_segment == SEGMENT_RECORDS)
+        rc = end_segment(p, e);
+    if (!rc && !p->open) {
+        rc = vls_segment_begin(p->writer, p->manifest, 0, e);
+        p->open = !rc;
+    }
+    if (rc)
+        return rc;
+    rc = vls_add(p->writer, &job->record, &why);
+    if (rc == VL_EARG) { /* a key that was there before, a name that is too long */
+        vl_within(&why, "%s", job->where);
+        return refuse(p, &why, e);
+    }
+    if (rc) {
+        *e = why;
+        return rc;
+    }
+    p->packed++;
+    p->in_segment++;
+    p->trailing += job->info.trailing > 0;
+    return VL_OK;
+}
+
+/* Fills the stage from the source, as far as both allow. */
+static int fill(packer *p, vl_err *e)
+{
+    while (!p->source_ended && !vl_stage_full(p->stage)) {
+        vl_pair pair;
+        vl_err why = {0};
+        vl_packed *job;
+        int rc = vl_layout_next(p->layout, &pair, &why);
+
+        if (!rc) {
+            p->source_ended = true;
+            return VL_OK;
+        }
+        job = rc == 1 ? vl_packed_new(&pair, e) : vl_packed_bad(rc, &why, e);
+        if (!job)
+            return VL_ENOMEM;
+        p->source_ended = rc != 1 && rc != VL_EFORMAT;
+        vl_stage_put(p->stage, job);
+    }
+    return VL_OK;
+}
+
+static int pack_all(packer *p, vl_err *e)
+{
+    cli_progress progress;
+    vl_packed *job;
+    int rc;
+
+    cli_progress_begin(&progress, "records", 0);
+    while (!(rc = fill(p, e)) && (job = vl_stage_take(p->stage))) {
+        if (!job->rc)
+            rc = write_record(p, job, e);
+        else if (job->rc == VL_EFORMAT)
+            rc = refuse(p, &job->e, e);
+        else
+            *e = job->e, rc = job->rc;
+        vl_packed_free(job);
+        if (rc)
+            break;
+        cli_progress_at(&progress, p->packed + p->bad, NULL);
+    }
+    cli_progress_end(&progress);
+    if (!rc)
+        rc = end_segment(p, e);
+    if (!rc && !p->packed)
+        rc = vl_fail(e, VL_EFORMAT, "%s: no records%s", p->operand, p->bad ? " but bad ones" : "");
+    return rc;
+}
+
+static int run(packer *p, vl_pack_opts *opts, vl_err *e)
+{
+    int threads = (int)o.common.threads;
+    int rc = vl_layout_open(p->operand, o.root, &p->layout, e);
+
+    if (rc == VL_EARG) /* nothing was touched yet */
+        cli_misuse("%s", e->text);
+    if (rc)
+        return rc;
+    rc = manifest(&p->manifest, e);
+    if (!rc)
+        rc = vls_writer_open(o.common.output, &p->writer, e);
+    if (!rc)
+        rc = vl_stage_new(threads, (size_t)threads * DEPTH_PER_THREAD, make, opts, &p->stage, e);
+    if (!rc)
+        rc = pack_all(p, e);
+    if (!rc) {
+        vls_writer *w = p->writer;
+        p->writer = NULL;
+        rc = vls_writer_close(w, e);
+    }
+    return rc;
+}
+
+static void clean_up(packer *p)
+{
+    vl_packed *job;
+
+    while (p->stage && (job = vl_stage_take(p->stage)))
+        vl_packed_free(job);
+    vl_stage_free(p->stage);
+    vls_writer_abort(p->writer);
+    json_decref(p->manifest);
+    vl_layout_close(p->layout);
+}
+
+/* What goes into JSON is held to what captions are held to. */
+static void check_text(const char *option, const char *s)
+{
+    vl_err e;
+
+    if (s && vl_caption_check(s, strlen(s), &e))
+        cli_misuse("%s: text %s", option, e.text);
+}
+
+int main(int argc, char **argv)
+{
+    packer p = {0};
+    vl_err e = {0};
+    int rc;
+
+    cli_parse(&tool, argc, argv);
+    check_text("--split", o.split);
+    check_text("--source", o.source);
+    check_text("--licence", o.licence);
+    cli_refuse_tty(o.common.output);
+    p.operand = argv[1];
+    vl_pack_opts opts = {(uint64_t)o.max_pixels, o.decode, o.split};
+    rc = run(&p, &opts, &e);
+    uint64_t ignored = p.layout ? vl_layout_ignored(p.layout) : 0;
+    clean_up(&p);
+    if (rc)
+        return cli_fail(&e);
+    if (p.trailing)
+        cli_warn("%" PRIu64 " images have bytes behind their end; packed as they are", p.trailing);
+    if (ignored)
+        cli_warn("%" PRIu64 " files or folders belong to no pair; ignored", ignored);
+    if (p.bad)
+        cli_warn("%" PRIu64 " of %" PRIu64 " records left out", p.bad, p.bad + p.packed);
+    cli_info("%" PRIu64 " records packed", p.packed);
+    return 0;
+}
