@@ -29,7 +29,7 @@ enum {
     TEM = 0x01,
     /* A progressive scan costs a pass over all coefficients however few bytes it has: a file of
      * many tiny scans would keep a decoder busy for hours. Encoders write about ten. */
-    MAX_SCANS = 500
+    MAX_SCANS = 100
 };
 
 typedef struct walk {
