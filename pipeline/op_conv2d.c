@@ -11,6 +11,7 @@
 #include "pipeline/blas.h"
 #include "pipeline/op.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum { PATCH_REALS = 131072 }; /* target size of one buffer of patches */
@@ -58,6 +59,8 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
     y->dim[3] = w->dim[3];
     rows = y->dim[1] * y->dim[2];
     kk = k * k * w->dim[2];
+    if (rows > INT_MAX || kk > INT_MAX || rows > VL_ALLOC_MAX / sizeof(vl_real) / kk)
+        return vl_fail(e, VL_EARG, "an image has %zu patches of %zu numbers", rows, kk);
     parts = y->dim[0] < VLT_PARTS ? y->dim[0] : VLT_PARTS;
     y->n_work = images_at_a_time(rows, kk) * rows * kk;
     y->n_common = parts * (kk + 1) * w->dim[3];

@@ -3,12 +3,10 @@
  * other, other flows and other thread counts.
  *
  * An op needs build_<name> and cases_<name> here; without them this file does not compile.
- * Differences are taken at H and H / 2: their error must fall by about four, and what is left after
- * Richardson's extrapolation must be rounding. */
+ * Each property's judge is in differ.h. */
 #include "pipeline/op.h"
 #include "pipeline/rng.h"
 
-#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +15,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "tests/differ.h"
 
 #define H 2e-3
 
@@ -271,55 +271,15 @@ static void run_at(fixture *f, double h, int only, bool bwd)
     run_bwd(f, 0);
 }
 
-static double dot(const vl_real *a, const vl_real *b, size_t n)
-{
-    double s = 0;
-
-    for (size_t i = 0; i < n; i++)
-        s += a[i] * b[i];
-    return s;
-}
-
-static double dot_abs(const vl_real *a, const vl_real *b, size_t n)
-{
-    double s = 0;
-
-    for (size_t i = 0; i < n; i++)
-        s += fabs(a[i] * b[i]);
-    return s;
-}
-
 /* ---- differences ----------------------------------------------------------------------------- */
 
-/* Differences at H and H / 2 of n values against `exact`; size: of the values that are subtracted.
- */
 static void judge(const fixture *f, const char *what, const vl_real *d1, const vl_real *d2,
                   const vl_real *exact, size_t n, double size)
 {
-    double e1 = 0, e2 = 0, e3 = 0, top = 1, floor_ = 0;
+    char label[64];
 
-    for (size_t i = 0; i < n; i++) {
-        e1 = fmax(e1, fabs(d1[i] - exact[i]));
-        e2 = fmax(e2, fabs(d2[i] - exact[i]));
-        e3 = fmax(e3, fabs((4 * d2[i] - d1[i]) / 3 - exact[i]));
-        top = fmax(top, fabs(exact[i]));
-        if (!isfinite(exact[i]) || !isfinite(d1[i]) || !isfinite(d2[i]))
-            e2 = e3 = INFINITY;
-    }
-    floor_ = 200 * DBL_EPSILON * (1 + size) / H;
-    if (!(e2 <= 0.3 * e1 + floor_) || !(e3 <= 1e-8 * top + floor_))
-        fail_msg("%s case %zu, %s: error %.3g at h, %.3g at h / 2, %.3g extrapolated, of %.3g "
-                 "(rounding %.3g)",
-                 vlt_ops[f->row->op]->name, f->number, what, e1, e2, e3, top, floor_);
-}
-
-static double largest(const vl_real *v, size_t n)
-{
-    double m = 0;
-
-    for (size_t i = 0; i < n; i++)
-        m = fmax(m, fabs(v[i]));
-    return m;
+    snprintf(label, sizeof label, "%s case %zu", vlt_ops[f->row->op]->name, f->number);
+    differ_judge(label, what, d1, d2, exact, n, H, size);
 }
 
 /* out = (v(h) - v(-h)) / 2h for y (which < 0) or the gx of one input. */
@@ -332,7 +292,7 @@ static double difference(fixture *f, double h, int which, vl_real *out)
     run_at(f, h, -1, which >= 0);
     memcpy(out, v, n->n * sizeof *out);
     run_at(f, -h, -1, which >= 0);
-    size = largest(v, n->n);
+    size = vec_max(v, n->n);
     for (size_t k = 0; k < n->n; k++)
         out[k] = (out[k] - v[k]) / (2 * h);
     return size;
@@ -357,28 +317,28 @@ static void compare_vector(fixture *f, const char *what, int which, const vl_rea
 /* <gx, xt> of one input against differences of <gy, y>. */
 static void compare_gradient(fixture *f, int i, const vl_real *gx)
 {
-    vl_real d[2], exact = dot(gx, f->xt[i], f->in[i]->n);
+    vl_real d[2], exact = vec_dot(gx, f->xt[i], f->in[i]->n);
     double size = 0;
 
     for (int k = 0; k < 2; k++) {
         double h = k ? H / 2 : H, plus;
         run_at(f, h, i, false);
-        plus = dot(f->gy, f->y->x, f->y->n);
-        size = fmax(size, dot_abs(f->gy, f->y->x, f->y->n));
+        plus = vec_dot(f->gy, f->y->x, f->y->n);
+        size = fmax(size, vec_dot_abs(f->gy, f->y->x, f->y->n));
         run_at(f, -h, i, false);
-        d[k] = (plus - dot(f->gy, f->y->x, f->y->n)) / (2 * h);
+        d[k] = (plus - vec_dot(f->gy, f->y->x, f->y->n)) / (2 * h);
     }
     judge(f, "bwd", &d[0], &d[1], &exact, 1, size);
 }
 
 static void compare_identity(const fixture *f)
 {
-    double left = dot(f->gy, f->y->xt, f->y->n), right = 0;
-    double size = dot_abs(f->gy, f->y->xt, f->y->n);
+    double left = vec_dot(f->gy, f->y->xt, f->y->n), right = 0;
+    double size = vec_dot_abs(f->gy, f->y->xt, f->y->n);
 
     for (int i = 0; i < f->row->n_in; i++) {
-        right += dot(f->in[i]->gx, f->xt[i], f->in[i]->n);
-        size += dot_abs(f->in[i]->gx, f->xt[i], f->in[i]->n);
+        right += vec_dot(f->in[i]->gx, f->xt[i], f->in[i]->n);
+        size += vec_dot_abs(f->in[i]->gx, f->xt[i], f->in[i]->n);
     }
     if (!(fabs(left - right) <= 100 * DBL_EPSILON * (1 + size)))
         fail_msg("%s case %zu: <gy, yt> = %.17g, <gx, xt> = %.17g", vlt_ops[f->row->op]->name,
@@ -428,7 +388,7 @@ static void near(const fixture *f, const char *what, const vl_real *a, const vl_
     if (!a)
         return;
     assert_non_null(b);
-    top = fmax(largest(a, n), largest(b, n));
+    top = fmax(vec_max(a, n), vec_max(b, n));
     for (size_t i = 0; i < n; i++)
         if (!(fabs(a[i] - (b[i] + start)) <= 1e-13 * (1 + top)))
             fail_msg("%s case %zu, flows %u %u %u, %s[%zu]: %.17g, all-parameter result %.17g",
