@@ -179,13 +179,26 @@ static void test_counters(void **state)
     assert_true(strlen(vl_blas_core()) > 0 && strstr(vl_blas_config(), "OpenBLAS"));
 }
 
+/* The fallback for processors that OpenBLAS does not know is never used where AVX2 is there. */
+static void test_core(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    if (getenv("OPENBLAS_CORETYPE") || !__builtin_cpu_supports("avx2") ||
+        !__builtin_cpu_supports("fma"))
+        skip();
+    assert_string_not_equal(vl_blas_core(), "Prescott");
+#else
+    skip();
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_concurrent),
-        cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_products),   cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_concurrent), cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_core),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
