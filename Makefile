@@ -115,14 +115,10 @@ check:
 	@sh tests/deps.sh install build test
 	@$(MAKE) --no-print-directory run-check
 
-# Unit programs and benchmarks run with the OpenBLAS kernels that the tools choose (cli/blas.c).
-KERNELS = core=$$($(firstword $(TOOLS)) --version | sed -n 's/.* core type \([A-Za-z0-9]*\),.*/\1/p'); \
-	test -n "$$core" && export OPENBLAS_CORETYPE=$$core
-
 # prove fails when a test fails or has no plan; a tree without tests must fail, too.
 run-check: all $(UNITS) $(MAKERS)
 	@test -n '$(strip $(UNITS))' -a -n '$(strip $(SCRIPTS))'
-	@$(KERNELS); unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
+	@unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j$(JOBS) $(UNITS) $(SCRIPTS)
 
 check-long: check format
@@ -131,7 +127,7 @@ check-long: check format
 
 bench: all $(BENCHES)
 	@test -n '$(strip $(BENCHES))' || { echo 'no benchmark in tests/bench'; exit 1; }
-	@$(KERNELS); for b in $(BENCHES); do echo "== $$(basename $$b)"; BIN='$(abspath $(BUILD))/bin' $$b || exit 1; done
+	@for b in $(BENCHES); do echo "== $$(basename $$b)"; BIN='$(abspath $(BUILD))/bin' $$b || exit 1; done
 
 demo:
 	@sh tests/deps.sh install build demo

@@ -2,7 +2,6 @@
  * opt.c -- reads a command line against the tool's table. */
 #include "cli/opt.h"
 
-#include "cli/blas.h"
 #include "cli/msg.h"
 #include "cli/opt_table.h"
 #include "cli/signals.h"
@@ -348,7 +347,6 @@ int cli_parse(const cli_tool *tool, int argc, char **argv)
     vl_err e = {0};
     int n;
 
-    cli_blas_start(argv); /* may start the program again: nothing has been done yet */
     cli_msg_setup(tool->name, tool->common);
     cli_signals_install();
     cli_table_build(&t, tool);

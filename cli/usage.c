@@ -4,6 +4,7 @@
 
 #include "formats/version.h"
 
+#include "pipeline/blas.h"
 #include <cblas.h>
 #include <inttypes.h>
 #include <string.h>
@@ -118,9 +119,9 @@ void cli_print_version(FILE *f, const cli_tool *tool)
 
     fprintf(f, "%s (vlkit) %s\n", tool->name, VL_VERSION);
     fprintf(f, "shard format  reads and writes version %d\n", VL_FORMAT_VERSION);
-    fprintf(f, "OpenBLAS      %s\n", openblas_get_config());
+    fprintf(f, "OpenBLAS      %s\n", vl_blas_config());
     fprintf(f, "              core type %s, parallel mode %s, used with %d thread\n",
-            openblas_get_corename(), m >= 0 && m < 3 ? mode[m] : "unknown",
+            vl_blas_core(), m >= 0 && m < 3 ? mode[m] : "unknown",
             openblas_get_num_threads());
     fprintf(f, "libzstd       %s\n", ZSTD_versionString());
     fprintf(f, "CUDA          no\n");

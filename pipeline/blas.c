@@ -4,19 +4,49 @@
 #include <cblas.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* Counters in flops and nanoseconds; integers, so that adding them needs no lock. */
 static atomic_ullong flops_done, ns_inside;
 static atomic_int timing;
 
-/* Before main, so that every thread started later inherits it. Denormals are flushed to zero: a
- * dying network fills its gradients with them, and products of denormals run at a tenth of the
- * speed. */
-__attribute__((constructor)) static void set_up(void)
+/* OpenBLAS's own way to look at OPENBLAS_CORETYPE again; absent from builds for one processor. The
+ * variable cannot be set early enough: in .preinit_array the C library has no environment yet, and
+ * takes the kernel's when it starts. */
+void gotoblas_dynamic_init(void) __attribute__((weak));
+void gotoblas_dynamic_quit(void) __attribute__((weak));
+
+static const char *better_core(void)
 {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+        return "SkylakeX";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return "Haswell";
+#endif
+    return NULL;
+}
+
+/* Constructors of a program run after those of its libraries, so OpenBLAS has made its choice, and
+ * before main, so no product has been taken with it. */
+__attribute__((constructor)) static void start(void)
+{
+    const char *core = better_core();
+
+    if (core && !getenv("OPENBLAS_CORETYPE") && !strcmp(openblas_get_corename(), "Prescott") &&
+        gotoblas_dynamic_init && gotoblas_dynamic_quit && !setenv("OPENBLAS_CORETYPE", core, 1)) {
+        gotoblas_dynamic_quit();
+        gotoblas_dynamic_init();
+        unsetenv("OPENBLAS_CORETYPE");
+    }
     openblas_set_num_threads(1);
 #if defined(__SSE__)
+    /* Denormals count as zero, here and in every thread started later: a dying network fills its gradients
+     * with them, and products of denormals run at a tenth of the speed. */
     __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
 #endif
 }

@@ -6,19 +6,22 @@
  * gwt += c(x)^T gyt + c(xt)^T gy     gbt += sum gyt Saved: nothing.
  *
  * The batch is cut into at most VLT_PARTS parts, which threads take; a part goes through a few
- * images at a time, so that their patches stay in the second-level cache. Each part has its own sum
- * for gw and gb; the sums are added in part order. */
+ * lines of output at a time, so that their patches stay in the second-level cache. Each part has
+ * its own sum for gw and gb; the sums are added in part order. */
 #include "pipeline/blas.h"
 #include "pipeline/op.h"
 
+#include <limits.h>
 #include <string.h>
 
-enum { PATCH_REALS = 131072 }; /* target size of one buffer of patches */
+/* Patches in the buffer: 256 reach the product's full rate (64: 0.9 of it, 16: 0.6), more only
+ * leave the cache. PATCH_REALS bounds the scratch where patches are long. */
+enum { PATCHES = 256, PATCH_REALS = 1048576 };
 
 typedef struct job {
     size_t b, h, w, ci, oh, ow, co, k, kk; /* kk = k k ci: length of a patch */
     long stride, pad;
-    size_t parts, sub; /* sub: images at a time */
+    size_t parts, lines; /* lines: rows of output at a time, through the whole batch */
     vlt_tape *t;
     const vl_real *x1, *w1, *x2, *w2, *bias; /* fwd: y = c(x1) w1 + c(x2) w2 + bias */
     const vl_real *g1, *g2; /* bwd: gx += c*(g1 w1^T + g2 w2^T), gw += c(x1)^T g1 + ... */
@@ -31,11 +34,11 @@ static size_t out_size(size_t in, size_t k, size_t stride, size_t pad)
     return (in + 2 * pad - k) / stride + 1;
 }
 
-static size_t images_at_a_time(size_t rows, size_t kk)
+static size_t lines_at_a_time(size_t ow, size_t kk)
 {
-    size_t n = PATCH_REALS / (rows * kk);
+    size_t rows = PATCH_REALS / kk < PATCHES ? PATCH_REALS / kk : PATCHES;
 
-    return n ? n : 1;
+    return rows > ow ? rows / ow : 1;
 }
 
 static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
@@ -58,8 +61,10 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
     y->dim[3] = w->dim[3];
     rows = y->dim[1] * y->dim[2];
     kk = k * k * w->dim[2];
+    if (rows > INT_MAX || kk > INT_MAX || rows > VL_ALLOC_MAX / sizeof(vl_real) / kk)
+        return vl_fail(e, VL_EARG, "an image has %zu patches of %zu numbers", rows, kk);
     parts = y->dim[0] < VLT_PARTS ? y->dim[0] : VLT_PARTS;
-    y->n_work = images_at_a_time(rows, kk) * rows * kk;
+    y->n_work = lines_at_a_time(y->dim[2], kk) * y->dim[2] * kk;
     y->n_common = parts * (kk + 1) * w->dim[3];
     return VL_OK;
 }
@@ -78,89 +83,119 @@ static job make_job(vlt_tape *t, const vlt_node *y)
     j.stride = y->attr[0];
     j.pad = y->attr[1];
     j.parts = j.b < VLT_PARTS ? j.b : VLT_PARTS;
-    j.sub = images_at_a_time(j.oh * j.ow, j.kk);
+    j.lines = lines_at_a_time(j.ow, j.kk);
     return j;
 }
 
-/* The part of a patch row that lies inside the image: columns [lo, hi) of the k kernel columns. */
-static inline void inside(const job *j, long ix, size_t *lo, size_t *hi)
-{
-    long last = (long)j->w - ix;
+/* The patch of output (oy, ox) begins at row iy, column ix of the image, either may be negative. Of
+ * its k columns [lo, hi) lie inside. */
+typedef struct place {
+    long iy, ix;
+    size_t lo, hi;
+    bool whole; /* no part of it lies outside */
+} place;
 
-    *lo = ix < 0 ? (size_t)-ix : 0;
-    *hi = last < (long)j->k ? (last < (long)*lo ? *lo : (size_t)last) : j->k;
+static inline place place_of(const job *j, size_t oy, size_t ox)
+{
+    place p = {.iy = (long)oy * j->stride - j->pad, .ix = (long)ox * j->stride - j->pad};
+    long last = (long)j->w - p.ix;
+
+    p.lo = p.ix < 0 ? (size_t)-p.ix : 0;
+    p.hi = last < (long)j->k ? (last < (long)p.lo ? p.lo : (size_t)last) : j->k;
+    p.whole = p.hi - p.lo == j->k && p.iy >= 0 && p.iy + (long)j->k <= (long)j->h;
+    return p;
 }
 
-/* c(x): patches of n images, row by row. */
-static void patches(const job *j, const vl_real *x, size_t n, vl_real *restrict col)
+/* Runs are often shorter than a call of memcpy is worth. */
+static inline void copy_run(vl_real *restrict to, const vl_real *restrict from, size_t n)
 {
-    size_t run = j->k * j->ci;
-
-    for (size_t b = 0; b < n; b++, x += j->h * j->w * j->ci)
-        for (size_t oy = 0; oy < j->oh; oy++)
-            for (size_t ox = 0; ox < j->ow; ox++) {
-                long iy = (long)oy * j->stride - j->pad, ix = (long)ox * j->stride - j->pad;
-                size_t lo, hi;
-                inside(j, ix, &lo, &hi);
-                for (size_t ky = 0; ky < j->k; ky++, iy++, col += run) {
-                    if (iy < 0 || iy >= (long)j->h) {
-                        memset(col, 0, run * sizeof *col);
-                        continue;
-                    }
-                    const vl_real *src = x + (iy * (long)j->w + ix) * (long)j->ci;
-                    memset(col, 0, lo * j->ci * sizeof *col);
-                    memcpy(col + lo * j->ci, src + lo * j->ci, (hi - lo) * j->ci * sizeof *col);
-                    memset(col + hi * j->ci, 0, (j->k - hi) * j->ci * sizeof *col);
-                }
-            }
+    for (; n >= 16; n -= 16, to += 16, from += 16)
+        memcpy(to, from, 16 * sizeof *to);
+    for (; n >= 4; n -= 4, to += 4, from += 4)
+        memcpy(to, from, 4 * sizeof *to);
+    for (; n; n--)
+        *to++ = *from++;
 }
 
-/* c*(col): adds patches of n images back into gx. */
-static void unpatch(const job *j, const vl_real *restrict col, size_t n, vl_real *gx)
+static inline void add_run(vl_real *restrict to, const vl_real *restrict from, size_t n)
 {
-    size_t run = j->k * j->ci;
+    for (size_t i = 0; i < n; i++)
+        to[i] += from[i];
+}
 
-    for (size_t b = 0; b < n; b++, gx += j->h * j->w * j->ci)
-        for (size_t oy = 0; oy < j->oh; oy++)
-            for (size_t ox = 0; ox < j->ow; ox++) {
-                long iy = (long)oy * j->stride - j->pad, ix = (long)ox * j->stride - j->pad;
-                size_t lo, hi;
-                inside(j, ix, &lo, &hi);
-                for (size_t ky = 0; ky < j->k; ky++, iy++, col += run) {
-                    if (iy < 0 || iy >= (long)j->h)
-                        continue;
-                    vl_real *restrict dst = gx + (iy * (long)j->w + ix) * (long)j->ci;
-                    for (size_t i = lo * j->ci; i < hi * j->ci; i++)
-                        dst[i] += col[i];
-                }
+static void patch_at_edge(const job *j, const vl_real *x, place p, vl_real *restrict col)
+{
+    size_t run = j->k * j->ci, lo = p.lo * j->ci, hi = p.hi * j->ci;
+
+    memset(col, 0, j->kk * sizeof *col);
+    for (size_t ky = 0; ky < j->k; ky++, p.iy++, col += run)
+        if (p.iy >= 0 && p.iy < (long)j->h && hi > lo)
+            copy_run(col + lo, x + (p.iy * (long)j->w + p.ix) * (long)j->ci + lo, hi - lo);
+}
+
+/* c(x): patches of lines [line, end), row by row; a line is (image, oy). */
+static void patches(const job *j, const vl_real *x, size_t line, size_t end, vl_real *restrict col)
+{
+    size_t run = j->k * j->ci, row = j->w * j->ci;
+
+    for (; line < end; line++) {
+        const vl_real *image = x + line / j->oh * j->h * row;
+        for (size_t ox = 0; ox < j->ow; ox++, col += j->kk) {
+            place p = place_of(j, line % j->oh, ox);
+            if (!p.whole) {
+                patch_at_edge(j, image, p, col);
+                continue;
             }
+            const vl_real *from = image + (size_t)p.iy * row + (size_t)p.ix * j->ci;
+            for (size_t ky = 0; ky < j->k; ky++)
+                copy_run(col + ky * run, from + ky * row, run);
+        }
+    }
+}
+
+/* c*(col): adds patches of lines [line, end) back into gx. */
+static void unpatch(const job *j, const vl_real *restrict col, size_t line, size_t end, vl_real *gx)
+{
+    size_t run = j->k * j->ci, row = j->w * j->ci;
+
+    for (; line < end; line++) {
+        vl_real *image = gx + line / j->oh * j->h * row;
+        for (size_t ox = 0; ox < j->ow; ox++, col += j->kk) {
+            place p = place_of(j, line % j->oh, ox);
+            size_t lo = p.lo * j->ci, hi = p.hi * j->ci;
+            for (size_t ky = 0; ky < j->k; ky++, p.iy++)
+                if (p.iy >= 0 && p.iy < (long)j->h)
+                    add_run(image + p.iy * (long)row + p.ix * (long)j->ci + (long)lo,
+                            col + ky * run + lo, hi - lo);
+        }
+    }
 }
 
 static void forward_part(void *arg, size_t part, int worker)
 {
     const job *j = arg;
-    size_t rows = j->oh * j->ow, in = j->h * j->w * j->ci;
-    size_t end = vlt_part_begin(j->b, j->parts, part + 1);
+    size_t line = vlt_part_begin(j->b, j->parts, part) * j->oh;
+    size_t end = vlt_part_begin(j->b, j->parts, part + 1) * j->oh;
     vl_real *col = vlt_work(j->t, worker);
 
-    for (size_t b = vlt_part_begin(j->b, j->parts, part); b < end; b += j->sub) {
-        size_t n = end - b < j->sub ? end - b : j->sub;
-        vl_real *y = j->y + b * rows * j->co;
-        vl_real beta = 0;
+    for (size_t next; line < end; line = next) {
+        next = end - line < j->lines ? end : line + j->lines;
+        size_t m = (next - line) * j->ow;
+        vl_real *y = j->y + line * j->ow * j->co, beta = 0;
 
         if (j->bias) {
-            for (size_t r = 0; r < n * rows; r++)
-                memcpy(y + r * j->co, j->bias, j->co * sizeof *y);
+            for (size_t r = 0; r < m; r++)
+                copy_run(y + r * j->co, j->bias, j->co);
             beta = 1;
         }
         if (j->x1) {
-            patches(j, j->x1 + b * in, n, col);
-            vl_gemm(0, 0, n * rows, j->co, j->kk, 1, col, j->kk, j->w1, j->co, beta, y, j->co);
+            patches(j, j->x1, line, next, col);
+            vl_gemm(0, 0, m, j->co, j->kk, 1, col, j->kk, j->w1, j->co, beta, y, j->co);
             beta = 1;
         }
         if (j->x2) {
-            patches(j, j->x2 + b * in, n, col);
-            vl_gemm(0, 0, n * rows, j->co, j->kk, 1, col, j->kk, j->w2, j->co, beta, y, j->co);
+            patches(j, j->x2, line, next, col);
+            vl_gemm(0, 0, m, j->co, j->kk, 1, col, j->kk, j->w2, j->co, beta, y, j->co);
         }
     }
 }
@@ -197,36 +232,47 @@ static void bias_sum(const job *j, const vl_real *g, size_t rows, vl_real *sum)
             sum[i] += g[r * j->co + i];
 }
 
+/* gx += c*(g1 w1^T + g2 w2^T) on lines [line, end) */
+static void to_data(const job *j, size_t line, size_t end, vl_real *col)
+{
+    size_t m = (end - line) * j->ow, at = line * j->ow * j->co;
+
+    vl_gemm(0, 1, m, j->kk, j->co, 1, j->g1 + at, j->co, j->w1, j->co, 0, col, j->kk);
+    if (j->g2 && j->w2)
+        vl_gemm(0, 1, m, j->kk, j->co, 1, j->g2 + at, j->co, j->w2, j->co, 1, col, j->kk);
+    unpatch(j, col, line, end, j->gx);
+}
+
+/* sum += c(x1)^T g1 + c(x2)^T g2, and behind it the bias's sum of g1, on lines [line, end) */
+static void to_weights(const job *j, size_t line, size_t end, vl_real *col, vl_real *sum)
+{
+    size_t m = (end - line) * j->ow, at = line * j->ow * j->co;
+
+    patches(j, j->x1, line, end, col);
+    vl_gemm(1, 0, j->kk, j->co, m, 1, col, j->kk, j->g1 + at, j->co, 1, sum, j->co);
+    bias_sum(j, j->g1 + at, m, sum + j->kk * j->co);
+    if (j->g2 && j->x2) {
+        patches(j, j->x2, line, end, col);
+        vl_gemm(1, 0, j->kk, j->co, m, 1, col, j->kk, j->g2 + at, j->co, 1, sum, j->co);
+    }
+}
+
 static void backward_part(void *arg, size_t part, int worker)
 {
     const job *j = arg;
-    size_t rows = j->oh * j->ow, in = j->h * j->w * j->ci;
-    size_t end = vlt_part_begin(j->b, j->parts, part + 1);
+    size_t line = vlt_part_begin(j->b, j->parts, part) * j->oh;
+    size_t end = vlt_part_begin(j->b, j->parts, part + 1) * j->oh;
     vl_real *col = vlt_work(j->t, worker);
     vl_real *sum = j->sums ? j->sums + part * (j->kk + 1) * j->co : NULL;
 
     if (sum)
         memset(sum, 0, (j->kk + 1) * j->co * sizeof *sum);
-    for (size_t b = vlt_part_begin(j->b, j->parts, part); b < end; b += j->sub) {
-        size_t n = end - b < j->sub ? end - b : j->sub, m = n * rows;
-        const vl_real *g1 = j->g1 + b * rows * j->co;
-        const vl_real *g2 = j->g2 ? j->g2 + b * rows * j->co : NULL;
-
-        if (j->gx) {
-            vl_gemm(0, 1, m, j->kk, j->co, 1, g1, j->co, j->w1, j->co, 0, col, j->kk);
-            if (g2 && j->w2)
-                vl_gemm(0, 1, m, j->kk, j->co, 1, g2, j->co, j->w2, j->co, 1, col, j->kk);
-            unpatch(j, col, n, j->gx + b * in);
-        }
-        if (!sum)
-            continue;
-        patches(j, j->x1 + b * in, n, col);
-        vl_gemm(1, 0, j->kk, j->co, m, 1, col, j->kk, g1, j->co, 1, sum, j->co);
-        bias_sum(j, g1, m, sum + j->kk * j->co);
-        if (g2 && j->x2) {
-            patches(j, j->x2 + b * in, n, col);
-            vl_gemm(1, 0, j->kk, j->co, m, 1, col, j->kk, g2, j->co, 1, sum, j->co);
-        }
+    for (size_t next; line < end; line = next) {
+        next = end - line < j->lines ? end : line + j->lines;
+        if (j->gx)
+            to_data(j, line, next, col);
+        if (sum)
+            to_weights(j, line, next, col, sum);
     }
 }
 

@@ -8,6 +8,7 @@
  * vlt_tape_free. 3 leaf pointers lie in `block` until vlt_bind replaces them. */
 #include "pipeline/op.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,10 @@ static vlt_node *new_node(vlt_tape *t)
 
     if (t->err.code)
         return NULL;
+    if (t->block) {
+        vl_fail(&t->err, VL_EARG, "recording after vlt_plan");
+        return NULL;
+    }
     if (t->n_nodes == MAX_NODES) {
         vl_fail(&t->err, VL_EARG, "more than %d nodes on a tape", MAX_NODES);
         return NULL;
@@ -82,7 +87,8 @@ static bool count_elements(vlt_tape *t, vlt_node *n)
 {
     n->n = 1;
     for (int i = 0; i < n->rank; i++) {
-        if (n->dim[i] == 0 || n->dim[i] > VL_ALLOC_MAX / sizeof(vl_real) / n->n) {
+        if (n->dim[i] == 0 || n->dim[i] > INT_MAX || /* BLAS counts in int */
+            n->dim[i] > VL_ALLOC_MAX / sizeof(vl_real) / n->n) {
             vl_fail(&t->err, VL_EARG, "dimension %d of a tensor is %zu", i, n->dim[i]);
             return false;
         }
@@ -201,6 +207,8 @@ int vlt_plan(vlt_tape *t, vl_err *e)
 {
     if (t->err.code)
         return vl_fail(e, t->err.code, "%s", t->err.text);
+    if (t->block)
+        return vl_fail(e, VL_EARG, "the tape is planned already");
     for (int i = 0; i < t->n_nodes; i++) {
         vlt_node *n = &t->node[i];
         size_t work = (n->n_work + ALIGN - 1) / ALIGN * ALIGN;
