@@ -124,17 +124,16 @@ static void rank_block(void *arg, size_t block, int worker)
     vl_real *s = r->scores + (size_t)worker * BLOCK * r->n_candidates;
     bool bad = false;
 
-    vl_gemm(0, 1, n, r->n_candidates, r->dim, 1, r->queries + begin * r->dim, r->dim, r->candidates,
-            r->dim, 0, s, r->n_candidates);
+    vl_gemm(0, 1, n, r->n_candidates, r->dim, 1, r->queries + begin * r->dim, r->dim, r->candidates, r->dim,
+            0, s, r->n_candidates);
     for (size_t i = 0; i < n; i++)
         r->rank[begin + i] = rank_one(r, begin + i, s + i * r->n_candidates, &bad);
     if (bad)
         atomic_store(&r->bad, 1);
 }
 
-static int rank_all(const relation *rel, size_t dim, const vl_real *queries,
-                    const vl_real *candidates, size_t n_candidates, vl_pool *pool, uint32_t *rank,
-                    vl_err *e)
+static int rank_all(const relation *rel, size_t dim, const vl_real *queries, const vl_real *candidates,
+                    size_t n_candidates, vl_pool *pool, uint32_t *rank, vl_err *e)
 {
     ranking r = {.rel = rel,
                  .queries = queries,
@@ -164,8 +163,8 @@ static int distinct_texts(const vl_data *d, size_t dim, const vl_real *v, vl_rea
     return *out ? VL_OK : VL_ENOMEM;
 }
 
-int vld_recall_ranks(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v,
-                     vl_pool *pool, uint32_t *ir, uint32_t *tr, vl_err *e)
+int vld_recall_ranks(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v, vl_pool *pool,
+                     uint32_t *ir, uint32_t *tr, vl_err *e)
 {
     relation images = {0}, texts = {0};
     vl_real *t = NULL;
@@ -199,8 +198,7 @@ static void set_mean(vld_recall *r)
         r->mean += (r->ir[i] + r->tr[i]) / (2 * VLD_N_K);
 }
 
-void vld_recall_of_ranks(const uint32_t *ir, size_t n_ir, const uint32_t *tr, size_t n_tr,
-                         vld_recall *r)
+void vld_recall_of_ranks(const uint32_t *ir, size_t n_ir, const uint32_t *tr, size_t n_tr, vld_recall *r)
 {
     for (int i = 0; i < VLD_N_K; i++) {
         r->ir[i] = percent_within(ir, n_ir, vld_recall_k[i]);

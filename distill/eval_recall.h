@@ -31,12 +31,11 @@ typedef struct vld_recall {
 VL_MUST_USE int vld_recall_ranks(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v,
                                  vl_pool *pool, uint32_t *ir, uint32_t *tr, vl_err *e);
 
-void vld_recall_of_ranks(const uint32_t *ir, size_t n_ir, const uint32_t *tr, size_t n_tr,
-                         vld_recall *r);
+void vld_recall_of_ranks(const uint32_t *ir, size_t n_ir, const uint32_t *tr, size_t n_tr, vld_recall *r);
 
 /* Both in one. */
-VL_MUST_USE int vld_recall_at(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v,
-                              vl_pool *pool, vld_recall *r, vl_err *e);
+VL_MUST_USE int vld_recall_at(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v, vl_pool *pool,
+                              vld_recall *r, vl_err *e);
 
 /* vld_recall_chance -- what random scores give in expectation, for the table's first row: with p
  * positives among n candidates, 1 - C(n-p, k) / C(n, k), averaged over queries. */

@@ -85,8 +85,7 @@ static void update(const trainer *t, double scale, vl_real *theta)
     }
 }
 
-static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *theta, double *loss,
-                       vl_err *e)
+static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *theta, double *loss, vl_err *e)
 {
     feed f = {src, t->m, &t->graph, &t->o->aug, NULL, t->o->seed, 0, 0};
     double total = 0, steps = (double)t->per_epoch * t->o->epochs;
@@ -102,9 +101,8 @@ static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *th
         vlt_backward(t->graph.tape, t->graph.loss);
         l = (double)vlt_x(t->graph.tape, t->graph.loss)[0];
         if (!isfinite(l))
-            return vl_fail(e, VL_EMATH,
-                           "epoch %d, step %d: the loss is not finite (rates %g and %g)", epoch, i,
-                           t->o->rate[VLM_IMAGE], t->o->rate[VLM_TEXT]);
+            return vl_fail(e, VL_EMATH, "epoch %d, step %d: the loss is not finite (rates %g and %g)", epoch,
+                           i, t->o->rate[VLM_IMAGE], t->o->rate[VLM_TEXT]);
         total += l;
         update(t, t->o->cosine ? 0.5 * (1 + cos(3.14159265358979 * at / steps)) : 1, theta);
     }
@@ -165,8 +163,8 @@ int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vl
 /* ---- embedding ----------------------------------------------------------------------------------
  */
 
-int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
-                     vl_real *out, vl_err *e)
+int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
+                     vl_err *e)
 {
     const vl_view still = {false, 0, 0};
     size_t pixels = m->size * m->size * 3, batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
@@ -177,11 +175,9 @@ int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl
         return rc;
     vlm_bind(&g, theta, NULL, NULL, NULL);
     for (size_t i = 0; i < d->n; i += batch) {
-        size_t k =
-            d->n - i < batch ? d->n - i : batch; /* the last run leaves old images behind them */
+        size_t k = d->n - i < batch ? d->n - i : batch; /* the last run leaves old images behind them */
         for (size_t b = 0; b < k; b++)
-            vl_view_apply_u8(d->images + (i + b) * pixels, m->size, still,
-                             vlt_x(g.tape, g.x) + b * pixels);
+            vl_view_apply_u8(d->images + (i + b) * pixels, m->size, still, vlt_x(g.tape, g.x) + b * pixels);
         vlt_forward(g.tape);
         memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.u), k * m->embed_dim * sizeof *out);
     }
@@ -189,8 +185,8 @@ int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl
     return VL_OK;
 }
 
-int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
-                    vl_real *out, vl_err *e)
+int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
+                    vl_err *e)
 {
     size_t batch = d->n_caps < EMBED_BATCH ? d->n_caps : EMBED_BATCH;
     vlm_graph g;

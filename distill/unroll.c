@@ -50,8 +50,7 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, int steps, size_
     int rc = VL_ENOMEM;
 
     if (steps < 1 || steps > 4096 || batch < 2 || batch > n)
-        return vl_fail(e, VL_EARG,
-                       "%d inner steps of %zu pairs out of %zu: 1..4096 steps, 2..n pairs wanted",
+        return vl_fail(e, VL_EARG, "%d inner steps of %zu pairs out of %zu: 1..4096 steps, 2..n pairs wanted",
                        steps, batch, n);
     u = vl_alloc(1, sizeof *u, e);
     if (!u)
@@ -65,8 +64,7 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, int steps, size_
     u->aug = *aug;
     if (!(u->theta = vl_alloc(((size_t)steps + 1) * m->n, sizeof(vl_real), e)) ||
         !(u->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->lambda = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->v = vl_alloc(m->n, sizeof(vl_real), e)) ||
+        !(u->lambda = vl_alloc(m->n, sizeof(vl_real), e)) || !(u->v = vl_alloc(m->n, sizeof(vl_real), e)) ||
         !(u->hv = vl_alloc(m->n, sizeof(vl_real), e)) ||
         !(u->rows = vl_alloc((size_t)steps * batch, sizeof *u->rows, e)) ||
         !(u->order = vl_alloc(n, sizeof *u->order, e)))
@@ -96,15 +94,14 @@ void vld_unroll_free(vld_unroll *u)
     free(u);
 }
 
-void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int steps,
-                    uint32_t *order, uint32_t *rows)
+void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int steps, uint32_t *order,
+                    uint32_t *rows)
 {
     int per_pass = (int)(n / batch);
 
     for (int i = 0; i < steps; i++, rows += batch) {
         if (i % per_pass == 0)
-            vl_rng_shuffle(seed, vl_rng_stream("rows", iter, (uint64_t)(i / per_pass), 0), n,
-                           order);
+            vl_rng_shuffle(seed, vl_rng_stream("rows", iter, (uint64_t)(i / per_pass), 0), n, order);
         memcpy(rows, order + (size_t)(i % per_pass) * batch, batch * sizeof *rows);
     }
 }
@@ -156,12 +153,10 @@ static void scatter_one(void *arg, size_t b, int worker)
         out[i] -= gy[i];
 }
 
-static pass step_pass(vld_unroll *u, const vld_set *set, vld_set *grad, uint64_t seed,
-                      uint64_t iter, int i)
+static pass step_pass(vld_unroll *u, const vld_set *set, vld_set *grad, uint64_t seed, uint64_t iter, int i)
 {
-    pass p = {u,    set,
-              grad, u->rows + (size_t)i * u->batch,
-              seed, vl_rng_stream("view", iter, (uint64_t)i, 0)};
+    pass p = {
+        u, set, grad, u->rows + (size_t)i * u->batch, seed, vl_rng_stream("view", iter, (uint64_t)i, 0)};
 
     return p;
 }
@@ -176,8 +171,7 @@ static double step_gradient(vld_unroll *u, pass *p, int i)
     return (double)vlt_x(u->graph.tape, u->graph.loss)[0];
 }
 
-static void train(vld_unroll *u, const vld_set *set, uint64_t seed, uint64_t iter,
-                  vld_unroll_result *res)
+static void train(vld_unroll *u, const vld_set *set, uint64_t seed, uint64_t iter, vld_unroll_result *res)
 {
     const vlm_model *m = u->model;
 
@@ -196,8 +190,7 @@ static void train(vld_unroll *u, const vld_set *set, uint64_t seed, uint64_t ite
 }
 
 /* lambda_T = dJ/dtheta_T, and the ratios. */
-static void end_point(vld_unroll *u, const vl_real *start, const vl_real *target,
-                      vld_unroll_result *res)
+static void end_point(vld_unroll *u, const vl_real *start, const vl_real *target, vld_unroll_result *res)
 {
     const vlm_model *m = u->model;
     const vl_real *last = u->theta + (size_t)u->steps * m->n;
@@ -205,8 +198,7 @@ static void end_point(vld_unroll *u, const vl_real *start, const vl_real *target
     for (int b = 0; b < VLM_BRANCHES; b++) {
         double num = 0, den = 0;
         for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++) {
-            double a = (double)last[k] - (double)target[k],
-                   c = (double)start[k] - (double)target[k];
+            double a = (double)last[k] - (double)target[k], c = (double)start[k] - (double)target[k];
             num += a * a;
             den += c * c;
         }
@@ -223,8 +215,8 @@ static void clear(const vld_unroll *u, vld_set *grad)
     grad->rate[VLM_IMAGE] = grad->rate[VLM_TEXT] = 0;
 }
 
-static void adjoint(vld_unroll *u, const vld_set *set, uint64_t seed, uint64_t iter,
-                    vld_gradient kind, vld_set *grad)
+static void adjoint(vld_unroll *u, const vld_set *set, uint64_t seed, uint64_t iter, vld_gradient kind,
+                    vld_set *grad)
 {
     const vlm_model *m = u->model;
 
@@ -260,20 +252,19 @@ static double dot(const vl_real *a, const vl_real *b, size_t n)
 
 static double set_dot(const vld_unroll *u, const vld_set *a, const vld_set *b)
 {
-    return dot(a->pixels, b->pixels, u->n * u->pixels) +
-           dot(a->text, b->text, u->n * u->model->text_dim);
+    return dot(a->pixels, b->pixels, u->n * u->pixels) + dot(a->text, b->text, u->n * u->model->text_dim);
 }
 
-static int compare_kinds(vld_unroll *u, const vl_real *start, const vl_real *target,
-                         const vld_set *set, uint64_t seed, uint64_t iter, vld_gradient kind,
-                         const vld_set *grad, vld_unroll_result *res, vl_err *e)
+static int compare_kinds(vld_unroll *u, const vl_real *start, const vl_real *target, const vld_set *set,
+                         uint64_t seed, uint64_t iter, vld_gradient kind, const vld_set *grad,
+                         vld_unroll_result *res, vl_err *e)
 {
     if (!u->other.pixels && vld_set_new(u->model, u->n, &u->other, e))
         return VL_ENOMEM;
     end_point(u, start, target, res);
     adjoint(u, set, seed, iter, kind == VLD_EXACT ? VLD_TESLA : VLD_EXACT, &u->other);
-    res->cosine = set_dot(u, grad, &u->other) /
-                  sqrt(set_dot(u, grad, grad) * set_dot(u, &u->other, &u->other));
+    res->cosine =
+        set_dot(u, grad, &u->other) / sqrt(set_dot(u, grad, grad) * set_dot(u, &u->other, &u->other));
     return VL_OK;
 }
 
@@ -290,10 +281,8 @@ int vld_unroll_run(vld_unroll *u, const vl_real *start, const vl_real *target, c
     if (!isfinite(res->match[0] + res->match[1]) || !isfinite(set_dot(u, grad, grad)) ||
         !isfinite(grad->rate[0] + grad->rate[1]))
         return vl_fail(
-            e, VL_EMATH,
-            "iteration %llu: the inner training diverged (loss %g to %g nats, match %g and %g)",
-            (unsigned long long)iter, res->loss_first, res->loss_last, res->match[0],
-            res->match[1]);
+            e, VL_EMATH, "iteration %llu: the inner training diverged (loss %g to %g nats, match %g and %g)",
+            (unsigned long long)iter, res->loss_first, res->loss_last, res->match[0], res->match[1]);
     return compare ? compare_kinds(u, start, target, set, seed, iter, kind, grad, res, e) : VL_OK;
 }
 

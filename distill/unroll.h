@@ -43,8 +43,7 @@ void vld_unroll_free(vld_unroll *u); /* NULL is harmless */
 typedef struct vld_unroll_result {
     double match[VLM_BRANCHES];   /* the two ratios of J */
     double loss_first, loss_last; /* contrastive loss of the first and last inner step, nats */
-    double
-        cosine; /* between the exact and the tesla gradient of pixels and texts; NAN unless asked */
+    double cosine; /* between the exact and the tesla gradient of pixels and texts; NAN unless asked */
 } vld_unroll_result;
 
 /* vld_unroll_run -- one iteration.
@@ -55,16 +54,16 @@ typedef struct vld_unroll_result {
  *   compare        in   also compute the other kind's gradient and res->cosine (one more adjoint
  * pass) Errors: VL_EMATH when J or a gradient is not finite (grad's contents are then meaningless).
  */
-VL_MUST_USE int vld_unroll_run(vld_unroll *u, const vl_real *start, const vl_real *target,
-                               const vld_set *set, uint64_t seed, uint64_t iter, vld_gradient kind,
-                               bool compare, vld_set *grad, vld_unroll_result *res, vl_err *e);
+VL_MUST_USE int vld_unroll_run(vld_unroll *u, const vl_real *start, const vl_real *target, const vld_set *set,
+                               uint64_t seed, uint64_t iter, vld_gradient kind, bool compare, vld_set *grad,
+                               vld_unroll_result *res, vl_err *e);
 
 size_t vld_unroll_bytes(const vld_unroll *u, size_t *snapshots); /* all; of it the T+1 vectors */
 
 /* vld_batch_rows -- the rows of inner steps 0..steps-1, [steps][batch]: passes over the set in an
  * order drawn anew for each (seed, iter, pass), cut into n / batch whole batches; the remainder of
  * a pass is left out. order: scratch [n]. */
-void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int steps,
-                    uint32_t *order, uint32_t *rows);
+void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int steps, uint32_t *order,
+                    uint32_t *rows);
 
 #endif

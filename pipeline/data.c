@@ -8,8 +8,7 @@
 int vl_data_group(vl_data *d, vl_err *e)
 {
     size_t slots = 16;
-    uint32_t *table = NULL,
-             next = 0; /* caption number + 1 of the first of each text; open addressing */
+    uint32_t *table = NULL, next = 0; /* caption number + 1 of the first of each text; open addressing */
 
     while (slots < 2 * d->n_caps)
         slots *= 2;

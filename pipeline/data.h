@@ -5,6 +5,8 @@
 #define VL_DATA_H
 
 #include "formats/err.h"
+#include "formats/shard.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct vl_data {
@@ -26,5 +28,23 @@ typedef struct vl_data {
 VL_MUST_USE int vl_data_group(vl_data *d, vl_err *e);
 
 void vl_data_free(vl_data *d); /* zeroed is harmless */
+
+typedef struct vl_data_opts {
+    size_t size; /* S: images are padded to a square with white and resized to S x S */
+    const char
+        *text_ext;     /* member with the text rows, "hash768.txt.npy"; NULL: the only *.txt.npy there is */
+    bool images, text; /* what is wanted; a kind that is wanted and missing is an error that names it */
+    int threads;       /* decoding, >= 1; never changes the result */
+    const char *const *keys; /* only these records, in this order; NULL: all, in the order of the pairs */
+    size_t n_keys;
+} vl_data_opts;
+
+/* vl_data_load -- reads shards of pairs and of embeddings ("-": standard input) and joins them by key.
+ *   parents, n_parents  out  content ids of the shards, one each, caller's array [n_paths]; may be NULL
+ * Groups the captions. Records must have an image and at least one caption; as many text rows as captions.
+ * Errors: VL_EFORMAT naming shard and key (a record without embedding, an embedding without record, a row
+ * count that differs from the captions, an image that does not decode, a key twice), VL_EIO, VL_ENOMEM. */
+VL_MUST_USE int vl_data_load(const char *const *paths, size_t n_paths, const vl_data_opts *o, vl_data *out,
+                             vls_parent *parents, vl_err *e);
 
 #endif

@@ -45,8 +45,7 @@ void vl_view_apply(const vl_real *img, size_t size, vl_view v, vl_real *out)
 
 void vl_view_apply_u8(const uint8_t *img, size_t size, vl_view v, vl_real *out)
 {
-    const vl_real scale = VL_R(1.0) / (VL_R(255.0) * VL_PIXEL_SD),
-                  shift = VL_PIXEL_MEAN / VL_PIXEL_SD;
+    const vl_real scale = VL_R(1.0) / (VL_R(255.0) * VL_PIXEL_SD), shift = VL_PIXEL_MEAN / VL_PIXEL_SD;
     long n = (long)size;
 
     for (long y = 0; y < n; y++) {

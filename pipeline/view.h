@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { VL_SHIFT_MAX = 64 };
+
 typedef struct vl_augment {
     bool flip; /* mirror left-right, half of the time */
     int shift; /* move by -shift..shift pixels each way; what comes in is white */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "distill/card.h"
+#include "formats/version.h"
+#include "pipeline/blas.h"
+
+#include <math.h>
+
+static int made(json_t *j, json_t **out, vl_err *e)
+{
+    if (!j)
+        return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    *out = j;
+    return VL_OK;
+}
+
+int vld_model_to_json(const vlm_model *m, json_t **out, vl_err *e)
+{
+    return made(json_pack("{s:s, s:I, s:I, s:I, s:f}", "spec", m->spec, "size", (json_int_t)m->size,
+                          "text_dim", (json_int_t)m->text_dim, "embed_dim", (json_int_t)m->embed_dim, "scale",
+                          m->scale),
+                out, e);
+}
+
+int vld_model_from_json(const json_t *j, vlm_model *m, vl_err *e)
+{
+    const char *spec;
+    json_int_t size, text_dim, embed_dim;
+    double scale;
+
+    if (json_unpack((json_t *)j, "{s:s, s:I, s:I, s:I, s:F}", "spec", &spec, "size", &size, "text_dim",
+                    &text_dim, "embed_dim", &embed_dim, "scale", &scale) ||
+        size < 0 || text_dim < 0 || embed_dim < 0 || !isfinite(scale) || scale <= 0)
+        return vl_fail(e, VL_EFORMAT, "manifest: model lacks spec, size, text_dim, embed_dim or scale");
+    return vlm_parse(spec, (size_t)size, (size_t)text_dim, (size_t)embed_dim, scale, m, e)
+               ? vl_within(e, "manifest")
+               : VL_OK;
+}
+
+int vld_augment_to_json(const vl_augment *a, json_t **out, vl_err *e)
+{
+    return made(json_pack("{s:b, s:i}", "flip", a->flip, "shift", a->shift), out, e);
+}
+
+int vld_augment_from_json(const json_t *j, vl_augment *a, vl_err *e)
+{
+    int flip, shift;
+
+    if (json_unpack((json_t *)j, "{s:b, s:i}", "flip", &flip, "shift", &shift) || shift < 0 ||
+        shift > VL_SHIFT_MAX)
+        return vl_fail(e, VL_EFORMAT, "manifest: augment lacks flip or a shift from 0 to %d", VL_SHIFT_MAX);
+    a->flip = flip;
+    a->shift = shift;
+    return VL_OK;
+}
+
+int vld_manifest(const char *kind, const char *tool, int64_t seed, const vlm_model *m, const vl_augment *a,
+                 json_t **out, vl_err *e)
+{
+    json_t *model = NULL, *augment = NULL;
+    int rc = vld_model_to_json(m, &model, e);
+
+    if (!rc)
+        rc = vld_augment_to_json(a, &augment, e);
+    if (rc) {
+        json_decref(model);
+        return rc;
+    }
+    return made(json_pack("{s:s, s:{s:s, s:s}, s:I, s:s, s:o, s:o}", "kind", kind, "tool", "name", tool,
+                          "version", VL_VERSION, "seed", (json_int_t)seed, "blas", vl_blas_core(), "model",
+                          model, "augment", augment),
+                out, e);
+}

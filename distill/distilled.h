@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ * distilled.h -- a distilled set on disk: one segment of kind distilled.
+ *   key set         rates.npy f64 [2] (image, text), json {"iterations", "match": [image, text], ...}
+ *   key syn-00017   pixels.npy f32 [3,S,S] (x = (u8/255 - 0.5) / 0.25, unclamped), text.npy f32 [K],
+ *                   png (preview), init.png (the real image it started from), txt (nearest real caption),
+ *                   json {"init": key of the real record, "init_caption": its number among that record's} */
+#ifndef VLD_DISTILLED_H
+#define VLD_DISTILLED_H
+
+#include "distill/card.h"
+#include "distill/unroll.h"
+#include "formats/shard.h"
+
+/* A set with what is known of its members. Strings are owned. */
+typedef struct vld_distilled {
+    vlm_model model;
+    vl_augment augment;
+    json_t *manifest; /* of the segment */
+    json_t *about;    /* the set's json */
+    vld_set set;
+    size_t batch;         /* manifest "options"."batch": pairs an inner step */
+    char **init_key;      /* [set.n] */
+    uint32_t *init_cap;   /* [set.n] caption number within the record */
+    char **nearest;       /* [set.n] nearest real caption */
+    uint8_t *init_pixels; /* [set.n,S,S,3] */
+} vld_distilled;
+
+/* vld_distilled_write -- one segment. d->manifest: of vld_manifest with "options" filled in. */
+VL_MUST_USE int vld_distilled_write(vls_writer *w, const vld_distilled *d, const vls_parent *parents,
+                                    size_t n_parents, vl_err *e);
+
+/* vld_distilled_read -- from an open reader, whose first segment must be of kind distilled; reads to the end.
+ * Errors: VL_EFORMAT (kind, shapes, values not finite, rates not positive, nothing in it). */
+VL_MUST_USE int vld_distilled_read(vls_reader *r, vld_distilled *out, vl_err *e);
+void vld_distilled_free(vld_distilled *d); /* zeroed is harmless */
+
+/* vld_preview -- pixels of one pair as bytes [S,S,3], clamped. */
+void vld_preview(const vl_real *pixels, size_t size, uint8_t *rgb);
+
+#endif

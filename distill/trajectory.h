@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ * trajectory.h -- expert runs on disk: one segment a snapshot, key expert-0003/snap-0010, one member
+ * <parameter>.npy for each parameter ("image.conv1.weight.npy") and json {"epoch", "loss", "rates"}.
+ * Snapshot 0 holds the initial weights. The segment's manifest holds the network (card.h). */
+#ifndef VLD_TRAJECTORY_H
+#define VLD_TRAJECTORY_H
+
+#include "distill/card.h"
+#include "formats/shard.h"
+
+/* vld_snapshot_write -- one sealed segment. manifest: of vld_manifest, kind trajectory. stats: the record's
+ * json member, borrowed. */
+VL_MUST_USE int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert,
+                                   int snap, const vl_real *theta, const json_t *stats,
+                                   const vls_parent *parents, size_t n_parents, vl_err *e);
+
+enum { VLD_MAX_EXPERTS = 4096, VLD_MAX_SNAPS = 4096 };
+
+/* All experts of one or more shards, in memory. */
+typedef struct vld_experts {
+    vlm_model model; /* the same for all, or reading fails naming both files */
+    vl_augment augment;
+    json_t *manifest; /* of the first segment */
+    int n;            /* experts, numbered in order of appearance over all shards */
+    int *n_snaps;     /* [n] */
+    vl_real **theta;  /* [n]: [n_snaps][model.n] */
+} vld_experts;
+
+/* vld_experts_read -- snapshots of an expert must come as 0, 1, 2, ...; shapes must be the network's; values
+ * must be finite. max_snaps: keep only the first so many of each expert (0: all).
+ *   parents  out  content ids, caller's [n_paths]; may be NULL */
+VL_MUST_USE int vld_experts_read(const char *const *paths, size_t n_paths, int max_snaps, vld_experts *out,
+                                 vls_parent *parents, vl_err *e);
+void vld_experts_free(vld_experts *x); /* zeroed is harmless */
+
+#endif
