@@ -4,7 +4,7 @@
  * wrong.
  *
  * An op needs build_<name> and cases_<name> here, plain_<name> in ops_plain.h; without them this
- * does not compile. Include after cmocka.h. */
+ * does not compile. */
 #ifndef VL_TESTS_OPS_CASES_H
 #define VL_TESTS_OPS_CASES_H
 
