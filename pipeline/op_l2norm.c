@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * op_l2norm -- rows of unit length: y = x / r, r = |x|; a zero row gives a zero row and no
- * gradient. x, y       [B,D] fwd        y   =  x / r bwd        gx  += (gy - y (y.gy)) / r fwd_tan
- * yt  =  (xt - y (y.xt)) / r bwd_tan    gxt += (gyt - yt (y.gy) - y (yt.gy + y.gyt)) / r - (gy - y
- * (y.gy)) (y.xt) / r^2 (the derivative of bwd along x' = xt, y' = yt, r' = y.xt, gy' = gyt) Saved:
- * 1 / r (0 for a zero row). */
+ * gradient, and so does a row shorter than 1e-35, whose 1 / r float cannot be trusted to hold. x, y
+ * [B,D] fwd        y   =  x / r bwd        gx  += (gy - y (y.gy)) / r fwd_tan    yt  =  (xt - y
+ * (y.xt)) / r bwd_tan    gxt += (gyt - yt (y.gy) - y (yt.gy + y.gyt)) / r - (gy - y (y.gy)) (y.xt)
+ * / r^2 (the derivative of bwd along x' = xt, y' = yt, r' = y.xt, gy' = gyt) Saved: 1 / r (0 for a
+ * zero row). */
 #include "pipeline/op.h"
 
 #include <math.h>
@@ -39,7 +40,7 @@ static void fwd(vlt_tape *t, vlt_node *y)
         double ss = 0;
         for (size_t i = 0; i < d; i++)
             ss += (double)x[b * d + i] * (double)x[b * d + i];
-        y->saved[b] = ss > 0 ? (vl_real)(1 / sqrt(ss)) : ss == 0 ? 0 : (vl_real)ss; /* NaN stays */
+        y->saved[b] = ss < 1e-70 ? 0 : (vl_real)(1 / sqrt(ss)); /* NaN stays */
         for (size_t i = 0; i < d; i++)
             y->x[b * d + i] = x[b * d + i] * y->saved[b];
     }

@@ -3,14 +3,19 @@
  *
  * Taken at steps h and h / 2: a right derivative leaves an error that falls by four, and nothing
  * but rounding after Richardson's extrapolation. A small wrong term fails the first test where it
- * is larger than the truncation error, and the second down to 1e-8. Include after cmocka.h. */
+ * is larger than the truncation error, and the second down to 1e-8. */
 #ifndef VL_TESTS_DIFFER_H
 #define VL_TESTS_DIFFER_H
 
 #include "pipeline/real.h"
 #include <float.h>
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 static inline double vec_dot(const vl_real *a, const vl_real *b, size_t n)
 {
