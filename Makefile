@@ -16,7 +16,7 @@ VERSION := $(shell sed -n 's/^.define VL_VERSION "\(.*\)".*/\1/p' formats/versio
 PKGS := libzstd libxxhash libjpeg libpng zlib openblas jansson libutf8proc libcrypto
 PKGC := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKGL := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-STD  := -std=c11 -D_GNU_SOURCE -pthread
+STD  := -std=c11 -ffp-contract=off -D_GNU_SOURCE -pthread
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror
 ifneq ($(SAN),)
 OPT  := -O1 -g -march=$(ARCH) -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
