@@ -14,12 +14,10 @@
  *      decoded one a thread; and the text once more when it has to be moved.
  *   4. Whatever is wrong, images that were put into the stage before it are waited for, and the first of
  *      them that fails is what is reported: the thread count does not show. */
-#include "pipeline/data.h"
+#include "pipeline/data_load.h"
 #include "formats/npy.h"
 #include "pipeline/image.h"
-#include "pipeline/keytab.h"
 #include "pipeline/pair_read.h"
-#include "pipeline/stage.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,16 +26,6 @@
 
 enum { DEPTH_PER_THREAD = 4, FIRST_ROOM = 256, SIZE_PIXELS_MAX = 4096 };
 #define IN_FLIGHT_MAX ((size_t)256 << 20) /* bytes of encoded images in the stage */
-#define ROWS_MAX      ((size_t)1 << 31)
-
-typedef struct entry { /* what was seen of a key */
-    bool pair;
-    size_t at; /* place in the result; only with pair */
-    char **caption;
-    size_t n_captions;
-    size_t row, n_rows; /* text rows; n_rows 0: none seen */
-    int pair_path, text_path;
-} entry;
 
 typedef struct job {
     char *where; /* "pairs.tar.zst: record 'a/b'" */
@@ -48,26 +36,7 @@ typedef struct job {
     vl_err e;
 } job;
 
-typedef struct loader {
-    const char *const *path;
-    size_t n_paths;
-    const vl_data_opts *o;
-    int now; /* number of the shard at hand */
-    vl_keytab keys;
-    entry *entry; /* [room], by number of the key */
-    size_t room, n_pairs;
-    vl_stage *stage;
-    size_t in_flight; /* bytes */
-    uint8_t *images;
-    size_t image_room;
-    bool image_bad; /* an image that failed was taken */
-    float *text;
-    size_t n_rows, row_room, dim; /* dim 0: no text seen yet */
-    char *ext;                    /* of the text rows; NULL until one is seen */
-    int ext_path;
-} loader;
-
-static const char *shown(const loader *l, int path)
+const char *vl_load_name(const vl_loader *l, int path)
 {
     return strcmp(l->path[path], "-") ? l->path[path] : "standard input";
 }
@@ -109,7 +78,7 @@ static void decode(void *arg, void *ctx)
 }
 
 /* Takes one job out of the stage into the images. 1: there was one. */
-static int take(loader *l, vl_err *e)
+static int take(vl_loader *l, vl_err *e)
 {
     size_t bytes = l->o->size * l->o->size * 3;
     job *j = vl_stage_take(l->stage);
@@ -138,9 +107,9 @@ static int take(loader *l, vl_err *e)
     return rc ? rc : 1;
 }
 
-static job *job_new(const loader *l, const vls_record *rec, const vls_member *image, size_t at, vl_err *e)
+static job *job_new(const vl_loader *l, const vls_record *rec, const vls_member *image, size_t at, vl_err *e)
 {
-    size_t room = strlen(shown(l, l->now)) + strlen(rec->key) + 16;
+    size_t room = strlen(vl_load_name(l, l->now)) + strlen(rec->key) + 16;
     job *j = vl_alloc(1, sizeof *j, e);
 
     if (!j || !(j->where = vl_alloc(room, 1, e)) || !(j->bytes = vl_alloc(image->n, 1, e)) ||
@@ -148,7 +117,7 @@ static job *job_new(const loader *l, const vls_record *rec, const vls_member *im
         job_free(j);
         return NULL;
     }
-    snprintf(j->where, room, "%s: record '%s'", shown(l, l->now), rec->key);
+    snprintf(j->where, room, "%s: record '%s'", vl_load_name(l, l->now), rec->key);
     memcpy(j->bytes, image->data, image->n);
     j->n = image->n;
     j->at = at;
@@ -156,7 +125,7 @@ static job *job_new(const loader *l, const vls_record *rec, const vls_member *im
     return j;
 }
 
-static int put_image(loader *l, const vls_record *rec, const vls_member *image, size_t at, vl_err *e)
+static int put_image(vl_loader *l, const vls_record *rec, const vls_member *image, size_t at, vl_err *e)
 {
     job *j;
     int rc = 1;
@@ -175,7 +144,7 @@ static int put_image(loader *l, const vls_record *rec, const vls_member *image, 
 /* ---- the two sides of a record ------------------------------------------------------------------- */
 
 /* The key's entry; NULL in *out when keys were asked for and this is none of them. */
-static int entry_of(loader *l, const char *key, entry **out, vl_err *e)
+static int entry_of(vl_loader *l, const char *key, vl_load_entry **out, vl_err *e)
 {
     size_t i = 0;
 
@@ -186,7 +155,7 @@ static int entry_of(loader *l, const char *key, entry **out, vl_err *e)
         return VL_OK;
     if (l->keys.n > l->room) {
         size_t room = doubled(l->room, l->keys.n);
-        entry *p = vl_realloc(l->entry, room, sizeof *p, e);
+        vl_load_entry *p = vl_realloc(l->entry, room, sizeof *p, e);
         if (!p)
             return VL_ENOMEM;
         memset(p + l->room, 0, (room - l->room) * sizeof *p);
@@ -198,15 +167,15 @@ static int entry_of(loader *l, const char *key, entry **out, vl_err *e)
 }
 
 /* *image stays NULL for a record that nobody asked for. */
-static int add_pair(loader *l, const vls_record *rec, const vls_member **image, size_t *at, vl_err *e)
+static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **image, size_t *at, vl_err *e)
 {
-    entry *n;
+    vl_load_entry *n;
     int rc = entry_of(l, rec->key, &n, e);
 
     if (rc || !n)
         return rc;
     if (n->pair)
-        return vl_fail(e, VL_EFORMAT, "was in %s already", shown(l, n->pair_path));
+        return vl_fail(e, VL_EFORMAT, "was in %s already", vl_load_name(l, n->pair_path));
     if (!vl_pair_image(rec))
         return vl_fail(e, VL_EFORMAT, "no image (jpg or png)");
     rc = vl_pair_captions(rec, &n->caption, &n->n_captions, e);
@@ -222,7 +191,7 @@ static int add_pair(loader *l, const vls_record *rec, const vls_member **image, 
 }
 
 /* The member with the text rows, NULL when there is none; settles which one it is when nobody said. */
-static int text_member(loader *l, const vls_record *rec, const vls_member **out, vl_err *e)
+static int text_member(vl_loader *l, const vls_record *rec, const vls_member **out, vl_err *e)
 {
     *out = NULL;
     if (l->o->text_ext) {
@@ -236,7 +205,7 @@ static int text_member(loader *l, const vls_record *rec, const vls_member **out,
             continue;
         if (l->ext && strcmp(l->ext, ext))
             return vl_fail(e, VL_EFORMAT, "text rows '%s', and '%s' in %s: say which are meant", ext, l->ext,
-                           shown(l, l->ext_path));
+                           vl_load_name(l, l->ext_path));
         if (!l->ext && !(l->ext = vl_strdup(ext, e)))
             return VL_ENOMEM;
         if (!*out)
@@ -247,7 +216,7 @@ static int text_member(loader *l, const vls_record *rec, const vls_member **out,
 }
 
 /* The rows of m, [C,K], behind the others. */
-static int append_rows(loader *l, const vls_member *m, size_t *n_rows, vl_err *e)
+static int append_rows(vl_loader *l, const vls_member *m, size_t *n_rows, vl_err *e)
 {
     vl_npy a;
     size_t need;
@@ -263,8 +232,8 @@ static int append_rows(loader *l, const vls_member *m, size_t *n_rows, vl_err *e
         return vl_fail(e, VL_EFORMAT, "rows of %zu dimensions, those before had %zu", (size_t)a.shape[1],
                        l->dim);
     need = l->n_rows + (size_t)a.shape[0];
-    if (need > ROWS_MAX)
-        return vl_fail(e, VL_ENOMEM, "more than %zu captions", ROWS_MAX);
+    if (need > VL_LOAD_ROWS_MAX)
+        return vl_fail(e, VL_ENOMEM, "more than %zu captions", VL_LOAD_ROWS_MAX);
     if (need > l->row_room) {
         size_t room = doubled(l->row_room, need);
         float *p = vl_realloc(l->text, room, l->dim * sizeof *p, e);
@@ -282,10 +251,10 @@ static int append_rows(loader *l, const vls_member *m, size_t *n_rows, vl_err *e
     return rc;
 }
 
-static int add_text(loader *l, const vls_record *rec, vl_err *e)
+static int add_text(vl_loader *l, const vls_record *rec, vl_err *e)
 {
     const vls_member *m;
-    entry *n;
+    vl_load_entry *n;
     size_t rows = 0;
     int rc = text_member(l, rec, &m, e);
 
@@ -295,7 +264,7 @@ static int add_text(loader *l, const vls_record *rec, vl_err *e)
     if (rc || !n)
         return rc;
     if (n->n_rows)
-        return vl_fail(e, VL_EFORMAT, "%s was in %s already", m->ext, shown(l, n->text_path));
+        return vl_fail(e, VL_EFORMAT, "%s was in %s already", m->ext, vl_load_name(l, n->text_path));
     rc = append_rows(l, m, &rows, e);
     if (rc)
         return vl_within(e, "%s", m->ext);
@@ -309,8 +278,8 @@ static int add_text(loader *l, const vls_record *rec, vl_err *e)
 /* ---- shards -------------------------------------------------------------------------------------- */
 
 /* *image: what is still to be decoded, at place *at. */
-static int add_sides(loader *l, const vls_record *rec, const char *kind, const vls_member **image, size_t *at,
-                     vl_err *e)
+static int add_sides(vl_loader *l, const vls_record *rec, const char *kind, const vls_member **image,
+                     size_t *at, vl_err *e)
 {
     bool pairs = !strcmp(kind, "pairs");
     int rc = VL_OK;
@@ -320,10 +289,10 @@ static int add_sides(loader *l, const vls_record *rec, const char *kind, const v
         rc = add_pair(l, rec, image, at, e);
     if (!rc && l->o->text && (pairs || !strcmp(kind, "embeddings")))
         rc = add_text(l, rec, e);
-    return rc ? vl_within(e, "%s: record '%s'", shown(l, l->now), rec->key) : VL_OK;
+    return rc ? vl_within(e, "%s: record '%s'", vl_load_name(l, l->now), rec->key) : VL_OK;
 }
 
-static int read_shard(loader *l, vls_parent *parent, vl_err *e)
+static int read_shard(vl_loader *l, vls_parent *parent, vl_err *e)
 {
     vls_reader *r = NULL;
     vls_record rec;
@@ -350,7 +319,7 @@ static int read_shard(loader *l, vls_parent *parent, vl_err *e)
 }
 
 /* Empties the stage. rc: what failed so far; an image in the stage came before that (invariant 4). */
-static int drain(loader *l, int rc, vl_err *e)
+static int drain(vl_loader *l, int rc, vl_err *e)
 {
     bool named = l->image_bad;
     vl_err why;
@@ -365,118 +334,7 @@ static int drain(loader *l, int rc, vl_err *e)
     return rc;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------- */
-
-/* What is wrong with the entry of this key, now that everything was read. */
-static int check_entry(const loader *l, const char *key, const entry *n, vl_err *e)
-{
-    if (!n->pair && l->o->keys)
-        return vl_fail(e, VL_EFORMAT, "record '%s': no pair in %s%s", key, shown(l, 0),
-                       l->n_paths > 1 ? " and the others" : "");
-    if (!n->pair)
-        return vl_fail(e, VL_EFORMAT, "%s: record '%s': an embedding without a pair", shown(l, n->text_path),
-                       key);
-    if (!l->o->text)
-        return VL_OK;
-    if (!n->n_rows)
-        return vl_fail(e, VL_EFORMAT, "%s: record '%s': no text embedding (%s) in any shard",
-                       shown(l, n->pair_path), key,
-                       l->o->text_ext ? l->o->text_ext
-                       : l->ext       ? l->ext
-                                      : "*.txt.npy");
-    if (n->n_rows != n->n_captions)
-        return vl_fail(e, VL_EFORMAT, "%s: record '%s': %zu text rows for the %zu captions of %s",
-                       shown(l, n->text_path), key, n->n_rows, n->n_captions, shown(l, n->pair_path));
-    return VL_OK;
-}
-
-static int check_all(const loader *l, vl_err *e)
-{
-    int rc = VL_OK;
-
-    if (!l->n_pairs)
-        return vl_fail(e, VL_EFORMAT, "%s%s: no records of pairs", shown(l, 0),
-                       l->n_paths > 1 ? " and the others" : "");
-    for (size_t i = 0; !rc && i < l->keys.n; i++)
-        rc = check_entry(l, l->keys.key[i], &l->entry[i], e);
-    return rc;
-}
-
-/* order[at] = number of the key; the counts of captions into d->cap. */
-static void set_order(const loader *l, vl_data *d, uint32_t *order)
-{
-    for (size_t i = 0; i < l->keys.n; i++) {
-        order[l->entry[i].at] = (uint32_t)i;
-        d->cap[l->entry[i].at + 1] = l->entry[i].n_captions;
-    }
-    for (size_t i = 0; i < d->n; i++)
-        d->cap[i + 1] += d->cap[i];
-    d->n_caps = d->cap[d->n];
-}
-
-/* Text rows into the order of the captions; the loader's own block where they lie so. */
-static int give_text(loader *l, vl_data *d, const uint32_t *order, vl_err *e)
-{
-    bool moved = false;
-
-    d->text_dim = l->dim;
-    for (size_t i = 0; i < d->n; i++)
-        moved = moved || l->entry[order[i]].row != d->cap[i];
-    if (!moved) {
-        d->text = l->text;
-        l->text = NULL;
-        return VL_OK;
-    }
-    if (!(d->text = vl_alloc(d->n_caps, l->dim * sizeof *d->text, e)))
-        return VL_ENOMEM;
-    for (size_t i = 0; i < d->n; i++)
-        memcpy(d->text + d->cap[i] * l->dim, l->text + l->entry[order[i]].row * l->dim,
-               (d->cap[i + 1] - d->cap[i]) * l->dim * sizeof *d->text);
-    return VL_OK;
-}
-
-static void give_records(loader *l, vl_data *d, const uint32_t *order)
-{
-    for (size_t i = 0; i < d->n; i++) {
-        entry *n = &l->entry[order[i]];
-        d->key[i] = vl_keytab_take(&l->keys, order[i]);
-        memcpy(d->caption + d->cap[i], n->caption, n->n_captions * sizeof *n->caption);
-        free(n->caption);
-        n->caption = NULL;
-    }
-    d->images = l->images;
-    l->images = NULL;
-}
-
-static int give(loader *l, vl_data *d, vl_err *e)
-{
-    uint32_t *order = NULL;
-    int rc = check_all(l, e);
-
-    if (rc)
-        return rc;
-    d->n = l->keys.n;
-    d->size = l->o->size;
-    rc = VL_ENOMEM;
-    if (!(order = vl_alloc(d->n, sizeof *order, e)) || !(d->cap = vl_alloc(d->n + 1, sizeof *d->cap, e)) ||
-        !(d->key = vl_alloc(d->n, sizeof *d->key, e)))
-        goto out;
-    set_order(l, d, order);
-    if (d->n_caps > ROWS_MAX) {
-        rc = vl_fail(e, VL_ENOMEM, "%zu captions, at most %zu allowed", d->n_caps, ROWS_MAX);
-        goto out;
-    }
-    if (!(d->caption = vl_alloc(d->n_caps, sizeof *d->caption, e)) ||
-        (l->o->text && give_text(l, d, order, e)))
-        goto out;
-    give_records(l, d, order);
-    rc = vl_data_group(d, e);
-out:
-    free(order);
-    return rc;
-}
-
-static int ask_keys(loader *l, vl_err *e)
+static int ask_keys(vl_loader *l, vl_err *e)
 {
     for (size_t k = 0; l->o->keys && k < l->o->n_keys; k++) {
         size_t i;
@@ -489,7 +347,7 @@ static int ask_keys(loader *l, vl_err *e)
     return VL_OK;
 }
 
-static void loader_close(loader *l)
+static void loader_close(vl_loader *l)
 {
     vl_stage_free(l->stage);
     for (size_t i = 0; i < l->room; i++)
@@ -504,7 +362,7 @@ static void loader_close(loader *l)
 int vl_data_load(const char *const *paths, size_t n_paths, const vl_data_opts *o, vl_data *out,
                  vls_parent *parents, vl_err *e)
 {
-    loader l = {.path = paths, .n_paths = n_paths, .o = o};
+    vl_loader l = {.path = paths, .n_paths = n_paths, .o = o};
     vl_data d = {0};
     vl_err why = {0};
     int rc;
@@ -520,7 +378,7 @@ int vl_data_load(const char *const *paths, size_t n_paths, const vl_data_opts *o
     if (l.stage)
         rc = drain(&l, rc, &why);
     if (!rc)
-        rc = give(&l, &d, &why);
+        rc = vl_load_join(&l, &d, &why);
     loader_close(&l);
     if (rc) {
         vl_data_free(&d);
