@@ -91,6 +91,9 @@ void vls_reader_id(const vls_reader *r, vls_parent *out);
  * id, parents), borrowed; NULL when i was not reached. */
 const json_t *vls_reader_tail(const vls_reader *r, uint64_t ordinal);
 
+/* vls_reader_name -- what messages call it: the path, or "standard input". Borrowed. */
+const char *vls_reader_name(const vls_reader *r);
+
 void vls_reader_close(vls_reader *r); /* NULL is harmless */
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -127,7 +130,8 @@ VL_MUST_USE int vls_segment_end(vls_writer *w, vl_err *e);
  * frees w in any case. */
 VL_MUST_USE int vls_writer_close(vls_writer *w, vl_err *e);
 
-/* vls_writer_abort -- removes what was written (a file), frees w. NULL is harmless. */
+/* vls_writer_abort -- removes what was written (a file), frees w. What went into a stream stays there and
+ * reads as truncated, even behind a sealed segment. NULL is harmless. */
 void vls_writer_abort(vls_writer *w);
 
 #endif
