@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT
+ * data_load.c -- shards of pairs and of embeddings into arrays, joined by key.
+ *
+ *   reader --record--> its pair side: captions kept, image --> stage (decode, square: o->threads) --> images
+ *                      its text side: rows behind those that came before
+ *   at the end: records in order, captions numbered, text rows brought into the captions' order
+ *
+ * Invariants
+ *   1. The sides of a record may come in any order and from any shard: an entry a key says what came.
+ *   2. A record's place among the images is known when its pair comes: the number of the key where keys were
+ *      asked for, else the count of pairs. Text rows stay where they came and are moved once, at the end,
+ *      unless they lie in order already (a sidecar whose order is the pairs').
+ *   3. Beyond the result, memory holds a few encoded images a thread, at most 256 MiB and one more, and a
+ *      decoded one a thread; and the text once more when it has to be moved.
+ *   4. Whatever is wrong, images that were put into the stage before it are waited for, and the first of
+ *      them that fails is what is reported: the thread count does not show. */
+#include "pipeline/data_load.h"
+#include "formats/npy.h"
+#include "pipeline/image.h"
+#include "pipeline/pair_read.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEPTH_PER_THREAD = 4, FIRST_ROOM = 256, SIZE_PIXELS_MAX = 4096 };
+#define IN_FLIGHT_MAX ((size_t)256 << 20) /* bytes of encoded images in the stage */
+
+typedef struct job {
+    char *where; /* "pairs.tar.zst: record 'a/b'" */
+    uint8_t *bytes, *rgb;
+    size_t n, at;
+    uint32_t size;
+    int rc;
+    vl_err e;
+} job;
+
+const char *vl_load_name(const vl_loader *l, int path)
+{
+    return strcmp(l->path[path], "-") ? l->path[path] : "standard input";
+}
+
+static size_t doubled(size_t room, size_t need)
+{
+    if (!room)
+        room = FIRST_ROOM;
+    while (room < need)
+        room *= 2;
+    return room;
+}
+
+/* ---- images ------------------------------------------------------------------------------------- */
+
+static void job_free(job *j)
+{
+    if (!j)
+        return;
+    free(j->where);
+    free(j->bytes);
+    free(j->rgb);
+    free(j);
+}
+
+static void decode(void *arg, void *ctx)
+{
+    job *j = arg;
+    vl_image_info info;
+    uint8_t *rgb = NULL;
+
+    (void)ctx;
+    j->rc = vl_image_decode(j->bytes, j->n, VL_IMAGE_MAX_PIXELS, &rgb, &info, &j->e);
+    if (!j->rc)
+        j->rc = vl_image_square(rgb, info.width, info.height, j->size, j->rgb, &j->e);
+    free(rgb);
+    if (j->rc)
+        vl_within(&j->e, "%s: image", j->where);
+}
+
+/* Takes one job out of the stage into the images. 1: there was one. */
+static int take(vl_loader *l, vl_err *e)
+{
+    size_t bytes = l->o->size * l->o->size * 3;
+    job *j = vl_stage_take(l->stage);
+    int rc;
+
+    if (!j)
+        return 0;
+    l->in_flight -= j->n;
+    rc = j->rc;
+    if (rc) {
+        l->image_bad = true;
+        *e = j->e;
+    } else if (j->at >= l->image_room) {
+        size_t room = doubled(l->image_room, j->at + 1);
+        uint8_t *p = vl_realloc(l->images, room, bytes, e);
+        if (p) {
+            l->images = p;
+            l->image_room = room;
+        } else {
+            rc = VL_ENOMEM;
+        }
+    }
+    if (!rc)
+        memcpy(l->images + j->at * bytes, j->rgb, bytes);
+    job_free(j);
+    return rc ? rc : 1;
+}
+
+static job *job_new(const vl_loader *l, const vls_record *rec, const vls_member *image, size_t at, vl_err *e)
+{
+    size_t room = strlen(vl_load_name(l, l->now)) + strlen(rec->key) + 16;
+    job *j = vl_alloc(1, sizeof *j, e);
+
+    if (!j || !(j->where = vl_alloc(room, 1, e)) || !(j->bytes = vl_alloc(image->n, 1, e)) ||
+        !(j->rgb = vl_alloc(l->o->size * l->o->size, 3, e))) {
+        job_free(j);
+        return NULL;
+    }
+    snprintf(j->where, room, "%s: record '%s'", vl_load_name(l, l->now), rec->key);
+    memcpy(j->bytes, image->data, image->n);
+    j->n = image->n;
+    j->at = at;
+    j->size = (uint32_t)l->o->size;
+    return j;
+}
+
+static int put_image(vl_loader *l, const vls_record *rec, const vls_member *image, size_t at, vl_err *e)
+{
+    job *j;
+    int rc = 1;
+
+    while (rc > 0 && (vl_stage_full(l->stage) || l->in_flight + image->n > IN_FLIGHT_MAX))
+        rc = take(l, e); /* 0: empty, so even one image over the bound may go in */
+    if (rc < 0)
+        return rc;
+    if (!(j = job_new(l, rec, image, at, e)))
+        return VL_ENOMEM;
+    l->in_flight += j->n;
+    vl_stage_put(l->stage, j);
+    return VL_OK;
+}
+
+/* ---- the two sides of a record ------------------------------------------------------------------- */
+
+/* The key's entry; NULL in *out when keys were asked for and this is none of them. */
+static int entry_of(vl_loader *l, const char *key, vl_load_entry **out, vl_err *e)
+{
+    size_t i = 0;
+
+    *out = NULL;
+    if (!l->o->keys && vl_keytab_add(&l->keys, key, &i, e) < 0)
+        return VL_ENOMEM;
+    if (l->o->keys && !vl_keytab_find(&l->keys, key, &i))
+        return VL_OK;
+    if (l->keys.n > l->room) {
+        size_t room = doubled(l->room, l->keys.n);
+        vl_load_entry *p = vl_realloc(l->entry, room, sizeof *p, e);
+        if (!p)
+            return VL_ENOMEM;
+        memset(p + l->room, 0, (room - l->room) * sizeof *p);
+        l->entry = p;
+        l->room = room;
+    }
+    *out = &l->entry[i];
+    return VL_OK;
+}
+
+/* *image stays NULL for a record that nobody asked for. */
+static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **image, size_t *at, vl_err *e)
+{
+    vl_load_entry *n;
+    int rc = entry_of(l, rec->key, &n, e);
+
+    if (rc || !n)
+        return rc;
+    if (n->pair)
+        return vl_fail(e, VL_EFORMAT, "was in %s already", vl_load_name(l, n->pair_path));
+    if (!vl_pair_image(rec))
+        return vl_fail(e, VL_EFORMAT, "no image (jpg or png)");
+    rc = vl_pair_captions(rec, &n->caption, &n->n_captions, e);
+    if (rc)
+        return rc;
+    n->pair = true;
+    n->pair_path = l->now;
+    n->at = l->o->keys ? (size_t)(n - l->entry) : l->n_pairs;
+    l->n_pairs++;
+    *image = vl_pair_image(rec);
+    *at = n->at;
+    return VL_OK;
+}
+
+/* The member with the text rows, NULL when there is none; settles which one it is when nobody said. */
+static int text_member(vl_loader *l, const vls_record *rec, const vls_member **out, vl_err *e)
+{
+    *out = NULL;
+    if (l->o->text_ext) {
+        *out = vls_get(rec, l->o->text_ext);
+        return VL_OK;
+    }
+    for (size_t i = 0; i < rec->n_members; i++) {
+        const char *ext = rec->members[i].ext;
+        size_t n = strlen(ext);
+        if (n < 8 || strcmp(ext + n - 8, ".txt.npy"))
+            continue;
+        if (l->ext && strcmp(l->ext, ext))
+            return vl_fail(e, VL_EFORMAT, "text rows '%s', and '%s' in %s: say which are meant", ext, l->ext,
+                           vl_load_name(l, l->ext_path));
+        if (!l->ext && !(l->ext = vl_strdup(ext, e)))
+            return VL_ENOMEM;
+        if (!*out)
+            l->ext_path = l->now;
+        *out = &rec->members[i];
+    }
+    return VL_OK;
+}
+
+/* The rows of m, [C,K], behind the others. */
+static int append_rows(vl_loader *l, const vls_member *m, size_t *n_rows, vl_err *e)
+{
+    vl_npy a;
+    size_t need;
+    int rc = vl_npy_parse(m->data, m->n, &a, e);
+
+    if (rc)
+        return rc;
+    if (a.rank != 2 || !a.shape[0] || !a.shape[1])
+        return vl_fail(e, VL_EFORMAT, "an array of rows [captions, dimensions] wanted");
+    if (!l->dim)
+        l->dim = (size_t)a.shape[1];
+    if (a.shape[1] != l->dim)
+        return vl_fail(e, VL_EFORMAT, "rows of %zu dimensions, those before had %zu", (size_t)a.shape[1],
+                       l->dim);
+    need = l->n_rows + (size_t)a.shape[0];
+    if (need > VL_LOAD_ROWS_MAX)
+        return vl_fail(e, VL_ENOMEM, "more than %zu captions", VL_LOAD_ROWS_MAX);
+    if (need > l->row_room) {
+        size_t room = doubled(l->row_room, need);
+        float *p = vl_realloc(l->text, room, l->dim * sizeof *p, e);
+        if (!p)
+            return VL_ENOMEM;
+        l->text = p;
+        l->row_room = room;
+    }
+    float *to = l->text + l->n_rows * l->dim;
+    rc = vl_npy_floats(&a, to, e);
+    for (size_t i = 0; !rc && i < a.n; i++)
+        if (!isfinite(to[i]))
+            rc = vl_fail(e, VL_EFORMAT, "row %zu is not finite", i / l->dim);
+    *n_rows = (size_t)a.shape[0];
+    return rc;
+}
+
+static int add_text(vl_loader *l, const vls_record *rec, vl_err *e)
+{
+    const vls_member *m;
+    vl_load_entry *n;
+    size_t rows = 0;
+    int rc = text_member(l, rec, &m, e);
+
+    if (rc || !m)
+        return rc;
+    rc = entry_of(l, rec->key, &n, e);
+    if (rc || !n)
+        return rc;
+    if (n->n_rows)
+        return vl_fail(e, VL_EFORMAT, "%s was in %s already", m->ext, vl_load_name(l, n->text_path));
+    rc = append_rows(l, m, &rows, e);
+    if (rc)
+        return vl_within(e, "%s", m->ext);
+    n->row = l->n_rows;
+    n->n_rows = rows;
+    n->text_path = l->now;
+    l->n_rows += rows;
+    return VL_OK;
+}
+
+/* ---- shards -------------------------------------------------------------------------------------- */
+
+/* *image: what is still to be decoded, at place *at. */
+static int add_sides(vl_loader *l, const vls_record *rec, const char *kind, const vls_member **image,
+                     size_t *at, vl_err *e)
+{
+    bool pairs = !strcmp(kind, "pairs");
+    int rc = VL_OK;
+
+    *image = NULL;
+    if (pairs)
+        rc = add_pair(l, rec, image, at, e);
+    if (!rc && l->o->text && (pairs || !strcmp(kind, "embeddings")))
+        rc = add_text(l, rec, e);
+    return rc ? vl_within(e, "%s: record '%s'", vl_load_name(l, l->now), rec->key) : VL_OK;
+}
+
+static int read_shard(vl_loader *l, vls_parent *parent, vl_err *e)
+{
+    vls_reader *r = NULL;
+    vls_record rec;
+    const vls_segment *seg;
+    int rc = vls_reader_open(l->path[l->now], NULL, &r, e);
+
+    if (rc)
+        return rc;
+    while ((rc = vls_next(r, &rec, &seg, e)) == 1) {
+        const vls_member *image;
+        size_t at = 0;
+        int bad = add_sides(l, &rec, seg->kind, &image, &at, e);
+        if (!bad && image && l->o->images)
+            bad = put_image(l, &rec, image, at, e);
+        if (bad) {
+            rc = bad;
+            break;
+        }
+    }
+    if (!rc && parent)
+        vls_reader_id(r, parent);
+    vls_reader_close(r);
+    return rc;
+}
+
+/* Empties the stage. rc: what failed so far; an image in the stage came before that (invariant 4). */
+static int drain(vl_loader *l, int rc, vl_err *e)
+{
+    bool named = l->image_bad;
+    vl_err why;
+    int k;
+
+    while ((k = take(l, &why)) != 0)
+        if (k < 0 && !named) {
+            named = true;
+            rc = k;
+            *e = why;
+        }
+    return rc;
+}
+
+static int ask_keys(vl_loader *l, vl_err *e)
+{
+    for (size_t k = 0; l->o->keys && k < l->o->n_keys; k++) {
+        size_t i;
+        int rc = vl_keytab_add(&l->keys, l->o->keys[k], &i, e);
+        if (rc < 0)
+            return rc;
+        if (!rc)
+            return vl_fail(e, VL_EARG, "record '%s' is asked for twice", l->o->keys[k]);
+    }
+    return VL_OK;
+}
+
+static void loader_close(vl_loader *l)
+{
+    vl_stage_free(l->stage);
+    for (size_t i = 0; i < l->room; i++)
+        vl_captions_free(l->entry[i].caption, l->entry[i].n_captions);
+    free(l->entry);
+    vl_keytab_free(&l->keys);
+    free(l->images);
+    free(l->text);
+    free(l->ext);
+}
+
+int vl_data_load(const char *const *paths, size_t n_paths, const vl_data_opts *o, vl_data *out,
+                 vls_parent *parents, vl_err *e)
+{
+    vl_loader l = {.path = paths, .n_paths = n_paths, .o = o};
+    vl_data d = {0};
+    vl_err why = {0};
+    int rc;
+
+    if (!n_paths || o->size < 1 || o->size > SIZE_PIXELS_MAX)
+        return vl_fail(e, VL_EARG, "%zu shards of images of %zu pixels: 1 or more, and 1 to %d wanted",
+                       n_paths, o->size, SIZE_PIXELS_MAX);
+    rc = ask_keys(&l, &why);
+    if (!rc)
+        rc = vl_stage_new(o->threads, (size_t)o->threads * DEPTH_PER_THREAD, decode, NULL, &l.stage, &why);
+    for (; !rc && l.now < (int)n_paths; l.now++)
+        rc = read_shard(&l, parents ? &parents[l.now] : NULL, &why);
+    if (l.stage)
+        rc = drain(&l, rc, &why);
+    if (!rc)
+        rc = vl_load_join(&l, &d, &why);
+    loader_close(&l);
+    if (rc) {
+        vl_data_free(&d);
+        if (e)
+            *e = why;
+        return rc;
+    }
+    *out = d;
+    return VL_OK;
+}
