@@ -18,6 +18,7 @@ typedef struct vl_data {
     float *text;     /* [n_caps,K] */
     size_t *cap;     /* [n + 1]: record i has captions cap[i] .. cap[i + 1] - 1, at least one */
     char **key;      /* [n] */
+    uint64_t *bytes; /* [n] as their owner stores them: image file and captions; NULL: not known */
     char **caption;  /* [n_caps] */
     uint32_t *group; /* [n_caps]: equal captions have equal numbers (vl_data_group) */
     size_t n_groups; /* distinct captions */

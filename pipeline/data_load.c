@@ -181,6 +181,9 @@ static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **imag
     rc = vl_pair_captions(rec, &n->caption, &n->n_captions, e);
     if (rc)
         return rc;
+    n->stored = vl_pair_image(rec)->n;
+    for (size_t i = 0; i < n->n_captions; i++)
+        n->stored += strlen(n->caption[i]);
     n->pair = true;
     n->pair_path = l->now;
     n->at = l->o->keys ? (size_t)(n - l->entry) : l->n_pairs;
