@@ -31,9 +31,12 @@ int vld_model_from_json(const json_t *j, vlm_model *m, vl_err *e)
                     &text_dim, "embed_dim", &embed_dim, "scale", &scale) ||
         size < 0 || text_dim < 0 || embed_dim < 0 || !isfinite(scale) || scale <= 0)
         return vl_fail(e, VL_EFORMAT, "manifest: model lacks spec, size, text_dim, embed_dim or scale");
-    return vlm_parse(spec, (size_t)size, (size_t)text_dim, (size_t)embed_dim, scale, m, e)
-               ? vl_within(e, "manifest")
-               : VL_OK;
+    if (!vlm_parse(spec, (size_t)size, (size_t)text_dim, (size_t)embed_dim, scale, m, e))
+        return VL_OK;
+    vl_within(e, "manifest");
+    if (e)
+        e->code = VL_EFORMAT; /* a caller's mistake for vlm_parse, the file's here */
+    return VL_EFORMAT;
 }
 
 int vld_augment_to_json(const vl_augment *a, json_t **out, vl_err *e)

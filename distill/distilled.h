@@ -25,16 +25,19 @@ typedef struct vld_distilled {
     uint8_t *init_pixels; /* [set.n,S,S,3] */
 } vld_distilled;
 
-/* vld_distilled_write -- one segment. d->manifest: of vld_manifest with "options" filled in. */
+/* vld_distilled_write -- one segment. d->manifest: of vld_manifest with "options" filled in ("batch" must be
+ * among them). Every array of d is needed. */
 VL_MUST_USE int vld_distilled_write(vls_writer *w, const vld_distilled *d, const vls_parent *parents,
                                     size_t n_parents, vl_err *e);
 
-/* vld_distilled_read -- from an open reader, whose first segment must be of kind distilled; reads to the end.
- * Errors: VL_EFORMAT (kind, shapes, values not finite, rates not positive, nothing in it). */
+/* vld_distilled_read -- from an open reader, whose first segment must be of kind distilled; reads to the end
+ * and passes over later segments of other kinds.
+ * Errors, naming the shard: VL_EFORMAT (kind, order of the records, shapes, values not finite, rates not
+ * positive, a batch of more pairs than there are, nothing in it). *out is untouched then. */
 VL_MUST_USE int vld_distilled_read(vls_reader *r, vld_distilled *out, vl_err *e);
 void vld_distilled_free(vld_distilled *d); /* zeroed is harmless */
 
-/* vld_preview -- pixels of one pair as bytes [S,S,3], clamped. */
+/* vld_preview -- pixels of one pair as bytes [S,S,3], rounded and clamped. */
 void vld_preview(const vl_real *pixels, size_t size, uint8_t *rgb);
 
 #endif

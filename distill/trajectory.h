@@ -8,6 +8,9 @@
 #include "distill/card.h"
 #include "formats/shard.h"
 
+/* vld_trajectory_schema -- the manifest's "schema": type, dtype and shape of each member. Gives *out. */
+VL_MUST_USE int vld_trajectory_schema(const vlm_model *m, json_t **out, vl_err *e);
+
 /* vld_snapshot_write -- one sealed segment. manifest: of vld_manifest, kind trajectory. stats: the record's
  * json member, borrowed. */
 VL_MUST_USE int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert,
@@ -27,8 +30,10 @@ typedef struct vld_experts {
 } vld_experts;
 
 /* vld_experts_read -- snapshots of an expert must come as 0, 1, 2, ...; shapes must be the network's; values
- * must be finite. max_snaps: keep only the first so many of each expert (0: all).
- *   parents  out  content ids, caller's [n_paths]; may be NULL */
+ * that are kept must be finite. max_snaps: keep only the first so many of each expert (0: all). Segments of
+ * other kinds are passed over; expert-0000 of two shards are two experts.
+ *   parents  out  content ids, caller's [n_paths]; may be NULL
+ * Errors: VL_EFORMAT naming shard and key, VL_EIO, VL_ENOMEM, VL_EARG no paths. *out is untouched then. */
 VL_MUST_USE int vld_experts_read(const char *const *paths, size_t n_paths, int max_snaps, vld_experts *out,
                                  vls_parent *parents, vl_err *e);
 void vld_experts_free(vld_experts *x); /* zeroed is harmless */

@@ -171,6 +171,11 @@ out:
     return rc;
 }
 
+const char *vls_reader_name(const vls_reader *r)
+{
+    return r->path;
+}
+
 void vls_reader_close(vls_reader *r)
 {
     uint64_t i;

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ * outer.h -- the outer loop of distillation: which stretch of which expert an iteration matches, and how the
+ * set moves along the gradient.
+ *
+ *   iteration k (from 0): expert and start drawn from (seed, k); target = start + expert_epochs
+ *   pixels, texts: Adam, each with its own step;  rates: Adam on their logarithms, so they stay positive
+ * An iteration whose inner training diverges changes nothing but the rates, which are cut by a fifth, and is
+ * counted; more than MAX_DIVERGED of them in a row end the run. */
+#ifndef VLD_OUTER_H
+#define VLD_OUTER_H
+
+#include "distill/trajectory.h"
+#include "distill/unroll.h"
+
+typedef struct vld_outer_opts {
+    int inner_steps;    /* T */
+    size_t batch;       /* pairs an inner step */
+    int start_max;      /* starts are drawn from 0 .. start_max - 1 */
+    int expert_epochs;  /* R: snapshots ahead of the start */
+    double step_pixels; /* Adam's step, in units of x (sd of the pixels is 1) */
+    double step_text;   /* in units of the text rows, whose length is 1 */
+    double step_rates;  /* in units of log rate */
+    int iterations;     /* all steps fall to a tenth along half a cosine over so many */
+    vld_gradient gradient;
+    int log_cosine; /* compare both gradients every so many iterations; 0: never */
+    uint64_t seed;
+} vld_outer_opts;
+
+typedef struct vld_outer vld_outer;
+
+/* vld_outer_new -- experts are borrowed; set is borrowed and changed by the steps.
+ * Errors: VL_EARG (an expert has fewer than start_max - 1 + expert_epochs + 1 snapshots, ...), VL_ENOMEM. */
+VL_MUST_USE int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, vld_set *set,
+                              vld_outer **out, vl_err *e);
+void vld_outer_free(vld_outer *u); /* NULL is harmless */
+
+typedef struct vld_outer_report {
+    vld_unroll_result inner;
+    int expert, start;
+    bool diverged;
+} vld_outer_report;
+
+/* vld_outer_step -- iteration number k; call in order. Errors: VL_EMATH too many diverged in a row. */
+VL_MUST_USE int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include "distill/trajectory.h"
+#include "distill/member.h"
+#include "formats/manifest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXT_MAX = sizeof((vlm_param *)0)->name + 4 };
+
+static void param_ext(const vlm_param *p, char ext[EXT_MAX])
+{
+    snprintf(ext, EXT_MAX, "%s.npy", p->name);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+int vld_trajectory_schema(const vlm_model *m, json_t **out, vl_err *e)
+{
+    json_t *schema = json_pack("{s:{s:s}}", "json", "type", "json");
+    int bad = !schema;
+
+    for (int i = 0; !bad && i < m->n_params; i++) {
+        const vlm_param *p = &m->param[i];
+        json_t *shape = json_array();
+        char ext[EXT_MAX];
+
+        for (int k = 0; k < p->rank; k++)
+            bad |= json_array_append_new(shape, json_integer((json_int_t)p->dim[k]));
+        param_ext(p, ext);
+        bad |= json_object_set_new(schema, ext,
+                                   json_pack("{s:s, s:s, s:o}", "type", "npy", "dtype",
+                                             sizeof(vl_real) == 8 ? "<f8" : "<f4", "shape", shape));
+    }
+    if (bad) {
+        json_decref(schema);
+        return vl_fail(e, VL_ENOMEM, "out of memory: schema");
+    }
+    *out = schema;
+    return VL_OK;
+}
+
+static int write_record(vls_writer *w, const vlm_model *m, const char *key, const vl_real *theta,
+                        const json_t *stats, vl_err *e)
+{
+    vls_member member[VLM_MAX_PARAMS + 1];
+    char ext[VLM_MAX_PARAMS][EXT_MAX];
+    uint8_t *bytes[VLM_MAX_PARAMS] = {NULL};
+    vls_record rec = {key, member, (size_t)m->n_params + 1};
+    vl_buf text = {0};
+    int rc = VL_OK;
+
+    for (int i = 0; !rc && i < m->n_params; i++) {
+        const vlm_param *p = &m->param[i];
+        param_ext(p, ext[i]);
+        member[i].ext = ext[i];
+        rc = vld_npy_build(theta + p->offset, p->rank, p->dim, &bytes[i], &member[i].n, e);
+        member[i].data = bytes[i];
+    }
+    if (!rc)
+        rc = vls_json_dump(stats, &text, e);
+    member[m->n_params] = (vls_member){"json", text.p, text.n};
+    if (!rc)
+        rc = vls_add(w, &rec, e);
+    free(text.p);
+    for (int i = 0; i < m->n_params; i++)
+        free(bytes[i]);
+    return rc;
+}
+
+int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert, int snap,
+                       const vl_real *theta, const json_t *stats, const vls_parent *parents, size_t n_parents,
+                       vl_err *e)
+{
+    char key[40];
+    int rc;
+
+    if (expert < 0 || expert >= VLD_MAX_EXPERTS || snap < 0 || snap >= VLD_MAX_SNAPS)
+        return vl_fail(e, VL_EARG, "expert %d, snapshot %d: 0 to %d and 0 to %d allowed", expert, snap,
+                       VLD_MAX_EXPERTS - 1, VLD_MAX_SNAPS - 1);
+    snprintf(key, sizeof key, "expert-%04d/snap-%04d", expert, snap);
+    rc = vls_segment_begin(w, manifest, 0, e);
+    if (!rc)
+        rc = write_record(w, m, key, theta, stats, e);
+    for (size_t i = 0; !rc && i < n_parents; i++)
+        rc = vls_add_parent(w, &parents[i], e);
+    return rc ? rc : vls_segment_end(w, e);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* Snapshots seen of an expert of the shard that is being read; the shard's own number for it. */
+typedef struct run {
+    int number, seen;
+} run;
+
+typedef struct loader {
+    vld_experts x;
+    run *runs; /* [x.n]; those from `first` on belong to this shard */
+    int first, max_snaps;
+    const char *path, *first_path;
+    const vls_segment *seg; /* whose manifest was checked last */
+} loader;
+
+static int same_model(const vlm_model *a, const vlm_model *b)
+{
+    return !strcmp(a->spec, b->spec) && a->size == b->size && a->text_dim == b->text_dim &&
+           a->embed_dim == b->embed_dim && a->scale == b->scale;
+}
+
+/* The first segment says what the network is, all others must say the same. */
+static int take_manifest(loader *l, const vls_segment *seg, vl_err *e)
+{
+    vlm_model m;
+    vl_augment a;
+
+    if (l->seg == seg)
+        return VL_OK;
+    if (vld_model_from_json(json_object_get(seg->manifest, "model"), &m, e) ||
+        vld_augment_from_json(json_object_get(seg->manifest, "augment"), &a, e))
+        return VL_EFORMAT;
+    if (!l->x.manifest) {
+        l->x.model = m;
+        l->x.augment = a;
+        l->first_path = l->path;
+        l->x.manifest = json_deep_copy(seg->manifest);
+        if (!l->x.manifest)
+            return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    }
+    if (!same_model(&m, &l->x.model))
+        return vl_fail(e, VL_EFORMAT, "its network is not that of %s", l->first_path);
+    if (a.flip != l->x.augment.flip || a.shift != l->x.augment.shift)
+        return vl_fail(e, VL_EFORMAT, "its augmentation is not that of %s", l->first_path);
+    l->seg = seg;
+    return VL_OK;
+}
+
+static int parse_key(const char *key, int *expert, int *snap, vl_err *e)
+{
+    unsigned x = 0, s = 0;
+    char again[40];
+
+    if (sscanf(key, "expert-%4u/snap-%4u", &x, &s) == 2 && x < VLD_MAX_EXPERTS && s < VLD_MAX_SNAPS) {
+        snprintf(again, sizeof again, "expert-%04u/snap-%04u", x, s);
+        if (!strcmp(key, again)) {
+            *expert = (int)x;
+            *snap = (int)s;
+            return VL_OK;
+        }
+    }
+    return vl_fail(e, VL_EFORMAT, "a snapshot's key is expert-NNNN/snap-NNNN, numbers below %d and %d",
+                   VLD_MAX_EXPERTS, VLD_MAX_SNAPS);
+}
+
+static int add_expert(loader *l, int number, vl_err *e)
+{
+    vld_experts *x = &l->x;
+
+    if (x->n == VLD_MAX_EXPERTS)
+        return vl_fail(e, VL_EFORMAT, "more than %d experts", VLD_MAX_EXPERTS);
+    if (!x->theta && (!(x->theta = vl_alloc(VLD_MAX_EXPERTS, sizeof *x->theta, e)) ||
+                      !(x->n_snaps = vl_alloc(VLD_MAX_EXPERTS, sizeof *x->n_snaps, e)) ||
+                      !(l->runs = vl_alloc(VLD_MAX_EXPERTS, sizeof *l->runs, e))))
+        return VL_ENOMEM;
+    l->runs[x->n++] = (run){number, 0};
+    return VL_OK;
+}
+
+/* Which expert this snapshot belongs to; it must be the next one of it. */
+static int find_expert(loader *l, int number, int snap, int *out, vl_err *e)
+{
+    int i = l->x.n - 1;
+
+    while (i >= l->first && l->runs[i].number != number)
+        i--;
+    if (i < l->first) {
+        int rc = add_expert(l, number, e);
+        if (rc)
+            return rc;
+        i = l->x.n - 1;
+    }
+    if (snap != l->runs[i].seen)
+        return vl_fail(e, VL_EFORMAT, "snapshot %d expected here", l->runs[i].seen);
+    l->runs[i].seen++;
+    *out = i;
+    return VL_OK;
+}
+
+/* Room for one more snapshot: doubled, so that a long run is not copied at each. */
+static int grow(vld_experts *x, int expert, vl_err *e)
+{
+    int n = x->n_snaps[expert];
+    vl_real *p;
+
+    if (n & (n - 1))
+        return VL_OK;
+    p = vl_realloc(x->theta[expert], n ? 2 * (size_t)n : 1, x->model.n * sizeof *p, e);
+    if (!p)
+        return VL_ENOMEM;
+    x->theta[expert] = p;
+    return VL_OK;
+}
+
+/* Every member is held to its shape before anything is allocated for it: the manifest's numbers alone
+ * reserve no memory. */
+static int load_theta(loader *l, const vls_record *rec, int expert, vl_err *e)
+{
+    vld_experts *x = &l->x;
+    vl_npy a[VLM_MAX_PARAMS];
+    char ext[EXT_MAX];
+    int rc = VL_OK, keep = !l->max_snaps || x->n_snaps[expert] < l->max_snaps;
+
+    for (int i = 0; !rc && i < x->model.n_params; i++) {
+        const vlm_param *p = &x->model.param[i];
+        param_ext(p, ext);
+        rc = vld_npy_find(rec, ext, p->rank, p->dim, &a[i], e);
+    }
+    if (rc || !keep)
+        return rc;
+    rc = grow(x, expert, e);
+    for (int i = 0; !rc && i < x->model.n_params; i++) {
+        vl_real *theta = x->theta[expert] + (size_t)x->n_snaps[expert] * x->model.n;
+        param_ext(&x->model.param[i], ext);
+        rc = vld_npy_reals(&a[i], ext, theta + x->model.param[i].offset, e);
+    }
+    if (!rc)
+        x->n_snaps[expert]++;
+    return rc;
+}
+
+static int take_record(loader *l, const vls_record *rec, const vls_segment *seg, vl_err *e)
+{
+    int number = 0, snap = 0, expert = 0, rc;
+
+    if (strcmp(seg->kind, "trajectory"))
+        return VL_OK; /* a stream may carry other kinds, for other tools */
+    rc = take_manifest(l, seg, e);
+    if (!rc)
+        rc = parse_key(rec->key, &number, &snap, e);
+    if (!rc)
+        rc = find_expert(l, number, snap, &expert, e);
+    if (!rc)
+        rc = load_theta(l, rec, expert, e);
+    return rc ? vl_within(e, "%s", rec->key) : VL_OK;
+}
+
+static int load_shard(loader *l, vls_parent *parent, vl_err *e)
+{
+    vls_reader *r = NULL;
+    const vls_segment *seg;
+    vls_record rec;
+    int rc, got;
+
+    l->first = l->x.n;
+    l->seg = NULL;
+    rc = vls_reader_open(l->path, NULL, &r, e);
+    if (rc)
+        return rc; /* with the path in front */
+    while ((got = vls_next(r, &rec, &seg, e)) == 1 && !(rc = take_record(l, &rec, seg, e)))
+        ;
+    if (got < 0)
+        rc = got;
+    else if (rc)
+        vl_within(e, "%s", vls_reader_name(r));
+    else if (l->x.n == l->first)
+        rc = vl_fail(e, VL_EFORMAT, "%s: no trajectory in it, its kind is %s", vls_reader_name(r),
+                     vls_reader_segment(r, 0)->kind);
+    if (!rc && parent)
+        vls_reader_id(r, parent);
+    vls_reader_close(r);
+    return rc;
+}
+
+int vld_experts_read(const char *const *paths, size_t n_paths, int max_snaps, vld_experts *out,
+                     vls_parent *parents, vl_err *e)
+{
+    loader l = {.max_snaps = max_snaps};
+    int rc = n_paths ? VL_OK : vl_fail(e, VL_EARG, "no trajectories given");
+
+    for (size_t i = 0; !rc && i < n_paths; i++) {
+        l.path = paths[i];
+        rc = load_shard(&l, parents ? &parents[i] : NULL, e);
+    }
+    free(l.runs);
+    if (rc)
+        vld_experts_free(&l.x);
+    else
+        *out = l.x;
+    return rc;
+}
+
+void vld_experts_free(vld_experts *x)
+{
+    for (int i = 0; i < x->n; i++)
+        free(x->theta[i]);
+    free(x->theta);
+    free(x->n_snaps);
+    json_decref(x->manifest);
+    memset(x, 0, sizeof *x);
+}

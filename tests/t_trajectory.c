@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT
+ * t_trajectory.c -- snapshots written and read back; what is not a trajectory is refused by name. */
+#include "distill/trajectory.h"
+#include "pipeline/rng.h"
+#include "tests/shard_help.h"
+
+#include <math.h>
+
+static const vl_augment aug = {true, 2};
+
+static vlm_model model_of(const char *spec, size_t text_dim)
+{
+    vlm_model m;
+    vl_err e;
+
+    if (vlm_parse(spec, 16, text_dim, 6, 14.3, &m, &e))
+        fail_msg("%s", e.text);
+    return m;
+}
+
+static json_t *manifest_of(const vlm_model *m, const char *kind)
+{
+    json_t *j = NULL;
+    vl_err e;
+
+    assert_int_equal(vld_manifest(kind, "t_trajectory", 3, m, &aug, &j, &e), VL_OK);
+    return j;
+}
+
+static vl_real *weights(const vlm_model *m, uint64_t expert, uint64_t snap)
+{
+    vl_real *theta = malloc(m->n * sizeof *theta);
+
+    assert_non_null(theta);
+    vl_rng_normal(expert, snap, m->n, 1, theta);
+    return theta;
+}
+
+static void put(vls_writer *w, const vlm_model *m, int expert, int snap)
+{
+    json_t *manifest = manifest_of(m, "trajectory"),
+           *stats = json_pack("{s:i, s:f}", "epoch", snap, "loss", 2.5);
+    vl_real *theta = weights(m, (uint64_t)expert, (uint64_t)snap);
+    vls_parent parent = {.kind = "pairs"};
+    vl_err e;
+
+    memset(parent.id, 'b', 64);
+    if (vld_snapshot_write(w, manifest, m, expert, snap, theta, stats, &parent, 1, &e))
+        fail_msg("%s", e.text);
+    free(theta);
+    json_decref(stats);
+    json_decref(manifest);
+}
+
+static void put_shard(const char *path, const vlm_model *m, const int (*what)[2], size_t n)
+{
+    vls_writer *w = writer(path);
+    vl_err e;
+
+    for (size_t i = 0; i < n; i++)
+        put(w, m, what[i][0], what[i][1]);
+    if (vls_writer_close(w, &e))
+        fail_msg("%s", e.text);
+}
+
+static void expect(const char *const *paths, size_t n, const char *text)
+{
+    vld_experts x = {.n = 77};
+    vl_err e = {0};
+
+    assert_int_equal(vld_experts_read(paths, n, 0, &x, NULL, &e), VL_EFORMAT);
+    if (strcmp(e.text, text))
+        fail_msg("'%s' where '%s' is expected", e.text, text);
+    assert_int_equal(x.n, 77); /* untouched */
+}
+
+static void check_snap(const vld_experts *x, int i, int number, int snap)
+{
+    vl_real *want = weights(&x->model, (uint64_t)number, (uint64_t)snap);
+
+    assert_memory_equal(x->theta[i] + (size_t)snap * x->model.n, want, x->model.n * sizeof *want);
+    free(want);
+}
+
+static void round_trip(void **state)
+{
+    static const int a[][2] = {{0, 0}, {0, 1}, {0, 2}, {7, 0}, {7, 1}}, b[][2] = {{0, 0}, {3, 0}, {0, 1}};
+    const char *paths[] = {"a", "b"};
+    vlm_model m = model_of("convnet:4x2", 10);
+    vls_parent parents[2];
+    vld_experts x;
+    vl_err e;
+
+    (void)state;
+    put_shard("a", &m, a, 5);
+    put_shard("b", &m, b, 3); /* its expert 0 is another one; experts may take turns */
+    if (vld_experts_read(paths, 2, 0, &x, parents, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(x.n, 4);
+    assert_int_equal(x.n_snaps[0], 3);
+    assert_int_equal(x.n_snaps[1], 2);
+    assert_int_equal(x.n_snaps[2], 2);
+    assert_int_equal(x.n_snaps[3], 1);
+    check_snap(&x, 0, 0, 2);
+    check_snap(&x, 1, 7, 1);
+    check_snap(&x, 2, 0, 1);
+    check_snap(&x, 3, 3, 0);
+    assert_string_equal(x.model.spec, "convnet:4x2");
+    assert_int_equal(x.model.n, m.n);
+    assert_int_equal(x.augment.shift, 2);
+    assert_string_equal(json_string_value(json_object_get(x.manifest, "kind")), "trajectory");
+    assert_int_equal(strlen(parents[0].id), 64);
+    assert_string_not_equal(parents[0].id, parents[1].id);
+    assert_string_equal(parents[1].kind, "trajectory");
+    vld_experts_free(&x);
+    vld_experts_free(&x);
+
+    if (vld_experts_read(paths, 1, 2, &x, NULL, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(x.n, 2);
+    assert_int_equal(x.n_snaps[0], 2);
+    check_snap(&x, 0, 0, 1);
+    vld_experts_free(&x);
+}
+
+/* One segment a snapshot; members in the order of the parameters, then json; parents; the schema. */
+static void on_disk(void **state)
+{
+    static const int a[][2] = {{0, 0}, {0, 1}};
+    vlm_model m = model_of("convnet:4x1", 10);
+    vls_reader *r;
+    vls_record rec;
+    const vls_segment *seg;
+    json_t *schema = NULL;
+    char ext[48];
+    vl_err e;
+
+    (void)state;
+    put_shard("a", &m, a, 2);
+    assert_int_equal(vls_reader_open("a", NULL, &r, &e), VL_OK);
+    assert_int_equal(vls_next(r, &rec, &seg, &e), 1);
+    assert_string_equal(rec.key, "expert-0000/snap-0000");
+    assert_int_equal(rec.n_members, m.n_params + 1);
+    for (int i = 0; i < m.n_params; i++) {
+        snprintf(ext, sizeof ext, "%s.npy", m.param[i].name);
+        assert_string_equal(rec.members[i].ext, ext);
+    }
+    assert_string_equal(rec.members[m.n_params].ext, "json");
+    assert_int_equal(vls_next(r, &rec, &seg, &e), 1);
+    assert_int_equal(seg->ordinal, 1);
+    assert_string_equal(rec.key, "expert-0000/snap-0001");
+    assert_memory_equal(vls_get(&rec, "json")->data, "{\"epoch\":1,\"loss\":2.5}\n", 23);
+    assert_int_equal(vls_next(r, &rec, &seg, &e), 0);
+    assert_int_equal(json_array_size(json_object_get(vls_reader_tail(r, 1), "parents")), 1);
+    vls_reader_close(r);
+
+    assert_int_equal(vld_trajectory_schema(&m, &schema, &e), VL_OK);
+    assert_int_equal(json_object_size(schema), m.n_params + 1);
+    assert_int_equal(
+        json_array_size(json_object_get(json_object_get(schema, "image.conv1.weight.npy"), "shape")), 4);
+    json_decref(schema);
+}
+
+static void order_and_networks(void **state)
+{
+    static const int gap[][2] = {{0, 0}, {0, 2}}, late[][2] = {{0, 1}}, good[][2] = {{0, 0}};
+    const char *a[] = {"a", "b"}, *b[] = {"b"};
+    vlm_model m = model_of("convnet:4x2", 10), wide = model_of("convnet:6x2", 10),
+              text = model_of("convnet:4x2", 11);
+    vls_writer *w;
+    vl_err e;
+
+    (void)state;
+    put_shard("b", &m, gap, 2);
+    expect(b, 1, "b: expert-0000/snap-0002: snapshot 1 expected here");
+    put_shard("b", &m, late, 1);
+    expect(b, 1, "b: expert-0000/snap-0001: snapshot 0 expected here");
+    put_shard("a", &m, good, 1);
+    expect(a, 2, "b: expert-0000/snap-0001: snapshot 0 expected here");
+    put_shard("b", &wide, good, 1);
+    expect(a, 2, "b: expert-0000/snap-0000: its network is not that of a");
+    put_shard("b", &text, good, 1);
+    expect(a, 2, "b: expert-0000/snap-0000: its network is not that of a");
+    w = writer("b");
+    begin(w, "pairs");
+    add(w, "k", "bin", "x", 1);
+    end_and_close(w);
+    expect(b, 1, "b: no trajectory in it, its kind is pairs");
+    w = writer("b");
+    assert_int_equal(vld_snapshot_write(w, NULL, &m, VLD_MAX_EXPERTS, 0, NULL, NULL, NULL, 0, &e), VL_EARG);
+    assert_int_equal(vld_snapshot_write(w, NULL, &m, 0, VLD_MAX_SNAPS, NULL, NULL, NULL, 0, &e), VL_EARG);
+    vls_writer_abort(w);
+}
+
+/* ---- hostile content ------------------------------------------------------------------------- */
+
+static void change_nothing(vls_member *m)
+{
+    (void)m;
+}
+
+static void change_nan(vls_member *m)
+{
+    static float bad = NAN;
+
+    memcpy((uint8_t *)m->data + m->n - 4, &bad, 4);
+}
+
+static void change_cut(vls_member *m)
+{
+    m->n -= 4;
+}
+
+static void change_name(vls_member *m)
+{
+    m->ext = "image.other.npy";
+}
+
+/* One dimension fewer at the same size: the header's shape text, same length. */
+static void change_shape(vls_member *m)
+{
+    char *at = memmem(m->data, 128, "(4, 4, 3, 4)", 12);
+
+    assert_non_null(at);
+    memcpy(at, "(4, 4, 4, 3)", 12);
+}
+
+static void change_dtype(vls_member *m)
+{
+    char *at = memmem(m->data, 128, "<f4", 3);
+
+    assert_non_null(at);
+    memcpy(at, "<i4", 3);
+}
+
+/* A good snapshot, copied with another manifest, another key and one member changed. */
+static void spoil(const json_t *manifest, const char *key, void (*change)(vls_member *))
+{
+    static const int good[][2] = {{0, 0}};
+    vlm_model m = model_of("convnet:4x1", 10);
+    vls_writer *w = writer("b");
+    vls_reader *r;
+    vls_record rec;
+    const vls_segment *seg;
+    vls_member member[VLM_MAX_PARAMS + 1];
+    json_t *own = manifest_of(&m, "trajectory");
+    vl_err e;
+
+    put_shard("a", &m, good, 1);
+    assert_int_equal(vls_reader_open("a", NULL, &r, &e), VL_OK);
+    assert_int_equal(vls_next(r, &rec, &seg, &e), 1);
+    memcpy(member, rec.members, rec.n_members * sizeof *member);
+    change(&member[0]);
+    rec.members = member;
+    rec.key = key;
+    assert_int_equal(vls_segment_begin(w, manifest ? manifest : own, 0, &e), VL_OK);
+    assert_int_equal(vls_add(w, &rec, &e), VL_OK);
+    end_and_close(w);
+    vls_reader_close(r);
+    json_decref(own);
+}
+
+static void hostile_members(void **state)
+{
+    static const struct {
+        const char *key;
+        void (*change)(vls_member *);
+        const char *text;
+    } rows[] = {
+        {"expert-0000/snap-0000", change_nan,
+         "b: expert-0000/snap-0000: image.stem.weight.npy: value 191 is not finite"},
+        {"expert-0000/snap-0000", change_cut, NULL},
+        {"expert-0000/snap-0000", change_name, "b: expert-0000/snap-0000: image.stem.weight.npy is missing"},
+        {"expert-0000/snap-0000", change_shape,
+         "b: expert-0000/snap-0000: image.stem.weight.npy: shape [4,4,4,3], [4,4,3,4] expected"},
+        {"expert-0000/snap-0000", change_dtype,
+         "b: expert-0000/snap-0000: image.stem.weight.npy: integers, floats expected"},
+        {"expert-4096/snap-0000", change_nothing,
+         "b: expert-4096/snap-0000: a snapshot's key is expert-NNNN/snap-NNNN, numbers below 4096 and 4096"},
+        {"expert-1/snap-0000", change_nothing,
+         "b: expert-1/snap-0000: a snapshot's key is expert-NNNN/snap-NNNN, numbers below 4096 and 4096"},
+        {"expert-00000/snap-0000", change_nothing,
+         "b: expert-00000/snap-0000: a snapshot's key is expert-NNNN/snap-NNNN, numbers below 4096 and 4096"},
+        {"expert-0000/snap-0000x", change_nothing,
+         "b: expert-0000/snap-0000x: a snapshot's key is expert-NNNN/snap-NNNN, numbers below 4096 and 4096"},
+        {"expert-0000/snap-  +0", change_nothing, NULL},
+    };
+    const char *b[] = {"b"};
+    vld_experts x;
+    vl_err e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        spoil(NULL, rows[i].key, rows[i].change);
+        if (rows[i].text)
+            expect(b, 1, rows[i].text);
+        else
+            assert_int_equal(vld_experts_read(b, 1, 0, &x, NULL, &e), VL_EFORMAT);
+    }
+    spoil(NULL, "expert-4095/snap-0000", change_nothing);
+    assert_int_equal(vld_experts_read(b, 1, 0, &x, NULL, &e), VL_OK);
+    assert_int_equal(x.n, 1);
+    vld_experts_free(&x);
+}
+
+/* A network of 17 GB in the manifest over a small record: refused for the shape, before any allocation. */
+static void hostile_manifests(void **state)
+{
+    static const struct {
+        const char *name;
+        json_int_t value;
+        const char *text;
+    } rows[] = {
+        {"text_dim", 65536,
+         "b: expert-0000/snap-0000: text.head.weight.npy: shape [10,6], [65536,6] expected"},
+        {"embed_dim", 65536,
+         "b: expert-0000/snap-0000: image.head.weight.npy: shape [4,6], [4,65536] expected"},
+        {"text_dim", 1 << 20, NULL},
+        {"embed_dim", -1, NULL},
+        {"size", 17, NULL},
+        {"scale", 0, NULL},
+    };
+    const char *b[] = {"b"};
+    vlm_model m = model_of("convnet:4x1", 10);
+    vld_experts x;
+    vl_err e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *manifest = manifest_of(&m, "trajectory");
+        json_object_set_new(json_object_get(manifest, "model"), rows[i].name, json_integer(rows[i].value));
+        spoil(manifest, "expert-0000/snap-0000", change_nothing);
+        json_decref(manifest);
+        if (rows[i].text)
+            expect(b, 1, rows[i].text);
+        else
+            assert_int_equal(vld_experts_read(b, 1, 0, &x, NULL, &e), VL_EFORMAT);
+    }
+    json_t *manifest = json_pack("{s:s}", "kind", "trajectory");
+    spoil(manifest, "expert-0000/snap-0000", change_nothing);
+    json_decref(manifest);
+    expect(b, 1, "b: expert-0000/snap-0000: manifest: model lacks spec, size, text_dim, embed_dim or scale");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+    const struct CMUnitTest tests[] = {T(round_trip), T(on_disk), T(order_and_networks), T(hostile_members),
+                                       T(hostile_manifests)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
