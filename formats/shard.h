@@ -129,7 +129,8 @@ VL_MUST_USE int vls_segment_end(vls_writer *w, vl_err *e);
  * frees w in any case. */
 VL_MUST_USE int vls_writer_close(vls_writer *w, vl_err *e);
 
-/* vls_writer_abort -- removes what was written (a file), frees w. NULL is harmless. */
+/* vls_writer_abort -- removes what was written (a file), frees w. What went into a stream stays there and
+ * reads as truncated, even behind a sealed segment. NULL is harmless. */
 void vls_writer_abort(vls_writer *w);
 
 #endif

@@ -75,10 +75,28 @@ static void drop_segment(vls_writer *w)
     w->open = w->head = false;
 }
 
+static int put_head(vls_writer *w, const char *first_key, vl_err *e);
+
+/* A stream cannot be taken back. Where it would end behind a sealed segment it gets a HEAD without a TAIL, so
+ * that its reader finds it truncated; inside a segment it is that already. */
+static void cut_stream(vls_writer *w)
+{
+    json_t *m = w->f && w->ordinal && !w->head && !w->stuck.code ? json_pack("{s:s}", "kind", "cut") : NULL;
+    vl_err e;
+
+    if (!m)
+        return;
+    json_decref(w->manifest);
+    w->manifest = m;
+    if (put_head(w, NULL, &e))
+        w->stuck = e; /* nobody is left to be told */
+}
+
 void vls_writer_abort(vls_writer *w)
 {
     if (!w)
         return;
+    cut_stream(w);
     drop_segment(w);
     vls_keyset_free(&w->keys);
     free(w->raw.p);

@@ -2,6 +2,37 @@
 #include "pipeline/view.h"
 #include "pipeline/rng.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+int vl_augment_parse(const char *text, vl_augment *out, vl_err *e)
+{
+    vl_augment a = {false, 0};
+    const char *s = text;
+    char *end;
+
+    if (!strcmp(s, "none")) {
+        *out = a;
+        return VL_OK;
+    }
+    if (!strncmp(s, "flip", 4)) {
+        a.flip = true;
+        s += 4;
+        if (*s == '+' && !strncmp(s + 1, "shift", 5))
+            s++;
+    }
+    if (!strncmp(s, "shift", 5) && s[5] >= '0' && s[5] <= '9') {
+        long n = strtol(s + 5, &end, 10);
+        a.shift = n <= VL_SHIFT_MAX ? (int)n : -1;
+        s = end;
+    }
+    if (*s || s == text || a.shift < 0)
+        return vl_fail(e, VL_EARG, "'%.40s': none, flip, shiftN or flip+shiftN wanted, N up to %d", text,
+                       VL_SHIFT_MAX);
+    *out = a;
+    return VL_OK;
+}
+
 vl_view vl_view_draw(const vl_augment *a, uint64_t seed, uint64_t stream, uint64_t index)
 {
     uint64_t r = vl_rng(seed, stream, index);

@@ -4,6 +4,7 @@
 #ifndef VL_VIEW_H
 #define VL_VIEW_H
 
+#include "formats/err.h"
 #include "pipeline/real.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,9 @@ typedef struct vl_augment {
     bool flip; /* mirror left-right, half of the time */
     int shift; /* move by -shift..shift pixels each way; what comes in is white */
 } vl_augment;
+
+/* vl_augment_parse -- "none", "flip", "shift4" or "flip+shift4". Errors: VL_EARG. */
+VL_MUST_USE int vl_augment_parse(const char *text, vl_augment *out, vl_err *e);
 
 typedef struct vl_view {
     bool flip;

@@ -296,6 +296,43 @@ static void full_disk(void **state)
     assert_string_equal(again.text, e.text);
 }
 
+/* A writer that gives up between two segments of a stream must not leave what looks like a whole shard. */
+static void given_up_streams_are_truncated(void **state)
+{
+    reading r;
+    vls_writer *w;
+    vl_err e;
+    int status;
+    pid_t pid;
+
+    (void)state;
+    for (int segments = 0; segments <= 2; segments++) {
+        assert_int_equal(mkfifo("pipe", 0600), 0);
+        pid = fork();
+        if (pid == 0)
+            _exit(system("cat pipe >copy") != 0);
+        w = writer("pipe");
+        for (int i = 0; i < segments; i++) {
+            char key[8] = {(char)('a' + i)};
+            begin(w, "pairs");
+            add(w, key, "bin", "x", 1);
+            assert_int_equal(vls_segment_end(w, &e), VL_OK);
+        }
+        if (segments == 2)
+            begin(w, "pairs"); /* open, but nothing of it written */
+        vls_writer_abort(w);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        r = read_all("copy", NULL);
+        assert_int_equal(r.rc, VL_EFORMAT);
+        assert_int_equal(r.counts.records, segments);
+        if (segments && !strstr(r.e.text, "truncated"))
+            fail_msg("%s", r.e.text);
+        free(r.log.p);
+        assert_int_equal(unlink("pipe"), 0);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, enter, leave)
@@ -305,6 +342,7 @@ int main(void)
         T(frames_are_cut_as_said), T(parents_and_notes_arrive),
         T(cat_and_terminators),    T(writer_refuses),
         T(nothing_partial),        T(full_disk),
+        T(given_up_streams_are_truncated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,11 +14,13 @@ command_of() {
     vlpack) echo "vlpack pairs.tsv" ;;
     vlls) echo "vlls pairs.tar.zst" ;;
     vlembed) echo "vlembed pairs.tar.zst" ;;
+    vltrain-expert) echo "vltrain-expert -q -n 1 -e 1 --size 16 --model convnet:4x1 pairs.tar.zst emb.tar.zst" ;;
     vlselect) echo "vlselect --method random -n 5 pairs.tar.zst" ;;
     esac
 }
 python3 "$TOP/tests/data/make_pairs.py" 12 >pairs.tsv
 vlpack -q -o pairs.tar.zst pairs.tsv
+"${BIN%/bin}/tests/mk_text" pairs.tar.zst emb.tar.zst
 
 for tool in $tools; do
     run 0 "$tool" --help

@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# vltrain-expert-bad.sh -- bad input, a training that diverges, a failing system: one line, nothing partial.
+. "$(dirname "$0")/lib.sh"
+PATH=$PATH:${BIN%/bin}/tests
+
+python3 "$TOP/tests/data/make_pairs.py" 8 >pairs.tsv
+vlpack -q -o pairs.tar.zst pairs.tsv
+mk_text pairs.tar.zst emb.tar.zst 32
+mk_text pairs.tar.zst other.tar.zst 16
+head -n 1 pairs.tsv | vlpack -q --root . -o one.tar.zst -
+mk_text one.tar.zst one.emb.tar.zst 32
+small='--size 16 --model convnet:4x1 --embed-dim 8 --batch 4 -n 3 -e 2'
+
+# fails 'message' ARGUMENTS: exit 1, one line, no output.
+fails() {
+    want=$1
+    shift
+    # shellcheck disable=SC2086
+    run 1 vltrain-expert -q $small -o out.tar.zst "$@"
+    err_like "^vltrain-expert: $want\$"
+    ok 'one line' test "$(wc -l <"$ERR")" -eq 1
+    absent 'out.tar.zst*'
+}
+
+fails "pairs\.tar\.zst: .*no text embedding.*" pairs.tar.zst
+fails 'emb\.tar\.zst: .*no records of pairs' emb.tar.zst
+fails 'absent\.tar\.zst: .*No such file or directory' pairs.tar.zst absent.tar.zst
+fails '.*one\.emb\.tar\.zst.*|.*no text embedding.*' pairs.tar.zst one.emb.tar.zst
+fails 'one\.tar\.zst: 1 pair, at least 2 needed' one.tar.zst one.emb.tar.zst
+fails 'texts for validation have 16 numbers, those for training 32' \
+    --val pairs.tar.zst --val other.tar.zst pairs.tar.zst emb.tar.zst
+fails 'validation: .*|pairs\.tar\.zst: .*no text embedding.*' --val pairs.tar.zst pairs.tar.zst emb.tar.zst
+head -c 900 emb.tar.zst >cut.tar.zst
+fails 'cut\.tar\.zst: truncated.*' pairs.tar.zst cut.tar.zst
+echo 'not a shard' >text
+fails 'text: .*' pairs.tar.zst text
+
+# A training that diverges names the expert, the epoch and the rates, the same ones at any -j.
+for j in 1 2 3; do
+    fails 'expert 0: epoch 0, step 1: the loss is not finite \(rates 1e\+30 and 0\.1\)' \
+        -j$j --rate-image 1e30 pairs.tar.zst emb.tar.zst
+    # One step an epoch: the weights break in it, the loss before them is still sound.
+    fails 'expert 0: epoch 0: a weight is not finite \(rates 0\.1 and 1e\+38\)' \
+        -j$j --rate-text 1e38 -e 1 --batch 8 --scale 1e6 pairs.tar.zst emb.tar.zst
+done
+# An output that was there stays as it was.
+echo before >out.tar.zst
+# shellcheck disable=SC2086
+run 1 vltrain-expert -q $small --rate-image 1e30 -o out.tar.zst pairs.tar.zst emb.tar.zst
+ok 'the old file is untouched' grep -qx before out.tar.zst
+rm out.tar.zst
+
+# A batch of more pairs than there are is said.
+# shellcheck disable=SC2086
+run 0 vltrain-expert $small --batch 50 -o cut-batch.tar.zst pairs.tar.zst emb.tar.zst
+err_like '^vltrain-expert: there are 8 pairs: a batch has so many, not 50$'
+# shellcheck disable=SC2086
+run 0 vltrain-expert -q $small --batch 8 -o batch.tar.zst pairs.tar.zst emb.tar.zst
+same batch.tar.zst cut-batch.tar.zst
+
+# The system fails.
+# shellcheck disable=SC2086
+{
+    run 1 sh -c "vltrain-expert -q $small pairs.tar.zst emb.tar.zst >/dev/full"
+    err_is 'vltrain-expert: standard output: write at byte 0: No space left on device'
+    run 1 vltrain-expert -q $small -o out.tar.zst --run-log /dev/full pairs.tar.zst emb.tar.zst
+    err_like '^vltrain-expert: /dev/full: .*No space left on device$'
+    rm -f out.tar.zst
+    run 1 vltrain-expert -q $small -o no-such-folder/out.tar.zst pairs.tar.zst emb.tar.zst
+    err_like '^vltrain-expert: no-such-folder/out\.tar\.zst.*: No such file or directory$'
+    run 1 bash -c "ulimit -f 16; vltrain-expert -q $small -o out.tar.zst pairs.tar.zst emb.tar.zst"
+    err_like '^vltrain-expert: .*out\.tar\.zst: write at byte 16384: File too large$'
+    absent 'out.tar.zst*'
+    { sleep 0.2; rc=0; vltrain-expert -q $small pairs.tar.zst emb.tar.zst 2>"$ERR" || rc=$?; echo $rc >"$T_KEEP/rc"; } | true
+    ok 'a closed pipe: exit 1' test "$(cat "$T_KEEP/rc")" -eq 1
+    err_like 'standard output: write at byte [0-9]+: Broken pipe$'
+}
+# Killed while it trains: the temporary file goes.
+# shellcheck disable=SC2086
+vltrain-expert -q $small -e 4000 -n 4000 -o out.tar.zst pairs.tar.zst emb.tar.zst &
+pid=$!
+sleep 0.5
+kill -TERM $pid
+rc=0
+wait $pid || rc=$?
+ok 'SIGTERM ends it' test $rc -eq 143
+absent 'out.tar.zst*'
+
+# The command line: exit 2, nothing touched.
+misuse() {
+    want=$1
+    shift
+    run 2 vltrain-expert -o out.tar.zst "$@"
+    err_like "^vltrain-expert: $want\$"
+    absent 'out.tar.zst*'
+}
+run 2 vltrain-expert
+misuse 'standard input \(-\) is named 2 times, it can be read once' - -
+misuse 'standard input \(-\) is named 2 times, it can be read once' --val - -
+misuse "--augment: 'turn': none, flip, shiftN or flip\+shiftN wanted, N up to 64" --augment turn pairs.tar.zst
+misuse "--augment: 'shift65': none, .*" --augment shift65 pairs.tar.zst
+misuse "model 'resnet': convnet:WIDTHxLAYERS wanted, such as convnet:64x3" --model resnet pairs.tar.zst
+misuse 'image size 18: a multiple of 4 from 16 to 1024 wanted' --size 18 pairs.tar.zst
+misuse '.*--scope.*' --scope heads pairs.tar.zst
+misuse '--experts: 0 is outside 1 to 4096' -n 0 pairs.tar.zst
+misuse '.*--momentum.*' --momentum 1 pairs.tar.zst
+misuse '.*--rate-image.*' --rate-image nan pairs.tar.zst
