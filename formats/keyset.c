@@ -31,9 +31,9 @@ static int grow(vls_keyset *s, vl_err *e)
     return VL_OK;
 }
 
-int vls_keyset_add(vls_keyset *s, const char *key, size_t n, vl_err *e)
+int vls_keyset_add(vls_keyset *s, const char *kind, const char *key, vl_err *e)
 {
-    XXH128_hash_t x = XXH3_128bits(key, n);
+    XXH128_hash_t x = XXH3_128bits_withSeed(key, strlen(key), XXH3_64bits(kind, strlen(kind)));
     uint64_t h[2] = {x.low64, x.high64}, *at;
     int rc;
 

@@ -16,8 +16,8 @@ typedef struct vls_keyset { /* {0} is empty */
 } vls_keyset;
 
 /* vls_keyset_add -- 1 added, 0 was there already, negative: VL_ENOMEM, or VL_EFORMAT past the
- * bound. */
-VL_MUST_USE int vls_keyset_add(vls_keyset *s, const char *key, size_t n, vl_err *e);
+ * bound. A key is one of its kind: pairs and their embeddings share keys and may share a shard. */
+VL_MUST_USE int vls_keyset_add(vls_keyset *s, const char *kind, const char *key, vl_err *e);
 
 void vls_keyset_free(vls_keyset *s);
 

@@ -110,7 +110,7 @@ VL_MUST_USE int vls_writer_open(const char *path, vls_writer **out, vl_err *e);
 VL_MUST_USE int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e);
 
 /* vls_add -- one record. Names are checked as FORMAT.md says and refused, never repaired; a key may
- * appear once in a shard. The bytes are copied. A refused record (VL_EARG) leaves no trace: the
+ * appear once in a shard for each kind. The bytes are copied. A refused record (VL_EARG) leaves no trace: the
  * next one may follow. Bounds: 4096 members and 1 GiB a record, 2^20 records and 2^22 members a
  * segment. Errors name the key. */
 VL_MUST_USE int vls_add(vls_writer *w, const vls_record *rec, vl_err *e);

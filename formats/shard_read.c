@@ -41,7 +41,7 @@ static int admit(vls_reader *r, const vls_record *rec, vl_err *e)
     if (r->sum.records >= VLS_RECORDS_MAX)
         return vl_fail(e, VL_EFORMAT, "more than %" PRIu64 " records in a segment",
                        (uint64_t)VLS_RECORDS_MAX);
-    rc = vls_keyset_add(&r->keys, rec->key, strlen(rec->key), e);
+    rc = vls_keyset_add(&r->keys, vls_read_cur(r)->pub.kind, rec->key, e);
     if (rc < 0)
         return rc;
     if (!rc)

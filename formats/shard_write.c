@@ -286,7 +286,8 @@ static int check_record(vls_writer *w, const vls_record *rec, vl_err *e)
     if (w->sum.records >= VLS_RECORDS_MAX || w->sum.members + rec->n_members > VLS_MEMBERS_MAX)
         return vl_fail(e, VL_EARG, "record '%s': the segment is full (%" PRIu64 " records)",
                        rec->key, w->sum.records);
-    rc = vls_keyset_add(&w->keys, rec->key, strlen(rec->key), e);
+    rc = vls_keyset_add(&w->keys, json_string_value(json_object_get(w->manifest, "kind")), rec->key,
+                        e);
     if (rc < 0)
         return rc;
     return rc ? VL_OK : vl_fail(e, VL_EARG, "record '%s': the key is there twice", rec->key);

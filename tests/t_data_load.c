@@ -226,6 +226,30 @@ static void subset(void **state)
     vl_data_free(&d);
 }
 
+/* Pairs and embeddings may share their keys within one shard; a kind's key twice is refused. */
+static void one_stream(void **state)
+{
+    static const char *const paths[] = {"both"};
+    vl_data_opts o = {.size = S, .images = true, .text = true, .threads = 2};
+    vls_writer *w = writer("both");
+    vl_err e;
+    vl_data d;
+
+    (void)state;
+    begin(w, "pairs");
+    add_pair(w, 0, 1, NULL, NULL);
+    assert_int_equal(try_add(w, "key-0", "jpg", "x", 1, &e), VL_EARG);
+    assert_int_equal(vls_segment_end(w, &e), VL_OK);
+    begin(w, "embeddings");
+    add_rows(w, 0, 1, K, "h.txt.npy", 0);
+    assert_int_equal(try_add(w, "key-0", "i.img.npy", "x", 1, &e), VL_EARG);
+    end_and_close(w);
+    d = load(paths, 1, &o);
+    assert_int_equal(d.n, 1);
+    check_record(&d, 0, 0, &o);
+    vl_data_free(&d);
+}
+
 static void named_text(void **state)
 {
     static const char *const paths[] = {"p", "e"};
@@ -310,187 +334,75 @@ static void refused(void **state)
 {
     static const char *const absent[] = {"key-0", "nowhere"}, *const same[] = {"key-0", "key-0"};
     static const struct {
-        const char *name;
-        const char *paths[3];
-        void (*odd)(vls_writer *); /* becomes the shard "odd" */
-        const char *kind;
-        const char *const *keys; /* two */
-        int rc;
-        const char *text; /* the whole of it */
+        const char *paths;
+        void (*odd)(vls_writer *); /* becomes the shard "odd", of this kind */
+        const char *kind, *text;   /* the whole text; its beginning where it ends in a space */
+        const char *const *keys;   /* two */
+        int rc;                    /* 0: VL_EFORMAT */
     } row[] = {
-        {"pair twice",
-         {"p", "odd"},
-         twice,
-         "pairs",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-1': was in p already"},
-        {"no image",
-         {"p", "odd"},
-         no_image,
-         "pairs",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-9': no image (jpg or png)"},
-        {"no caption",
-         {"p", "odd"},
-         no_caption,
-         "pairs",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-9': no caption"},
-        {"no list",
-         {"p", "odd"},
-         no_list,
-         "pairs",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-9': json: captions: 1 to 1024 strings wanted"},
-        {"no string",
-         {"p", "odd"},
-         no_string,
-         "pairs",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-9': json: caption 1 is no string"},
-        {"cut json", {"p", "odd"}, no_json, "pairs", NULL, VL_EFORMAT, "odd: record 'key-9': json: "},
-        {"no object",
-         {"p", "odd"},
-         no_object,
-         "pairs",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-9': json: no object"},
-        {"blank", {"p", "odd"}, blank, "pairs", NULL, VL_EFORMAT, "odd: record 'key-9': caption 1 is blank"},
-        {"control",
-         {"p", "odd"},
-         control,
-         "pairs",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-9': caption 0 holds the control character U+000A (byte 1)"},
-        {"rows twice",
-         {"p", "e", "odd"},
-         rows_twice,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-1': h.txt.npy was in e already"},
-        {"more rows",
-         {"p", "e", "odd"},
-         rows_more,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-3': 4 text rows for the 1 captions of p"},
-        {"fewer rows",
-         {"odd", "p", "e"},
-         rows_fewer,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-5': 2 text rows for the 3 captions of p"},
-        {"wide rows",
-         {"p", "e", "odd"},
-         rows_wide,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-3': h.txt.npy: rows of 6 dimensions, those before had 5"},
-        {"NaN",
-         {"p", "e", "odd"},
-         rows_nan,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-4': h.txt.npy: row 1 is not finite"},
-        {"infinity",
-         {"p", "e", "odd"},
-         rows_inf,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-4': h.txt.npy: row 1 is not finite"},
-        {"two texts",
-         {"p", "e", "odd"},
-         rows_other,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-3': text rows 'i.txt.npy', and 'h.txt.npy' in e: say which are meant"},
-        {"rows alone",
-         {"odd", "e", "p"},
-         rows_alone,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-77': an embedding without a pair"},
-        {"junk rows",
-         {"p", "e", "odd"},
-         rows_junk,
-         "embeddings",
-         NULL,
-         VL_EFORMAT,
-         "odd: record 'key-3': h.txt.npy: "},
-        {"no rows",
-         {"p", "e"},
-         NULL,
-         NULL,
-         NULL,
-         VL_EFORMAT,
-         "p: record 'key-3': no text embedding (h.txt.npy) in any shard"},
-        {"no rows at all",
-         {"p"},
-         NULL,
-         NULL,
-         NULL,
-         VL_EFORMAT,
-         "p: record 'key-0': no text embedding (*.txt.npy) in any shard"},
-        {"no pairs", {"e"}, NULL, NULL, NULL, VL_EFORMAT, "e: no records of pairs"},
-        {"another kind",
-         {"odd", "e"},
-         twice,
-         "trajectory",
-         NULL,
-         VL_EFORMAT,
-         "odd and the others: no records of pairs"},
-        {"asked and absent",
-         {"p", "e"},
-         NULL,
-         NULL,
-         absent,
-         VL_EFORMAT,
-         "record 'nowhere': no pair in p and the others"},
-        {"asked twice", {"p", "e"}, NULL, NULL, same, VL_EARG, "record 'key-0' is asked for twice"},
-        {"no file", {"p", "gone"}, NULL, NULL, NULL, VL_EIO, "gone: open: No such file or directory"},
+        {"p odd", twice, "pairs", "odd: record 'key-1': was in p already", NULL, 0},
+        {"p odd", no_image, "pairs", "odd: record 'key-9': no image (jpg or png)", NULL, 0},
+        {"p odd", no_caption, "pairs", "odd: record 'key-9': no caption", NULL, 0},
+        {"p odd", no_list, "pairs", "odd: record 'key-9': json: captions: 1 to 1024 strings wanted", NULL, 0},
+        {"p odd", no_string, "pairs", "odd: record 'key-9': json: caption 1 is no string", NULL, 0},
+        {"p odd", no_json, "pairs", "odd: record 'key-9': json: ", NULL, 0},
+        {"p odd", no_object, "pairs", "odd: record 'key-9': json: no object", NULL, 0},
+        {"p odd", blank, "pairs", "odd: record 'key-9': caption 1 is blank", NULL, 0},
+        {"p odd", control, "pairs",
+         "odd: record 'key-9': caption 0 holds the control character U+000A (byte 1)", NULL, 0},
+        {"p e odd", rows_twice, "embeddings", "odd: record 'key-1': h.txt.npy was in e already", NULL, 0},
+        {"p e odd", rows_more, "embeddings", "odd: record 'key-3': 4 text rows for the 1 captions of p", NULL,
+         0},
+        {"odd p e", rows_fewer, "embeddings", "odd: record 'key-5': 2 text rows for the 3 captions of p",
+         NULL, 0},
+        {"p e odd", rows_wide, "embeddings",
+         "odd: record 'key-3': h.txt.npy: rows of 6 dimensions, those before had 5", NULL, 0},
+        {"p e odd", rows_nan, "embeddings", "odd: record 'key-4': h.txt.npy: row 1 is not finite", NULL, 0},
+        {"p e odd", rows_inf, "embeddings", "odd: record 'key-4': h.txt.npy: row 1 is not finite", NULL, 0},
+        {"p e odd", rows_other, "embeddings",
+         "odd: record 'key-3': text rows 'i.txt.npy', and 'h.txt.npy' in e: say which are meant", NULL, 0},
+        {"odd e p", rows_alone, "embeddings", "odd: record 'key-77': an embedding without a pair", NULL, 0},
+        {"p e odd", rows_junk, "embeddings", "odd: record 'key-3': h.txt.npy: ", NULL, 0},
+        {"p e", NULL, NULL, "p: record 'key-3': no text embedding (h.txt.npy) in any shard", NULL, 0},
+        {"p", NULL, NULL, "p: record 'key-0': no text embedding (*.txt.npy) in any shard", NULL, 0},
+        {"e", NULL, NULL, "e: no records of pairs", NULL, 0},
+        {"odd e", twice, "trajectory", "odd and the others: no records of pairs", NULL, 0},
+        {"p e", NULL, NULL, "record 'nowhere': no pair in p and the others", absent, 0},
+        {"p e", NULL, NULL, "record 'key-0' is asked for twice", same, VL_EARG},
+        {"p gone", NULL, NULL, "gone: open: No such file or directory", NULL, VL_EIO},
     };
 
     (void)state;
     make_pairs("p", 0, 6);
     make_rows("e", 0, 3, false);
-    for (size_t r = 0; r < sizeof row / sizeof *row; r++)
+    for (size_t r = 0; r < sizeof row / sizeof *row; r++) {
+        const char *paths[3];
+        char list[16];
+        size_t n = 0, length = strlen(row[r].text);
+        int want = row[r].rc ? row[r].rc : VL_EFORMAT;
+
+        strcpy(list, row[r].paths);
+        for (char *word = strtok(list, " "); word; word = strtok(NULL, " "))
+            paths[n++] = word;
+        if (row[r].odd)
+            make_odd("odd", row[r].kind, row[r].odd);
         for (int threads = 1; threads <= 4; threads += 3) {
             vl_data_opts o = {.size = S,
                               .images = true,
                               .text = true,
                               .threads = threads,
                               .keys = row[r].keys,
-                              .n_keys = row[r].keys ? 2 : 0};
+                              .n_keys = 2};
             vl_data d = {0};
             vl_err e = {0};
-            size_t n = 1;
-            while (n < 3 && row[r].paths[n])
-                n++;
-            if (row[r].odd)
-                make_odd("odd", row[r].kind, row[r].odd);
-            if (vl_data_load(row[r].paths, n, &o, &d, NULL, &e) != row[r].rc)
-                fail_msg("%s: %d %s", row[r].name, e.code, e.text);
-            if (strncmp(e.text, row[r].text, strlen(row[r].text)) ||
-                (row[r].text[strlen(row[r].text) - 1] != ' ' && strcmp(e.text, row[r].text)))
-                fail_msg("%s: '%s', '%s' wanted", row[r].name, e.text, row[r].text);
+            int rc = vl_data_load(paths, n, &o, &d, NULL, &e);
+            if (rc != want || strncmp(e.text, row[r].text, length) ||
+                (row[r].text[length - 1] != ' ' && e.text[length]))
+                fail_msg("row %zu: %d '%s', wanted '%s'", r, rc, e.text, row[r].text);
             assert_null(d.key);
-            assert_int_equal(vl_data_load(row[r].paths, n, &o, &d, NULL, NULL), row[r].rc);
+            assert_int_equal(vl_data_load(paths, n, &o, &d, NULL, NULL), want);
         }
+    }
 }
 
 /* An image that fails is named before a fault behind it that the reading thread finds, and a fault before
@@ -547,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(joined, enter, leave),
         cmocka_unit_test_setup_teardown(one_side, enter, leave),
         cmocka_unit_test_setup_teardown(subset, enter, leave),
+        cmocka_unit_test_setup_teardown(one_stream, enter, leave),
         cmocka_unit_test_setup_teardown(named_text, enter, leave),
         cmocka_unit_test_setup_teardown(plain_caption, enter, leave),
         cmocka_unit_test_setup_teardown(refused, enter, leave),

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ * encoder_convnet.c -- the image branch of a student (pipeline/model.h), weights by seed or from a snapshot.
+ *
+ * A snapshot is read out of its shard alone: memory holds one set of weights however many experts the shard
+ * has. The shard is read to its end all the same, for its content id and because only then is it whole. */
+#include "distill/card.h"
+#include "distill/encoder.h"
+#include "formats/npy.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 64, TEXT_DIM = 1 }; /* the text branch exists in the model, but no graph has it */
+
+typedef struct convnet {
+    vlm_model model;
+    vl_real *theta;
+    vlm_graph graph;
+} convnet;
+
+static void close_convnet(vld_encoder *enc)
+{
+    convnet *c = enc->state;
+
+    if (!c)
+        return;
+    vlm_graph_free(&c->graph);
+    free(c->theta);
+    free(c);
+}
+
+/* ---- images --------------------------------------------------------------------------------------- */
+
+typedef struct feed {
+    const convnet *c;
+    const uint8_t *rgb;
+} feed;
+
+static void feed_one(void *arg, size_t i, int worker)
+{
+    const feed *f = arg;
+    size_t pixels = f->c->model.size * f->c->model.size * 3;
+
+    (void)worker;
+    vl_view_apply_u8(f->rgb + i * pixels, f->c->model.size, (vl_view){false, 0, 0},
+                     vlt_x(f->c->graph.tape, f->c->graph.x) + i * pixels);
+}
+
+static int images(vld_encoder *enc, const uint8_t *rgb, size_t n, float *out, vl_err *e)
+{
+    convnet *c = enc->state;
+    size_t pixels = c->model.size * c->model.size * 3;
+
+    for (size_t i = 0; i < n; i += BATCH) {
+        size_t k = n - i < BATCH ? n - i : BATCH; /* rows behind k hold older images; nobody reads theirs */
+        feed f = {c, rgb + i * pixels};
+        vl_pool_run(enc->pool, k, feed_one, &f);
+        vlt_forward(c->graph.tape);
+        const vl_real *u = vlt_x(c->graph.tape, c->graph.u);
+        for (size_t j = 0; j < k * enc->dim; j++) {
+            if (!isfinite(u[j]))
+                return vl_fail(e, VL_EMATH, "image %zu: its embedding is not finite", i + j / enc->dim);
+            out[i * enc->dim + j] = (float)u[j];
+        }
+    }
+    return VL_OK;
+}
+
+/* ---- weights of a snapshot ------------------------------------------------------------------------ */
+
+/* Parameter p out of record rec. */
+static int take_param(const vls_record *rec, const vlm_param *p, vl_real *theta, vl_err *e)
+{
+    char ext[sizeof p->name + 4];
+    const vls_member *m;
+    float *flat;
+    vl_npy a;
+    int rc, same;
+
+    snprintf(ext, sizeof ext, "%s.npy", p->name);
+    if (!(m = vls_get(rec, ext)))
+        return vl_fail(e, VL_EFORMAT, "no %s", ext);
+    rc = vl_npy_parse(m->data, m->n, &a, e);
+    if (rc)
+        return vl_within(e, "%s", ext);
+    same = a.rank == p->rank;
+    for (int i = 0; same && i < p->rank; i++)
+        same = a.shape[i] == p->dim[i];
+    if (!same)
+        return vl_fail(e, VL_EFORMAT, "%s: its shape is not the network's", ext);
+    if (!(flat = vl_alloc(p->n, sizeof *flat, e)))
+        return VL_ENOMEM;
+    rc = vl_npy_floats(&a, flat, e);
+    for (size_t i = 0; !rc && i < p->n; i++) {
+        theta[p->offset + i] = flat[i];
+        if (!isfinite(flat[i]))
+            rc = vl_fail(e, VL_EFORMAT, "weight %zu is not finite", i);
+    }
+    free(flat);
+    return rc ? vl_within(e, "%s", ext) : VL_OK;
+}
+
+/* The snapshot's network must be the one that was asked for; then c->model is it, whole. */
+static int take_snapshot(convnet *c, const vls_segment *seg, const vls_record *rec, vl_err *e)
+{
+    char wanted[sizeof c->model.spec];
+    int rc;
+
+    memcpy(wanted, c->model.spec, sizeof wanted);
+    rc = vld_model_from_json(json_object_get(seg->manifest, "model"), &c->model, e);
+    if (rc)
+        return rc;
+    if (strcmp(wanted, c->model.spec))
+        return vl_fail(e, VL_EFORMAT, "its network is %s, asked for was %s", c->model.spec, wanted);
+    if (!(c->theta = vl_alloc(c->model.n, sizeof *c->theta, e)))
+        return VL_ENOMEM;
+    for (int i = 0; !rc && i < c->model.n_params; i++)
+        if (c->model.param[i].branch == VLM_IMAGE)
+            rc = take_param(rec, &c->model.param[i], c->theta, e);
+    return rc;
+}
+
+static int read_snapshot(convnet *c, const char *path, const char *key, vls_parent *id, vl_err *e)
+{
+    vls_reader *r = NULL;
+    vls_record rec;
+    const vls_segment *seg;
+    int rc = vls_reader_open(path, NULL, &r, e), bad = VL_OK;
+
+    if (rc)
+        return rc;
+    while (!bad && (rc = vls_next(r, &rec, &seg, e)) == 1)
+        if (!strcmp(seg->kind, "trajectory") && !strcmp(rec.key, key) &&
+            (bad = take_snapshot(c, seg, &rec, e)))
+            vl_within(e, "%s: %s", path, key);
+    if (!bad && !rc && !c->theta)
+        bad = vl_fail(e, VL_EFORMAT, "%s: no snapshot '%s'", path, key);
+    if (!bad && !rc)
+        vls_reader_id(r, id);
+    vls_reader_close(r);
+    return bad ? bad : rc;
+}
+
+/* ---- names ---------------------------------------------------------------------------------------- */
+
+static int by_seed(vld_encoder *enc, const char *digits, vl_err *e)
+{
+    convnet *c = enc->state;
+    unsigned long long seed = 0;
+    int used = 0;
+
+    if (*digits < '0' || *digits > '9' || sscanf(digits, "%18llu%n", &seed, &used) != 1 || digits[used])
+        return vl_fail(e, VL_EARG, "'#seed=%.40s': a number of at most 18 digits wanted", digits);
+    if (!(c->theta = vl_alloc(c->model.n, sizeof *c->theta, e)))
+        return VL_ENOMEM;
+    vlm_init(&c->model, seed, 0, c->theta);
+    snprintf(enc->name, sizeof enc->name, "%s#seed=%llu", c->model.spec, seed);
+    snprintf(enc->ext, sizeof enc->ext, "%s-seed%llu.img.npy", c->model.spec, seed);
+    return VL_OK;
+}
+
+/* at: "FILE#expert-0000/snap-0003". The name says which content, not which file. */
+static int by_snapshot(vld_encoder *enc, const char *at, vl_err *e)
+{
+    convnet *c = enc->state;
+    const char *key = strrchr(at, '#');
+    unsigned expert, snap;
+    char again[40], *path;
+    int rc;
+
+    if (!key || key == at || sscanf(key, "#expert-%4u/snap-%4u", &expert, &snap) != 2 ||
+        snprintf(again, sizeof again, "#expert-%04u/snap-%04u", expert, snap) < 0 || strcmp(key, again))
+        return vl_fail(e, VL_EARG, "'@%.80s': @FILE#expert-NNNN/snap-NNNN wanted", at);
+    if (!(path = vl_strdup(at, e)))
+        return VL_ENOMEM;
+    path[key - at] = 0;
+    rc = strcmp(path, "-") ? read_snapshot(c, path, key + 1, &enc->weights, e)
+                           : vl_fail(e, VL_EARG, "'@-': weights are read from a file");
+    free(path);
+    if (rc)
+        return rc;
+    snprintf(enc->name, sizeof enc->name, "%s@%s%s", c->model.spec, enc->weights.id, key);
+    snprintf(enc->ext, sizeof enc->ext, "%s-expert-%04u-snap-%04u.img.npy", c->model.spec, expert, snap);
+    return VL_OK;
+}
+
+int vld_encoder_convnet(const char *name, const vld_encoder_opts *o, vld_encoder *enc, vl_err *e)
+{
+    size_t n = strcspn(name, "#@");
+    convnet *c = vl_alloc(1, sizeof *c, e);
+    char spec[sizeof c->model.spec] = "";
+    int rc;
+
+    if (!c)
+        return VL_ENOMEM;
+    enc->state = c;
+    enc->close = close_convnet;
+    enc->images = images;
+    enc->blas = true;
+    if (n < sizeof spec)
+        memcpy(spec, name, n);
+    rc = vlm_parse(spec, o->size, TEXT_DIM, o->embed_dim, 1, &c->model, e);
+    if (rc)
+        return rc;
+    if (!strncmp(name + n, "#seed=", 6))
+        rc = by_seed(enc, name + n + 6, e);
+    else if (name[n] == '@')
+        rc = by_snapshot(enc, name + n + 1, e);
+    else
+        rc = vl_fail(e, VL_EARG, "'%.80s': which weights? %s#seed=1, or %s@FILE#expert-0000/snap-0003", name,
+                     spec, spec);
+    if (rc)
+        return rc;
+    enc->ext[strlen("convnet")] = '-'; /* no ':' in a member's name */
+    enc->dim = c->model.embed_dim;
+    enc->size = c->model.size;
+    rc = vlm_graph_new(&c->model, enc->pool, BATCH, VLM_HAS_IMAGE, VLM_EMBED, &c->graph, e);
+    if (!rc)
+        vlm_bind(&c->graph, c->theta, NULL, NULL, NULL);
+    return rc;
+}
