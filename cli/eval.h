@@ -19,7 +19,7 @@ enum { EVAL_LINE = 480 };
 typedef struct eval_grid {
     double rate[VLD_MAX_GRID][VLM_BRANCHES];
     size_t n;
-    char text[VLD_MAX_GRID * 24]; /* "0.03:0.3 0.1:1" */
+    char text[VLD_MAX_GRID * 24]; /* "0.03:0.3 0.1:1"; "0.5 1 2" where both rates of every point agree */
 } eval_grid;
 
 typedef struct eval_options {
@@ -27,7 +27,8 @@ typedef struct eval_options {
     cli_list train, val, test;
     const char *controls, *grid_text, *multiples_text, *full_grid_text;
     const char *model, *augment, *text_ext, *json, *report;
-    int64_t pairs, draws, students, full_students, epochs, full_epochs, readings, batch, full_batch;
+    int64_t pairs, draws, students, random_students, full_students, epochs, full_epochs, readings, batch,
+        full_batch;
     int64_t size, embed_dim;
     double momentum, scale;
     /* from the texts above */
@@ -47,6 +48,7 @@ typedef struct eval_set { /* an operand */
     const char *label, *path[CLI_LIST_MAX];
     int n_paths;
     char *text; /* label and paths point into it */
+    bool named; /* the operand gave the label */
     bool distilled;
     vld_distilled set; /* distilled */
     vls_parent id;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * eval_input.c -- operands and options of vleval to sets, data and grids. */
 #include "cli/eval.h"
+#include "pipeline/text_utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,26 +23,42 @@ static bool rate_at(const char **s, double *out)
     return isfinite(*out) && *out > 0;
 }
 
+/* As it was meant: one number a point where the two rates of every point are the same. */
+static void grid_text(eval_grid *g)
+{
+    bool same = true;
+    size_t used = 0;
+
+    for (size_t i = 0; i < g->n; i++)
+        same = same && g->rate[i][VLM_IMAGE] == g->rate[i][VLM_TEXT];
+    for (size_t i = 0; i < g->n && used < sizeof g->text; i++) {
+        used += (size_t)snprintf(g->text + used, sizeof g->text - used, "%s%.4g", i ? " " : "",
+                                 g->rate[i][VLM_IMAGE]);
+        if (!same && used < sizeof g->text)
+            used += (size_t)snprintf(g->text + used, sizeof g->text - used, ":%.4g", g->rate[i][VLM_TEXT]);
+    }
+}
+
 int eval_grid_parse(const char *text, eval_grid *g, vl_err *e)
 {
     const char *s = text;
-    size_t used = 0;
 
     g->n = 0;
     for (;; s++) {
-        double *r = g->rate[g->n];
+        double *r;
         if (g->n == VLD_MAX_GRID)
             return vl_fail(e, VL_EARG, "'%s': at most %d points", text, VLD_MAX_GRID);
+        r = g->rate[g->n];
         if (!rate_at(&s, &r[VLM_IMAGE]))
             break;
         r[VLM_TEXT] = r[VLM_IMAGE];
         if (*s == ':' && (s++, !rate_at(&s, &r[VLM_TEXT])))
             break;
-        used += (size_t)snprintf(g->text + used, sizeof g->text - used, "%s%.4g:%.4g", g->n ? " " : "",
-                                 r[VLM_IMAGE], r[VLM_TEXT]);
         g->n++;
-        if (!*s)
+        if (!*s) {
+            grid_text(g);
             return VL_OK;
+        }
         if (*s != ',')
             break;
     }
@@ -87,7 +104,7 @@ int eval_controls_parse(eval *v, vl_err *e)
 
 /* ---- sets ----------------------------------------------------------------------------------------- */
 
-/* "NAME=PATH[,PATH]", or the first path's file name up to its first dot. */
+/* "NAME=PATH[,PATH]"; without a name the first path's file name up to its first dot. */
 static int set_parse(eval_set *s, const char *operand, vl_err *e)
 {
     size_t room = strlen(operand) + 1;
@@ -116,6 +133,7 @@ static int set_parse(eval_set *s, const char *operand, vl_err *e)
             break;
         p += len + 1;
     }
+    s->named = s->label != NULL;
     if (!s->label) {
         const char *slash = strrchr(s->path[0], '/');
         char *label = s->text + room;
@@ -123,6 +141,10 @@ static int set_parse(eval_set *s, const char *operand, vl_err *e)
         label[strcspn(label, ".")] = 0;
         s->label = label;
     }
+    /* It stands in tab-separated lines and in JSON. */
+    if (vl_caption_check(s->label, strlen(s->label), e))
+        return vl_fail(e, VL_EARG, "set '%s': its label is no line of text; NAME=SHARD gives it another",
+                       operand);
     return VL_OK;
 }
 
@@ -141,6 +163,7 @@ static int set_open(eval_set *s, vl_err *e)
     seg = vls_reader_segment(r, 0);
     if (seg && !strcmp(seg->kind, "distilled")) {
         s->distilled = true;
+        s->label = s->named ? s->label : "distilled"; /* sets of several seeds are one row */
         rc = vld_distilled_read(r, &s->set, e);
         if (!rc)
             vls_reader_id(r, &s->id);

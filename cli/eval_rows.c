@@ -52,6 +52,15 @@ static int row_draws(eval_row *r, size_t n, vl_err *e)
     return r->draw ? VL_OK : VL_ENOMEM;
 }
 
+static int64_t students_of(const eval_options *o, eval_kind kind)
+{
+    if (kind == EVAL_RANDOM && o->random_students)
+        return o->random_students;
+    if (kind == EVAL_FULL && o->full_students)
+        return o->full_students;
+    return o->students;
+}
+
 static void row_task(const eval *v, eval_row *r)
 {
     const eval_options *o = &v->o;
@@ -67,7 +76,7 @@ static void row_task(const eval *v, eval_row *r)
                          .batch = full && o->full_batch ? (size_t)o->full_batch : v->batch,
                          .aug = v->aug,
                          .momentum = o->momentum,
-                         .students = (int)(full && o->full_students ? o->full_students : o->students)};
+                         .students = (int)students_of(o, r->kind)};
 }
 
 /* ---- the kinds ------------------------------------------------------------------------------------ */

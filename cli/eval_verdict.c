@@ -70,9 +70,7 @@ static void say_choice(eval *v, eval_lines *l)
              o->readings, o->epochs, o->full_epochs);
     eval_say(l,
              "test: read once a student, after its last epoch, by fresh students that trained with what was "
-             "chosen; %" PRId64 " a set%s",
-             o->students,
-             o->full_students && o->full_students != o->students ? " (full data: see the row)" : "");
+             "chosen");
     eval_say(l, "grid of real pairs (image:text): %s", o->grid.text);
     if (v->first < v->n_sets)
         eval_say(l, "grid of distilled sets: each set's learned rates times %s", o->multiples.text);
@@ -80,9 +78,10 @@ static void say_choice(eval *v, eval_lines *l)
         eval_say(l, "grid of full data: %s", o->full_grid.text);
     if (o->initial || o->initial_rates)
         eval_say(l,
-                 "initial: the real pairs, with the caption, that %s started from; initial-rates: the same "
+                 "initial: the real pairs, with the caption, that the sets called %s started from; "
+                 "initial-rates: the same "
                  "with the learned rates, only the epochs chosen",
-                 v->set[v->first].path[0]);
+                 v->set[v->first].label);
     eval_say(l, "IR@k: a caption asks for its image; TR@k: an image asks for its caption; percent with a "
                 "positive among the k best; equal captions are one caption, ties count against");
     eval_say(l,

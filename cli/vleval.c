@@ -24,7 +24,8 @@ static eval v = {.o = {.common = CLI_COMMON_DEFAULT,
                        .students = 3,
                        .epochs = 60,
                        .full_epochs = 6,
-                       .readings = 4}};
+                       .readings = 4,
+                       .aug = {true, 4}}};
 
 static const cli_opt options[] = {
     {0, "data", CLI_GROUP, NULL, NULL, "Data: pairs and embeddings, each shard with an option of its own", 0,
@@ -41,6 +42,8 @@ static const cli_opt options[] = {
     {0, "pairs", CLI_INT, &v.o.pairs, "N", "size of random subsets where no set is given", 2, 1e6, NULL},
     {0, "draws", CLI_INT, &v.o.draws, "N", "random subsets", 1, 1000, NULL},
     {0, "students", CLI_INT, &v.o.students, "N", "tested students of each set", 1, 1000, NULL},
+    {0, "random-students", CLI_INT, &v.o.random_students, "N", "of each random subset; 0: as --students", 0,
+     1000, NULL},
     {0, "full-students", CLI_INT, &v.o.full_students, "N", "of the full data; 0: as --students", 0, 1000,
      NULL},
     {0, "training", CLI_GROUP, NULL, NULL, "Training", 0, 0, NULL},
