@@ -48,6 +48,7 @@ typedef struct vls_read_opts {
     bool skip_bad;   /* leave out what does not verify, count it (default: fail) */
     bool plain_fd;   /* treat even a regular file as a pipe (tests) */
     bool heads_only; /* hand out no record; in a file, step over the frames of records unread */
+    const char *name; /* what messages call it; NULL: the path */
 } vls_read_opts;
 
 typedef struct vls_read_counts {

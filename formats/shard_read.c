@@ -134,7 +134,7 @@ static int find_spans(vls_reader *r, vl_err *e)
 
 int vls_reader_open(const char *path, const vls_read_opts *opts, vls_reader **out, vl_err *e)
 {
-    const char *shown = strcmp(path, "-") ? path : "standard input";
+    const char *shown = opts && opts->name ? opts->name : strcmp(path, "-") ? path : "standard input";
     vls_reader *r = vl_alloc(1, sizeof *r, e);
     vl_err own;
     int rc = VL_ENOMEM;
