@@ -53,7 +53,8 @@ typedef struct eval_set { /* an operand */
     vld_distilled set; /* distilled */
     vls_parent id;
     uint64_t file_bytes;
-    eval_data data; /* selected */
+    vls_reader *reader; /* selected, on standard input: what was opened to see its kind */
+    eval_data data;     /* selected */
 } eval_set;
 
 typedef enum eval_kind {

@@ -155,7 +155,7 @@ static int set_open(eval_set *s, vl_err *e)
     const vls_segment *seg;
     int rc;
 
-    if (s->n_paths > 1)
+    if (s->n_paths > 1 && strcmp(s->path[0], "-"))
         return VL_OK;
     rc = vls_reader_open(s->path[0], NULL, &r, e);
     if (rc)
@@ -169,8 +169,8 @@ static int set_open(eval_set *s, vl_err *e)
             vls_reader_id(r, &s->id);
         s->file_bytes = vls_reader_counts(r)->file_bytes;
     } else if (!strcmp(s->path[0], "-")) {
-        rc = vl_fail(e, VL_EFORMAT, "standard input: kind %s: only a distilled set can be read there",
-                     seg ? seg->kind : "none");
+        s->reader = r;
+        r = NULL;
     }
     vls_reader_close(r);
     return rc;
@@ -269,13 +269,15 @@ int eval_network(eval *v, size_t text_dim, vl_err *e)
 
 /* ---- data ----------------------------------------------------------------------------------------- */
 
-static int load(const eval *v, const char *const *path, int n, size_t size, eval_data *out, vl_err *e)
+static int load(const eval *v, const char *const *path, int n, vls_reader *standard_input, size_t size,
+                eval_data *out, vl_err *e)
 {
     const vl_data_opts o = {.size = size,
                             .text_ext = v->o.text_ext,
                             .images = true,
                             .text = true,
-                            .threads = (int)v->o.common.threads};
+                            .threads = (int)v->o.common.threads,
+                            .standard_input = standard_input};
 
     out->id = vl_alloc((size_t)n, sizeof *out->id, e);
     if (!out->id)
@@ -311,17 +313,17 @@ int eval_load(eval *v, vl_err *e)
 {
     const eval_options *o = &v->o;
     size_t size = v->first < v->n_sets ? v->set[v->first].set.model.size : o->size ? (size_t)o->size : 64;
-    int rc = load(v, o->val.item, o->val.n, size, &v->val, e);
+    int rc = load(v, o->val.item, o->val.n, NULL, size, &v->val, e);
 
     if (!rc)
         rc = eval_network(v, v->val.d.text_dim, e);
     if (!rc && o->train.n)
-        rc = load(v, o->train.item, o->train.n, size, &v->train, e);
+        rc = load(v, o->train.item, o->train.n, NULL, size, &v->train, e);
     if (!rc)
-        rc = load(v, o->test.item, o->test.n, size, &v->test, e);
+        rc = load(v, o->test.item, o->test.n, NULL, size, &v->test, e);
     for (size_t i = 0; !rc && i < v->n_sets; i++)
         if (!v->set[i].distilled) {
-            rc = load(v, v->set[i].path, v->set[i].n_paths, size, &v->set[i].data, e);
+            rc = load(v, v->set[i].path, v->set[i].n_paths, v->set[i].reader, size, &v->set[i].data, e);
             rc = rc ? rc : check_dim(v, &v->set[i].data, v->set[i].path[0], e);
         }
     if (!rc)
@@ -354,6 +356,7 @@ void eval_close(eval *v)
     for (size_t i = 0; i < v->n_sets; i++) {
         vld_distilled_free(&v->set[i].set);
         data_free(&v->set[i].data);
+        vls_reader_close(v->set[i].reader);
         free(v->set[i].text);
     }
     data_free(&v->test);

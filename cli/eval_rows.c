@@ -12,9 +12,11 @@
  * Sets with one label are draws of one row. */
 #include "cli/eval.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 static const eval_grid as_learned = {.rate = {{1, 1}}, .n = 1, .text = "1:1"};
 
@@ -158,7 +160,19 @@ static const eval_set *next_of(const eval *v, size_t first, size_t *i)
     return &v->set[(*i)++];
 }
 
-/* The random numbers hang on what is in the set, not on its file's name. */
+/* The random numbers hang on which pairs these are, not on files: names, carriers, neighbours. */
+static void name_stream(const eval_set *s, eval_row *r)
+{
+    uint64_t h = 0;
+
+    for (size_t i = 0; i < s->data.d.n; i++)
+        h = XXH64(s->data.d.key[i], strlen(s->data.d.key[i]) + 1, h);
+    if (s->distilled)
+        snprintf(r->stream, sizeof r->stream, "distilled %s", s->id.id);
+    else
+        snprintf(r->stream, sizeof r->stream, "selected %016" PRIx64, h);
+}
+
 static int add_sets(eval *v, size_t first, vl_err *e)
 {
     const eval_set *s = &v->set[first];
@@ -178,8 +192,7 @@ static int add_sets(eval *v, size_t first, vl_err *e)
             bytes += vld_control_bytes(&s->data.d, NULL, 0);
         }
     }
-    s = &v->set[first];
-    snprintf(r->stream, sizeof r->stream, "%s", s->distilled ? s->id.id : s->data.id[0].id);
+    name_stream(&v->set[first], r);
     r->bytes = bytes / r->n_draws;
     return rc;
 }

@@ -38,6 +38,8 @@ typedef struct vl_data_opts {
     int threads;       /* decoding, >= 1; never changes the result */
     const char *const *keys; /* only these records, in this order; NULL: all, in the order of the pairs */
     size_t n_keys;
+    vls_reader *standard_input; /* an open reader that stands for "-" (its caller had to see the kind first);
+                                   borrowed, read to its end; NULL: "-" is opened */
 } vl_data_opts;
 
 /* vl_data_load -- reads shards of pairs and of embeddings ("-": standard input) and joins them by key.

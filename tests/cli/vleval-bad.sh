@@ -79,7 +79,7 @@ run 1 vleval -o t.tsv $few $val $test $train stranger.tar.zst
 err_like "^vleval: stranger.tar.zst: pair 0 started from record 'images/img-000[0-9]*', which the training data lack$"
 # shellcheck disable=SC2086
 run 1 sh -c "vleval -o t.tsv $few $val $test - <train.tar.zst"
-err_is 'vleval: standard input: kind pairs: only a distilled set can be read there'
+err_like "^vleval: standard input: record 'images/img-00000': no text embedding"
 head -c 3000 a.tar.zst >cut.tar.zst
 # shellcheck disable=SC2086
 run 1 vleval -o t.tsv $few $val $test cut.tar.zst

@@ -59,6 +59,13 @@ run 0 sh -c "vleval $data $small pick.tar.zst,pick.emb.tar.zst - b.tar.zst <a.ta
 steady "$OUT" >got
 same got want
 
+# So may a selected one, both kinds in one stream as vlselect writes them: the same pairs, the same numbers.
+# shellcheck disable=SC2086
+run 0 sh -c "cat pick.tar.zst pick.emb.tar.zst | vleval $data $small pick=- a.tar.zst b.tar.zst"
+steady "$OUT" | grep -v '^#   ' >got
+grep -v '^#   ' want >want2
+same got want2
+
 # A row alone is the row in company, whatever its file and label are called; another seed is another table.
 grep '^random-8' table.tsv | cut -f1-19 >want
 # shellcheck disable=SC2086
