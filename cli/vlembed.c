@@ -31,7 +31,7 @@ static struct options {
        .image_model = "none",
        .text_model = "hash768",
        .size = 64,
-       .embed_dim = 256,
+       .embed_dim = 128,
        .max_pixels = VL_IMAGE_MAX_PIXELS};
 
 static const cli_opt options[] = {
@@ -398,13 +398,9 @@ int main(int argc, char **argv)
     static embedder m;
     vl_err e = {0}, log_e = {0};
     cli_runlog *log = NULL;
-    int n = cli_parse(&tool, argc, argv), inputs = 0, rc;
+    int n = cli_parse(&tool, argc, argv), rc;
     double t0 = cli_now();
 
-    for (int i = 1; i <= n; i++)
-        inputs += !strcmp(argv[i], "-");
-    if (inputs > 1)
-        cli_misuse("standard input can be read once");
     if (!strcmp(o.image_model, "none") && !strcmp(o.text_model, "none"))
         cli_misuse("--image-model none and --text-model none: nothing to compute");
     cli_refuse_tty(o.common.output);

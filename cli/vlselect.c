@@ -25,7 +25,7 @@ static struct options {
 } o = {.common = CLI_COMMON_DEFAULT, .method = "random", .joint = "auto"};
 
 static const cli_opt options[] = {
-    {'n', "count", CLI_INT, &o.n, "N", "how many records to keep; must be given", 1, 4294967295.0, NULL},
+    {'n', "count", CLI_INT, &o.n, "N", "how many records to keep [must be given]", 1, 4294967295.0, NULL},
     {0, "method", CLI_CHOICE, &o.method, "NAME",
      "random: each record with the same chance; k-center: each next one farthest from those there are", 0, 0,
      "random|k-center"},
@@ -339,15 +339,11 @@ int main(int argc, char **argv)
 {
     selector s = {0};
     vl_err e = {0};
-    int inputs = 0, rc;
+    int rc;
 
     s.n_shards = cli_parse(&tool, argc, argv);
-    for (int i = 1; i <= s.n_shards; i++)
-        inputs += !strcmp(argv[i], "-");
-    if (inputs > 1)
-        cli_misuse("standard input can be read once");
     if (!o.n)
-        cli_misuse("-n N is needed: how many records to keep");
+        cli_misuse("-n N must be given: how many records to keep");
     cli_refuse_tty(o.common.output);
     s.method = vld_select_methods;
     while (strcmp(s.method->name, o.method))

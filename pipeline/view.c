@@ -18,10 +18,10 @@ int vl_augment_parse(const char *text, vl_augment *out, vl_err *e)
     if (!strncmp(s, "flip", 4)) {
         a.flip = true;
         s += 4;
-        if (*s == '+' && !strncmp(s + 1, "shift", 5))
-            s++;
     }
-    if (!strncmp(s, "shift", 5) && s[5] >= '0' && s[5] <= '9') {
+    if (a.flip && !strncmp(s, "+shift", 6))
+        s++;
+    if (s != text + 4 && !strncmp(s, "shift", 5) && s[5] >= '0' && s[5] <= '9') { /* not "flipshift" */
         long n = strtol(s + 5, &end, 10);
         a.shift = n <= VL_SHIFT_MAX ? (int)n : -1;
         s = end;

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-static const vl_augment aug = {true, 2};
+static vl_augment aug = {true, 2};
 
 static vlm_model model_of(const char *spec, size_t text_dim)
 {
@@ -181,6 +181,14 @@ static void order_and_networks(void **state)
     expect(a, 2, "b: expert-0000/snap-0000: its network is not that of a");
     put_shard("b", &text, good, 1);
     expect(a, 2, "b: expert-0000/snap-0000: its network is not that of a");
+    text = m;
+    text.scale = 14.4;
+    put_shard("b", &text, good, 1);
+    expect(a, 2, "b: expert-0000/snap-0000: its network is not that of a");
+    aug.shift = 3;
+    put_shard("b", &m, good, 1);
+    aug.shift = 2;
+    expect(a, 2, "b: expert-0000/snap-0000: its augmentation is not that of a");
     w = writer("b");
     begin(w, "pairs");
     add(w, "k", "bin", "x", 1);

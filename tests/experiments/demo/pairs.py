@@ -188,9 +188,12 @@ def prepare(state, work, jobs):
         run = lambda function, tasks: list(pool.imap(function, tasks, chunksize=8))
         records = sources.emoji(root, out) + sources.stamps(root, out) + sources.clipart(root, out, run)
         for r in records:
-            r['name'] = 'images/' + r['key'].replace('+', 'plus') + '.png'
+            # A shard's keys have no '.' in their last part; they are made of these names.
+            r['name'] = 'images/' + r['key'].replace('+', 'plus').replace('.', '_') + '.png'
             r['file'] = os.path.join(work, r['name'])
         records.sort(key=lambda r: r['key'])
+        if len({r['name'] for r in records}) != len(records):
+            sys.exit('pairs.py: two pictures would have one name')
         # Over a thousand of the archive's files are links to one another; each picture is decoded once.
         for r in records:
             if isinstance(r['image'], str):
