@@ -16,13 +16,13 @@
 #include <string.h>
 
 static eval v = {.o = {.common = CLI_COMMON_DEFAULT,
-                       .grid_text = "0.03:0.3,0.1:0.3,0.1:1,0.3:1",
+                       .grid_text = "0.03:0.3,0.1:0.3,0.1:1,0.3:0.3",
                        .multiples_text = "0.5,1,2,4",
-                       .full_grid_text = "0.1:0.3,0.1:1",
+                       .full_grid_text = "0.05:1,0.1:1",
                        .pairs = 100,
                        .draws = 5,
                        .students = 3,
-                       .epochs = 60,
+                       .epochs = 80,
                        .full_epochs = 6,
                        .readings = 4,
                        .aug = {true, 4}}};
@@ -84,8 +84,7 @@ static const cli_tool tool = {
     .name = "vleval",
     .usage = "[options] --val SHARD... --test SHARD... [SET...]",
     .sentence = "Trains students from scratch on small sets and prints what they retrieve.",
-    .example = "vleval --val val.tar.zst --val val.emb.tar.zst --test test.tar.zst --test test.emb.tar.zst "
-               "set.tar.zst",
+    .example = "vleval --val val.both.tar.zst --test test.both.tar.zst set.tar.zst",
     .options = options,
     .common = &v.o.common,
     .common_set = CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
