@@ -272,6 +272,8 @@ int eval_rows(eval *v, vl_err *e)
         rc = add_full(v, e);
     if (!rc)
         rc = check_names(v, e);
+    if (!rc && !v->n_rows)
+        rc = vl_fail(e, VL_EARG, "nothing to measure: no set and no control");
     if (rc)
         return rc;
     v->n_tasks = v->n_rows - o->chance;

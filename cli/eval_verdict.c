@@ -206,10 +206,13 @@ void eval_verdict(eval *v)
 
     for (size_t i = 0; i < v->n_rows; i++) {
         const eval_row *r = &v->row[i];
-        if (random && (r->kind == EVAL_DISTILLED || r->kind == EVAL_SELECTED))
+        if (random && r->kind == EVAL_SELECTED)
             say_ratio(l, r, random);
         if (r->kind != EVAL_DISTILLED)
             continue;
+        for (size_t k = 0; k < v->n_rows; k++)
+            if (is_real(&v->row[k]))
+                say_ratio(l, r, &v->row[k]);
         if (best)
             say_best(l, r, best);
         if (full && full->stats.mean.mean > 0)
@@ -221,6 +224,7 @@ void eval_verdict(eval *v)
             say_troubles(l, &v->row[i]);
             students += v->row[i].out->n_points + v->row[i].out->n_students;
         }
-    eval_say(l, "%zu students in %.1f s, %d at a time, %.1f GFLOP/s together", students, v->seconds,
-             (int)v->o.common.threads, v->flops / v->seconds * 1e-9);
+    if (students)
+        eval_say(l, "%zu students in %.1f s, %d at a time, %.1f GFLOP/s together", students, v->seconds,
+                 (int)v->o.common.threads, v->flops / v->seconds * 1e-9);
 }

@@ -75,6 +75,9 @@ refused() { # MESSAGE ARGS...
     refused "two rows would be called 'random-8': give a set another label, NAME=a.tar.zst" $val $test $train random=a.tar.zst
 }
 # shellcheck disable=SC2086
+run 1 vleval -o t.tsv $val $test --size 16 --controls none
+err_is 'vleval: nothing to measure: no set and no control'
+# shellcheck disable=SC2086
 run 1 vleval -o t.tsv $few $val $test $train stranger.tar.zst
 err_like "^vleval: stranger.tar.zst: pair 0 started from record 'images/img-000[0-9]*', which the training data lack$"
 # shellcheck disable=SC2086
