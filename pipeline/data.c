@@ -41,6 +41,7 @@ void vl_data_free(vl_data *d)
     for (size_t i = 0; d->caption && i < d->n_caps; i++)
         free(d->caption[i]);
     free(d->key);
+    free(d->bytes);
     free(d->caption);
     free(d->group);
     free(d->cap);

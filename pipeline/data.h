@@ -18,6 +18,7 @@ typedef struct vl_data {
     float *text;     /* [n_caps,K] */
     size_t *cap;     /* [n + 1]: record i has captions cap[i] .. cap[i + 1] - 1, at least one */
     char **key;      /* [n] */
+    uint64_t *bytes; /* [n] as their owner stores them: image file and captions; NULL: not known */
     char **caption;  /* [n_caps] */
     uint32_t *group; /* [n_caps]: equal captions have equal numbers (vl_data_group) */
     size_t n_groups; /* distinct captions */
@@ -37,6 +38,8 @@ typedef struct vl_data_opts {
     int threads;       /* decoding, >= 1; never changes the result */
     const char *const *keys; /* only these records, in this order; NULL: all, in the order of the pairs */
     size_t n_keys;
+    vls_reader *standard_input; /* an open reader that stands for "-" (its caller had to see the kind first);
+                                   borrowed, read to its end; NULL: "-" is opened */
 } vl_data_opts;
 
 /* vl_data_load -- reads shards of pairs and of embeddings ("-": standard input) and joins them by key.

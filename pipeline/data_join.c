@@ -78,6 +78,7 @@ static void give_records(vl_loader *l, vl_data *d, const uint32_t *order)
 {
     for (size_t i = 0; i < d->n; i++) {
         vl_load_entry *n = &l->entry[order[i]];
+        d->bytes[i] = n->stored;
         d->key[i] = vl_keytab_take(&l->keys, order[i]);
         memcpy(d->caption + d->cap[i], n->caption, n->n_captions * sizeof *n->caption);
         free(n->caption);
@@ -98,7 +99,7 @@ int vl_load_join(vl_loader *l, vl_data *d, vl_err *e)
     d->size = l->o->size;
     rc = VL_ENOMEM;
     if (!(order = vl_alloc(d->n, sizeof *order, e)) || !(d->cap = vl_alloc(d->n + 1, sizeof *d->cap, e)) ||
-        !(d->key = vl_alloc(d->n, sizeof *d->key, e)))
+        !(d->key = vl_alloc(d->n, sizeof *d->key, e)) || !(d->bytes = vl_alloc(d->n, sizeof *d->bytes, e)))
         goto out;
     set_order(l, d, order);
     if (d->n_caps > VL_LOAD_ROWS_MAX) {

@@ -181,6 +181,9 @@ static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **imag
     rc = vl_pair_captions(rec, &n->caption, &n->n_captions, e);
     if (rc)
         return rc;
+    n->stored = vl_pair_image(rec)->n;
+    for (size_t i = 0; i < n->n_captions; i++)
+        n->stored += strlen(n->caption[i]);
     n->pair = true;
     n->pair_path = l->now;
     n->at = l->o->keys ? (size_t)(n - l->entry) : l->n_pairs;
@@ -294,10 +297,11 @@ static int add_sides(vl_loader *l, const vls_record *rec, const char *kind, cons
 
 static int read_shard(vl_loader *l, vls_parent *parent, vl_err *e)
 {
-    vls_reader *r = NULL;
+    bool given = l->o->standard_input && !strcmp(l->path[l->now], "-");
+    vls_reader *r = given ? l->o->standard_input : NULL;
     vls_record rec;
     const vls_segment *seg;
-    int rc = vls_reader_open(l->path[l->now], NULL, &r, e);
+    int rc = given ? VL_OK : vls_reader_open(l->path[l->now], NULL, &r, e);
 
     if (rc)
         return rc;
@@ -314,7 +318,8 @@ static int read_shard(vl_loader *l, vls_parent *parent, vl_err *e)
     }
     if (!rc && parent)
         vls_reader_id(r, parent);
-    vls_reader_close(r);
+    if (!given)
+        vls_reader_close(r);
     return rc;
 }
 

@@ -15,6 +15,7 @@ typedef struct vl_load_entry { /* what was seen of a key */
     size_t at; /* place in the result; only with pair */
     char **caption;
     size_t n_captions;
+    uint64_t stored;    /* bytes of image file and captions */
     size_t row, n_rows; /* text rows; n_rows 0: none seen */
     int pair_path, text_path;
 } vl_load_entry;

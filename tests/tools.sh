@@ -4,8 +4,8 @@
 . "$(dirname "$0")/cli/lib.sh"
 
 tools=$(for src in "$TOP"/cli/vl*.c; do basename "$src" .c | tr _ -; done)
-# What writes its data to standard output takes -o; it must not do so to a terminal.
-writes_binary() { "$1" --options-tsv | grep -q '^--output	'; }
+# What writes its data to standard output takes -o; it must not do so to a terminal. A table may.
+writes_binary() { [ "$1" != vleval ] && "$1" --options-tsv | grep -q '^--output	'; }
 
 # A command whose data go to standard output, on inputs that are made below. A tool without a row has
 # tests of its own that write to /dev/full: one missing here and there fails.
@@ -15,6 +15,8 @@ command_of() {
     vlls) echo "vlls pairs.tar.zst" ;;
     vlembed) echo "vlembed pairs.tar.zst" ;;
     vltrain-expert) echo "vltrain-expert -q -n 1 -e 1 --size 16 --model convnet:4x1 pairs.tar.zst emb.tar.zst" ;;
+    vleval) echo "vleval -q --epochs 1 --size 16 --model convnet:4x1 --val pairs.tar.zst --val emb.tar.zst" \
+        "--test pairs.tar.zst --test emb.tar.zst pairs.tar.zst,emb.tar.zst" ;;
     vlselect) echo "vlselect --method random -n 5 pairs.tar.zst" ;;
     esac
 }

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ * eval.h -- the parts of vleval: what was asked, the sets and data that were read, the rows of the table.
+ *
+ *   eval_input.c   operands and options to sets, data and grids
+ *   eval_rows.c    sets and data to rows, each with its task (distill/protocol.h)
+ *   eval_verdict.c notes in front of the table, what the rows say together
+ *   eval_print.c   the table as TSV
+ *   eval_json.c    everything as JSON
+ *   eval_report.c  the page */
+#ifndef CLI_EVAL_H
+#define CLI_EVAL_H
+
+#include "cli/opt.h"
+#include "distill/controls.h"
+#include "distill/protocol.h"
+
+enum { EVAL_LINE = 480 };
+
+typedef struct eval_grid {
+    double rate[VLD_MAX_GRID][VLM_BRANCHES];
+    size_t n;
+    char text[VLD_MAX_GRID * 24]; /* "0.03:0.3 0.1:1"; "0.5 1 2" where both rates of every point agree */
+} eval_grid;
+
+typedef struct eval_options {
+    cli_common common;
+    cli_list train, val, test;
+    const char *controls, *grid_text, *multiples_text, *full_grid_text;
+    const char *model, *augment, *text_ext, *json, *report;
+    int64_t pairs, draws, students, random_students, full_students, epochs, full_epochs, readings, batch,
+        full_batch;
+    int64_t size, embed_dim;
+    double momentum, scale;
+    /* from the texts above */
+    vl_augment aug;
+    eval_grid grid, multiples, full_grid;
+    bool random, initial, initial_rates, full, chance;
+} eval_options;
+
+/* Records with embeddings, from one or more shards. */
+typedef struct eval_data {
+    vl_data d;
+    vls_parent *id; /* [n_ids] of the shards */
+    int n_ids;
+} eval_data;
+
+typedef struct eval_set { /* an operand */
+    const char *label, *path[CLI_LIST_MAX];
+    int n_paths;
+    char *text; /* label and paths point into it */
+    bool named; /* the operand gave the label */
+    bool distilled;
+    vld_distilled set; /* distilled */
+    vls_parent id;
+    uint64_t file_bytes;
+    vls_reader *reader; /* selected, on standard input: what was opened to see its kind */
+    eval_data data;     /* selected */
+} eval_set;
+
+typedef enum eval_kind {
+    EVAL_CHANCE,
+    EVAL_RANDOM,
+    EVAL_SELECTED,
+    EVAL_INITIAL,
+    EVAL_INITIAL_RATES,
+    EVAL_DISTILLED,
+    EVAL_FULL
+} eval_kind;
+
+typedef struct eval_row {
+    eval_kind kind;
+    char name[96], stream[96];
+    size_t n;       /* pairs of a set; 0: chance */
+    uint64_t bytes; /* stored, of a set, mean over the sets; 0: not known */
+    const eval_grid *grid;
+    vld_draw *draw;
+    size_t n_draws;
+    uint32_t *rows;   /* random: [n_draws][n] */
+    vld_set *set;     /* initial: [n_draws] */
+    vld_task task;    /* not of chance */
+    vld_outcome *out; /* borrowed from eval.out */
+    vld_row_stats stats;
+} eval_row;
+
+typedef struct eval_lines { /* text for people, a line each; grows */
+    char (*line)[EVAL_LINE];
+    size_t n, room;
+    bool failed; /* out of memory */
+} eval_lines;
+
+typedef struct eval {
+    eval_options o;
+    eval_set *set;
+    size_t n_sets;
+    size_t first; /* the first distilled set; n_sets: none */
+    eval_data train, val, test;
+    vlm_model model;
+    vl_augment aug;
+    size_t batch, n; /* n: pairs of every set */
+    eval_row *row;
+    size_t n_rows;
+    vld_outcome *out; /* [n_tasks] */
+    vld_task *task;
+    size_t n_tasks;
+    double seconds, flops; /* of all training and testing, wall clock */
+    eval_lines notes, verdict;
+} eval;
+
+const char *eval_kind_name(eval_kind k); /* "random" */
+
+/* ---- eval_input.c ---- */
+
+/* eval_grid_parse -- "0.03:0.3,0.1:1": image rate, text rate; "2" means 2:2. Errors: VL_EARG. */
+VL_MUST_USE int eval_grid_parse(const char *text, eval_grid *g, vl_err *e);
+
+/* eval_controls_parse -- NULL: all that the inputs allow. After eval_sets_open. Errors: VL_EARG. */
+VL_MUST_USE int eval_controls_parse(eval *v, vl_err *e);
+
+/* eval_sets_parse -- operands to labels and paths; nothing is read. Errors: VL_EARG, VL_ENOMEM. */
+VL_MUST_USE int eval_sets_parse(eval *v, int n, char **operand, vl_err *e);
+
+/* eval_sets_open -- finds out which sets are distilled, and reads those. */
+VL_MUST_USE int eval_sets_open(eval *v, vl_err *e);
+
+/* eval_network -- v->model, aug, batch: of the distilled sets, which must agree, or of the options. text_dim
+ * is that of validation data where there is no distilled set; eval_load calls it. */
+VL_MUST_USE int eval_network(eval *v, size_t text_dim, vl_err *e);
+
+/* eval_load -- training, validation and test data, and selected sets. */
+VL_MUST_USE int eval_load(eval *v, vl_err *e);
+void eval_close(eval *v);
+
+/* ---- eval_rows.c ---- */
+
+/* eval_rows -- the table's rows in order, and v->task, v->out for those that train. */
+VL_MUST_USE int eval_rows(eval *v, vl_err *e);
+
+/* eval_rows_done -- after the protocol ran: stats of every row. */
+void eval_rows_done(eval *v);
+
+/* ---- eval_verdict.c ---- */
+
+void eval_say(eval_lines *l, const char *fmt, ...) VL_PRINTF(2, 3);
+
+/* eval_notes -- v->notes: the protocol, line by line. Before the rows are run. */
+void eval_notes(eval *v);
+
+/* eval_verdict -- v->verdict: how the rows compare, what diverged. */
+void eval_verdict(eval *v);
+
+/* ---- output: whole texts in new memory (free()) ---- */
+
+VL_MUST_USE int eval_table(const eval *v, char **text, size_t *n, vl_err *e);
+VL_MUST_USE int eval_json(const eval *v, char **text, size_t *n, vl_err *e);
+VL_MUST_USE int eval_page(const eval *v, char **text, size_t *n, vl_err *e);
+
+#endif

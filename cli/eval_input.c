@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT
+ * eval_input.c -- operands and options of vleval to sets, data and grids. */
+#include "cli/eval.h"
+#include "pipeline/text_utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- lists in options ---------------------------------------------------------------------------- */
+
+/* One rate: *s moves behind it. */
+static bool rate_at(const char **s, double *out)
+{
+    char *end;
+
+    if (!strchr("0123456789.", **s) || !**s)
+        return false;
+    *out = strtod(*s, &end);
+    *s = end;
+    return isfinite(*out) && *out > 0;
+}
+
+/* As it was meant: one number a point where the two rates of every point are the same. */
+static void grid_text(eval_grid *g)
+{
+    bool same = true;
+    size_t used = 0;
+
+    for (size_t i = 0; i < g->n; i++)
+        same = same && g->rate[i][VLM_IMAGE] == g->rate[i][VLM_TEXT];
+    for (size_t i = 0; i < g->n && used < sizeof g->text; i++) {
+        used += (size_t)snprintf(g->text + used, sizeof g->text - used, "%s%.4g", i ? " " : "",
+                                 g->rate[i][VLM_IMAGE]);
+        if (!same && used < sizeof g->text)
+            used += (size_t)snprintf(g->text + used, sizeof g->text - used, ":%.4g", g->rate[i][VLM_TEXT]);
+    }
+}
+
+int eval_grid_parse(const char *text, eval_grid *g, vl_err *e)
+{
+    const char *s = text;
+
+    g->n = 0;
+    for (;; s++) {
+        double *r;
+        if (g->n == VLD_MAX_GRID)
+            return vl_fail(e, VL_EARG, "'%s': at most %d points", text, VLD_MAX_GRID);
+        r = g->rate[g->n];
+        if (!rate_at(&s, &r[VLM_IMAGE]))
+            break;
+        r[VLM_TEXT] = r[VLM_IMAGE];
+        if (*s == ':' && (s++, !rate_at(&s, &r[VLM_TEXT])))
+            break;
+        g->n++;
+        if (!*s) {
+            grid_text(g);
+            return VL_OK;
+        }
+        if (*s != ',')
+            break;
+    }
+    return vl_fail(e, VL_EARG, "'%s': positive numbers IMAGE:TEXT with commas between them wanted", text);
+}
+
+int eval_controls_parse(eval *v, vl_err *e)
+{
+    eval_options *o = &v->o;
+    const struct {
+        const char *name;
+        bool *on, possible;
+        const char *lacks;
+    } c[] = {{"chance", &o->chance, true, ""},
+             {"random", &o->random, o->train.n > 0, "--train"},
+             {"initial", &o->initial, o->train.n > 0 && v->first < v->n_sets, "--train and a distilled set"},
+             {"initial-rates", &o->initial_rates, o->train.n > 0 && v->first < v->n_sets,
+              "--train and a distilled set"},
+             {"full", &o->full, o->train.n > 0, "--train"}};
+    const size_t n = sizeof c / sizeof *c;
+
+    for (size_t i = 0; i < n && !o->controls; i++)
+        *c[i].on = c[i].possible;
+    for (const char *s = o->controls; s && *s;) {
+        size_t len = strcspn(s, ","), i = 0;
+        while (i < n && (strlen(c[i].name) != len || strncmp(s, c[i].name, len)))
+            i++;
+        if (i < n && !c[i].possible)
+            return vl_fail(e, VL_EARG, "--controls %s: needs %s", c[i].name, c[i].lacks);
+        if (i < n)
+            *c[i].on = true;
+        else if (len != 4 || strncmp(s, "none", 4))
+            return vl_fail(e, VL_EARG,
+                           "--controls: '%.*s' is none of chance, random, initial, initial-rates, full, none",
+                           (int)(len < 40 ? len : 40), s);
+        s += len;
+        s += *s == ',' && s[1];
+        if (*s == ',')
+            return vl_fail(e, VL_EARG, "--controls: '%s' ends in a comma", o->controls);
+    }
+    return VL_OK;
+}
+
+/* ---- sets ----------------------------------------------------------------------------------------- */
+
+/* "NAME=PATH[,PATH]"; without a name the first path's file name up to its first dot. */
+static int set_parse(eval_set *s, const char *operand, vl_err *e)
+{
+    size_t room = strlen(operand) + 1;
+    char *eq, *p;
+
+    s->text = vl_alloc(2, room, e); /* twice: the paths, and a label taken from them */
+    if (!s->text)
+        return VL_ENOMEM;
+    memcpy(s->text, operand, room);
+    eq = strchr(s->text, '=');
+    p = s->text;
+    if (eq && eq > s->text && eq - s->text < 64 && !memchr(s->text, '/', (size_t)(eq - s->text)) &&
+        access(operand, F_OK)) {
+        *eq = 0;
+        s->label = s->text;
+        p = eq + 1;
+    }
+    for (;;) {
+        size_t len = strcspn(p, ",");
+        bool more = p[len] == ',';
+        if (!len || s->n_paths == CLI_LIST_MAX)
+            return vl_fail(e, VL_EARG, "set '%s': SHARD or NAME=SHARD[,SHARD...] wanted", operand);
+        p[len] = 0;
+        s->path[s->n_paths++] = p;
+        if (!more)
+            break;
+        p += len + 1;
+    }
+    s->named = s->label != NULL;
+    if (!s->label) {
+        const char *slash = strrchr(s->path[0], '/');
+        char *label = s->text + room;
+        strcpy(label, slash ? slash + 1 : s->path[0]);
+        label[strcspn(label, ".")] = 0;
+        s->label = label;
+    }
+    /* It stands in tab-separated lines and in JSON. */
+    if (vl_caption_check(s->label, strlen(s->label), e))
+        return vl_fail(e, VL_EARG, "set '%s': its label is no line of text; NAME=SHARD gives it another",
+                       operand);
+    return VL_OK;
+}
+
+/* Reads the set when it is a distilled one. */
+static int set_open(eval_set *s, vl_err *e)
+{
+    vls_reader *r = NULL;
+    const vls_segment *seg;
+    int rc;
+
+    if (s->n_paths > 1 && strcmp(s->path[0], "-"))
+        return VL_OK;
+    rc = vls_reader_open(s->path[0], NULL, &r, e);
+    if (rc)
+        return rc;
+    seg = vls_reader_segment(r, 0);
+    if (seg && !strcmp(seg->kind, "distilled")) {
+        s->distilled = true;
+        s->label = s->named ? s->label : "distilled"; /* sets of several seeds are one row */
+        rc = vld_distilled_read(r, &s->set, e);
+        if (!rc)
+            vls_reader_id(r, &s->id);
+        s->file_bytes = vls_reader_counts(r)->file_bytes;
+    } else if (!strcmp(s->path[0], "-")) {
+        s->reader = r;
+        r = NULL;
+    }
+    vls_reader_close(r);
+    return rc;
+}
+
+static int check_dash(const eval *v, vl_err *e)
+{
+    const cli_list *lists[] = {&v->o.train, &v->o.val, &v->o.test};
+    int inputs = 0;
+
+    for (size_t i = 0; i < v->n_sets; i++)
+        for (int k = 0; k < v->set[i].n_paths; k++)
+            inputs += !strcmp(v->set[i].path[k], "-");
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < lists[i]->n; k++)
+            inputs += !strcmp(lists[i]->item[k], "-");
+    return inputs > 1 ? vl_fail(e, VL_EARG, "standard input can be read once") : VL_OK;
+}
+
+int eval_sets_parse(eval *v, int n, char **operand, vl_err *e)
+{
+    int rc = VL_OK;
+
+    v->set = vl_alloc((size_t)n, sizeof *v->set, e);
+    if (!v->set)
+        return VL_ENOMEM;
+    v->n_sets = (size_t)n;
+    for (int i = 0; !rc && i < n; i++)
+        rc = set_parse(&v->set[i], operand[i], e);
+    return rc ? rc : check_dash(v, e);
+}
+
+int eval_sets_open(eval *v, vl_err *e)
+{
+    int rc = VL_OK;
+
+    for (size_t i = 0; !rc && i < v->n_sets; i++)
+        rc = set_open(&v->set[i], e);
+    for (v->first = 0; v->first < v->n_sets && !v->set[v->first].distilled;)
+        v->first++;
+    return rc;
+}
+
+/* ---- the network ---------------------------------------------------------------------------------- */
+
+static bool same_network(const vld_distilled *a, const vld_distilled *b)
+{
+    return !strcmp(a->model.spec, b->model.spec) && a->model.size == b->model.size &&
+           a->model.text_dim == b->model.text_dim && a->model.embed_dim == b->model.embed_dim &&
+           a->model.scale == b->model.scale && a->augment.flip == b->augment.flip &&
+           a->augment.shift == b->augment.shift && a->batch == b->batch;
+}
+
+static int check_agree(const eval *v, vl_err *e)
+{
+    const eval_set *a = &v->set[v->first];
+
+    for (size_t i = v->first + 1; i < v->n_sets; i++) {
+        const eval_set *b = &v->set[i];
+        if (b->distilled && !same_network(&a->set, &b->set))
+            return vl_fail(e, VL_EFORMAT, "%s and %s: different networks, views or batches", a->path[0],
+                           b->path[0]);
+    }
+    return VL_OK;
+}
+
+int eval_network(eval *v, size_t text_dim, vl_err *e)
+{
+    const eval_options *o = &v->o;
+    const vld_distilled *d = v->first < v->n_sets ? &v->set[v->first].set : NULL;
+    const vlm_model *m = d ? &d->model : NULL;
+    int rc = m ? check_agree(v, e) : VL_OK;
+
+    if (rc)
+        return rc;
+    if (m && o->size && (size_t)o->size != m->size)
+        return vl_fail(e, VL_EARG, "--size %d: the distilled set has images of %zu pixels", (int)o->size,
+                       m->size);
+    v->aug = d && !o->augment ? d->augment : o->aug;
+    v->batch = o->batch ? (size_t)o->batch : d ? d->batch : 50;
+    return vlm_parse(o->model ? o->model
+                     : m      ? m->spec
+                              : "convnet:64x3",
+                     m         ? m->size
+                     : o->size ? (size_t)o->size
+                               : 64,
+                     m ? m->text_dim : text_dim,
+                     o->embed_dim ? (size_t)o->embed_dim
+                     : m          ? m->embed_dim
+                                  : 128,
+                     o->scale > 0 ? o->scale
+                     : m          ? m->scale
+                                  : 14.3,
+                     &v->model, e);
+}
+
+/* ---- data ----------------------------------------------------------------------------------------- */
+
+static int load(const eval *v, const char *const *path, int n, vls_reader *standard_input, size_t size,
+                eval_data *out, vl_err *e)
+{
+    const vl_data_opts o = {.size = size,
+                            .text_ext = v->o.text_ext,
+                            .images = true,
+                            .text = true,
+                            .threads = (int)v->o.common.threads,
+                            .standard_input = standard_input};
+
+    out->id = vl_alloc((size_t)n, sizeof *out->id, e);
+    if (!out->id)
+        return VL_ENOMEM;
+    out->n_ids = n;
+    return vl_data_load(path, (size_t)n, &o, &out->d, out->id, e);
+}
+
+static int check_dim(const eval *v, const eval_data *d, const char *name, vl_err *e)
+{
+    if (!d->n_ids || d->d.text_dim == v->model.text_dim)
+        return VL_OK;
+    return vl_fail(e, VL_EFORMAT, "%s: text embeddings of %zu numbers, the students take %zu", name,
+                   d->d.text_dim, v->model.text_dim);
+}
+
+/* Every set has as many pairs as the first. */
+static int check_pairs(eval *v, vl_err *e)
+{
+    for (size_t i = 0; i < v->n_sets; i++) {
+        size_t n = v->set[i].distilled ? v->set[i].set.set.n : v->set[i].data.d.n;
+        if (i && n != v->n)
+            return vl_fail(e, VL_EFORMAT, "%s: %zu pairs; %s has %zu, and a table compares equal numbers",
+                           v->set[i].path[0], n, v->set[0].path[0], v->n);
+        v->n = n;
+    }
+    if (!v->n_sets)
+        v->n = (size_t)v->o.pairs;
+    return VL_OK;
+}
+
+int eval_load(eval *v, vl_err *e)
+{
+    const eval_options *o = &v->o;
+    size_t size = v->first < v->n_sets ? v->set[v->first].set.model.size : o->size ? (size_t)o->size : 64;
+    int rc = load(v, o->val.item, o->val.n, NULL, size, &v->val, e);
+
+    if (!rc)
+        rc = eval_network(v, v->val.d.text_dim, e);
+    if (!rc && o->train.n)
+        rc = load(v, o->train.item, o->train.n, NULL, size, &v->train, e);
+    if (!rc)
+        rc = load(v, o->test.item, o->test.n, NULL, size, &v->test, e);
+    for (size_t i = 0; !rc && i < v->n_sets; i++)
+        if (!v->set[i].distilled) {
+            rc = load(v, v->set[i].path, v->set[i].n_paths, v->set[i].reader, size, &v->set[i].data, e);
+            rc = rc ? rc : check_dim(v, &v->set[i].data, v->set[i].path[0], e);
+        }
+    if (!rc)
+        rc = check_dim(v, &v->val, o->val.item[0], e);
+    if (!rc && o->train.n)
+        rc = check_dim(v, &v->train, o->train.item[0], e);
+    if (!rc)
+        rc = check_dim(v, &v->test, o->test.item[0], e);
+    return rc ? rc : check_pairs(v, e);
+}
+
+static void data_free(eval_data *d)
+{
+    vl_data_free(&d->d);
+    free(d->id);
+}
+
+void eval_close(eval *v)
+{
+    for (size_t i = 0; i < v->n_rows; i++) {
+        eval_row *r = &v->row[i];
+        for (size_t k = 0; r->set && k < r->n_draws; k++)
+            vld_set_free(&r->set[k]);
+        free(r->set);
+        free(r->rows);
+        free(r->draw);
+    }
+    for (size_t i = 0; v->out && i < v->n_tasks; i++)
+        vld_outcome_free(&v->out[i]);
+    for (size_t i = 0; i < v->n_sets; i++) {
+        vld_distilled_free(&v->set[i].set);
+        data_free(&v->set[i].data);
+        vls_reader_close(v->set[i].reader);
+        free(v->set[i].text);
+    }
+    data_free(&v->test);
+    data_free(&v->val);
+    data_free(&v->train);
+    free(v->verdict.line);
+    free(v->notes.line);
+    free(v->task);
+    free(v->out);
+    free(v->row);
+    free(v->set);
+    memset(v, 0, sizeof *v);
+}

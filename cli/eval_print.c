@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ * eval_print.c -- the table as text: notes behind '#', a line of names, a row a line, conclusions behind
+ * '#'. Columns are parted by tabs; '-' stands for what a row does not have. */
+#include "cli/eval.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void lines(FILE *f, const eval_lines *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        fprintf(f, "# %s\n", l->line[i]);
+}
+
+static void number(FILE *f, double x)
+{
+    if (isfinite(x))
+        fprintf(f, "\t%.2f", x);
+    else
+        fputs("\t-", f);
+}
+
+/* The rates of each set, once where they are all the same. */
+static void rates(FILE *f, const eval_row *r, int branch)
+{
+    const vld_outcome *o = r->out;
+    double first = o->student[0].rate[branch], last = first;
+
+    fprintf(f, "\t%.4g", first);
+    for (size_t i = 1; i < o->n_students; i++) {
+        double x = o->student[i].rate[branch];
+        if (o->student[i].number == 0 && (x != last || last != first))
+            fprintf(f, ",%.4g", x);
+        last = x;
+    }
+}
+
+static void settings(FILE *f, const eval_row *r)
+{
+    if (r->kind == EVAL_CHANCE) {
+        fputs("\t-\t-\t-\t-\t-\t-", f);
+        return;
+    }
+    fprintf(f, "\t%zu\t%zu\t%d", r->n, r->n_draws, r->task.students);
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        rates(f, r, b);
+    fprintf(f, "\t%d", r->out->epochs);
+}
+
+static void row(FILE *f, const eval_row *r)
+{
+    const vld_row_stats *s = &r->stats;
+
+    fputs(r->name, f);
+    settings(f, r);
+    for (int k = 0; k < VLD_N_K; k++)
+        number(f, s->ir[k]);
+    for (int k = 0; k < VLD_N_K; k++)
+        number(f, s->tr[k]);
+    number(f, s->mean.mean);
+    number(f, s->mean.sd);
+    number(f, s->mean.low);
+    number(f, s->mean.high);
+    number(f, s->valid);
+    if (r->bytes)
+        fprintf(f, "\t%" PRIu64, r->bytes);
+    else
+        fputs("\t-", f);
+    if (r->kind == EVAL_CHANCE)
+        fputs("\t-\t-\n", f);
+    else
+        fprintf(f, "\t%.1f\t%.1f\n", s->seconds, s->flops / s->seconds * 1e-9);
+}
+
+int eval_table(const eval *v, char **text, size_t *n, vl_err *e)
+{
+    FILE *f = open_memstream(text, n);
+
+    if (!f)
+        return vl_fail(e, VL_ENOMEM, "out of memory: table");
+    lines(f, &v->notes);
+    fputs("set\tpairs\tsets\tstudents\trate_image\trate_text\tepochs", f);
+    for (int k = 0; k < 2 * VLD_N_K; k++)
+        fprintf(f, "\t%s@%d", k < VLD_N_K ? "IR" : "TR", vld_recall_k[k % VLD_N_K]);
+    fputs("\tmean\tsd\tlow95\thigh95\tvalidation\tbytes\tseconds\tGFLOP/s\n", f);
+    for (size_t i = 0; i < v->n_rows; i++)
+        row(f, &v->row[i]);
+    lines(f, &v->verdict);
+    if (ferror(f) | fclose(f) || v->notes.failed || v->verdict.failed) {
+        free(*text);
+        *text = NULL;
+        return vl_fail(e, VL_ENOMEM, "out of memory: table");
+    }
+    return VL_OK;
+}

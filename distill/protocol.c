@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT
+ * protocol.c -- see protocol.h.
+ *
+ * Each half is one list of jobs over all tasks, the longest first, so that the last jobs to end are short
+ * ones. A job is one student on one thread (its tape has a NULL pool). Invariants:
+ *   1  a job writes to its own point or student only;
+ *   2  what it computes depends on (seed, task->stream, draw, number, rates, epochs) alone;
+ *   3  the choice reads points only: the data of a task and validation are all that they have seen. */
+#include "distill/protocol.h"
+#include "pipeline/rng.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <xxhash.h>
+
+typedef struct job {
+    size_t task, index; /* grid point or student of it */
+    double cost;        /* pairs to train on */
+} job;
+
+typedef struct half { /* one of the two */
+    const vld_protocol *p;
+    const vl_data *test; /* NULL: choosing */
+    const vld_task *task;
+    vld_outcome *out;
+    job *jobs;
+    size_t n_jobs, done;
+    pthread_mutex_t lock;
+    size_t failed; /* the job whose error is kept, n_jobs: none */
+    vl_err e;
+} half;
+
+/* ---- one student -------------------------------------------------------------------------------- */
+
+typedef struct learner {
+    const vld_protocol *p;
+    const vld_task *task;
+    const vld_outcome *out;
+    vl_real *theta;
+    double *loss;  /* [epochs] */
+    double *valid; /* [n_readings]: choosing; NULL: testing */
+    double flops;
+} learner;
+
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int read_recall(learner *l, const vl_data *d, vld_recall *r, vl_err *e)
+{
+    const vlm_model *m = l->p->model;
+    double text = (double)m->text_dim * (double)m->embed_dim;
+    vl_real *u = vl_alloc(d->n, m->embed_dim * sizeof *u, e);
+    vl_real *v = u ? vl_alloc(d->n_caps, m->embed_dim * sizeof *v, e) : NULL;
+    int rc = v ? vld_embed_images(m, NULL, l->theta, d, u, e) : VL_ENOMEM;
+
+    if (!rc)
+        rc = vld_embed_texts(m, NULL, l->theta, d, v, e);
+    if (!rc)
+        rc = vld_recall_at(d, m->embed_dim, u, v, NULL, r, e);
+    l->flops += 2 * ((m->macs - text) * (double)d->n + text * (double)d->n_caps);
+    free(v);
+    free(u);
+    return rc;
+}
+
+static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e)
+{
+    learner *l = arg;
+    size_t n = vld_source_size(&l->task->draw[0].source);
+    size_t batch = l->task->batch < n ? l->task->batch : n;
+    vld_recall r;
+
+    (void)theta; /* it is l->theta */
+    l->loss[epoch - 1] = loss;
+    l->flops += 6 * l->p->model->macs * (double)(n / batch * batch);
+    for (int i = 0; l->valid && i < l->out->n_readings; i++) {
+        if (l->out->at[i] != epoch)
+            continue;
+        int rc = read_recall(l, l->p->validation, &r, e);
+        if (rc)
+            return rc;
+        l->valid[i] = r.mean;
+    }
+    return VL_OK;
+}
+
+static uint64_t stream_of(const vld_task *t, const char *purpose, size_t draw, int number)
+{
+    return vl_rng_stream(purpose, XXH64(t->stream, strlen(t->stream), 0), draw, (uint64_t)number) |
+           (uint64_t)1 << 63;
+}
+
+static int learn(learner *l, size_t draw, const double *point, int epochs, uint64_t stream, vl_err *e)
+{
+    const vld_draw *d = &l->task->draw[draw];
+    vld_train_opts o = {.batch = l->task->batch,
+                        .epochs = epochs,
+                        .momentum = l->task->momentum,
+                        .aug = l->task->aug,
+                        .seed = vl_rng(l->p->seed, stream, 0)};
+
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        o.rate[b] = point[b] * d->base[b];
+    for (int i = 0; i < epochs; i++)
+        l->loss[i] = NAN;
+    vlm_init(l->p->model, l->p->seed, stream, l->theta);
+    return vld_train(l->p->model, NULL, &d->source, &o, l->theta, after_epoch, l, e);
+}
+
+static int try_point(const half *h, const job *j, vl_real *theta, vl_err *e)
+{
+    const vld_task *t = &h->task[j->task];
+    vld_outcome *out = &h->out[j->task];
+    vld_point *pt = &out->point[j->index];
+    learner l = {h->p, t, out, theta, pt->loss, pt->valid, 0};
+    double began = seconds_now();
+    int rc = learn(&l, 0, t->grid[j->index], t->epochs, stream_of(t, "student of the grid", 0, 0), e);
+
+    if (rc == VL_EMATH) {
+        pt->diverged = true;
+        memset(pt->valid, 0, (size_t)out->n_readings * sizeof *pt->valid);
+        rc = VL_OK;
+    }
+    pt->seconds = seconds_now() - began;
+    pt->flops = l.flops;
+    return rc;
+}
+
+static int test_student(const half *h, const job *j, vl_real *theta, vl_err *e)
+{
+    const vld_task *t = &h->task[j->task];
+    vld_outcome *out = &h->out[j->task];
+    vld_student *s = &out->student[j->index];
+    learner l = {h->p, t, out, theta, s->loss, NULL, 0};
+    double began = seconds_now();
+    int rc =
+        learn(&l, s->draw, t->grid[out->best], out->epochs, stream_of(t, "student", s->draw, s->number), e);
+
+    if (!rc)
+        rc = read_recall(&l, h->p->validation, &s->valid, e);
+    if (!rc)
+        rc = read_recall(&l, h->test, &s->test, e);
+    if (rc == VL_EMATH) {
+        s->diverged = true;
+        memset(&s->valid, 0, sizeof s->valid);
+        memset(&s->test, 0, sizeof s->test);
+        rc = VL_OK;
+    }
+    out->test_mean[j->index] = s->test.mean;
+    s->seconds = seconds_now() - began;
+    s->flops = l.flops;
+    return rc;
+}
+
+/* ---- a half: many students ---------------------------------------------------------------------- */
+
+static void run_job(void *arg, size_t number, int worker)
+{
+    half *h = arg;
+    const job *j = &h->jobs[number];
+    vl_err e = {0};
+    vl_real *theta = NULL;
+    bool go;
+    int rc = VL_ENOMEM;
+
+    (void)worker;
+    pthread_mutex_lock(&h->lock);
+    go = h->failed == h->n_jobs; /* after a failure nothing new begins */
+    pthread_mutex_unlock(&h->lock);
+    if (!go)
+        return;
+    theta = vl_alloc(h->p->model->n, sizeof *theta, &e);
+    if (theta)
+        rc = (h->test ? test_student : try_point)(h, j, theta, &e);
+    free(theta);
+    pthread_mutex_lock(&h->lock);
+    if (rc && number < h->failed) {
+        h->failed = number;
+        h->e = e;
+    }
+    h->done++;
+    if (!rc && h->p->tick) {
+        vld_tick tick = {j->task, h->done, h->n_jobs, NULL, j->index, NULL};
+        if (h->test)
+            tick.student = &h->out[j->task].student[j->index];
+        else
+            tick.point = &h->out[j->task].point[j->index];
+        h->p->tick(h->p->arg, &tick);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    const job *x = a, *y = b;
+
+    if (x->cost != y->cost)
+        return x->cost > y->cost ? -1 : 1;
+    if (x->task != y->task)
+        return x->task < y->task ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+static int run_half(const vld_protocol *p, const vl_data *test, const vld_task *task, size_t n,
+                    vld_outcome *out, vl_err *e)
+{
+    half h = {.p = p, .test = test, .task = task, .out = out};
+
+    for (size_t i = 0; i < n; i++)
+        h.n_jobs += test ? out[i].n_students : out[i].n_points;
+    h.jobs = vl_alloc(h.n_jobs, sizeof *h.jobs, e);
+    if (!h.jobs)
+        return VL_ENOMEM;
+    for (size_t i = 0, k = 0; i < n; i++) {
+        size_t of = test ? out[i].n_students : out[i].n_points;
+        int epochs = test ? out[i].epochs : task[i].epochs;
+        for (size_t x = 0; x < of; x++)
+            h.jobs[k++] = (job){i, x, (double)vld_source_size(&task[i].draw[0].source) * epochs};
+    }
+    qsort(h.jobs, h.n_jobs, sizeof *h.jobs, longest_first);
+    h.failed = h.n_jobs;
+    pthread_mutex_init(&h.lock, NULL);
+    vl_pool_run(p->pool, h.n_jobs, run_job, &h);
+    pthread_mutex_destroy(&h.lock);
+    free(h.jobs);
+    return h.failed < h.n_jobs ? vl_fail(e, h.e.code, "%s", h.e.text) : VL_OK;
+}
+
+/* ---- choosing ----------------------------------------------------------------------------------- */
+
+static int check_data(const vlm_model *m, const vl_data *d, const char *what, vl_err *e)
+{
+    if (!d->n || !d->group)
+        return vl_fail(e, VL_EARG, "%s data: empty, or its captions are not grouped", what);
+    if (d->size != m->size || d->text_dim != m->text_dim)
+        return vl_fail(e, VL_EARG,
+                       "%s data: images of %zu pixels and texts of %zu numbers; the network has %zu and %zu",
+                       what, d->size, d->text_dim, m->size, m->text_dim);
+    return VL_OK;
+}
+
+static int check_task(const vlm_model *m, const vld_task *t, vl_err *e)
+{
+    size_t n = t->n_draws ? vld_source_size(&t->draw[0].source) : 0;
+
+    if (!t->n_draws || t->n_grid < 1 || t->n_grid > VLD_MAX_GRID || t->epochs < 1 || t->readings < 1 ||
+        t->readings > VLD_MAX_READINGS || t->students < 1 || t->n_draws > VLD_MAX_STUDENTS ||
+        (size_t)t->students > VLD_MAX_STUDENTS / t->n_draws)
+        return vl_fail(e, VL_EARG,
+                       "%zu draws, %d students of each, %zu grid points, %d epochs, %d readings: 1 to %d "
+                       "students in all, 1 to %d points, 1 epoch, 1 to %d readings wanted",
+                       t->n_draws, t->students, t->n_grid, t->epochs, t->readings, VLD_MAX_STUDENTS,
+                       VLD_MAX_GRID, VLD_MAX_READINGS);
+    for (size_t i = 0; i < t->n_draws; i++) {
+        const vld_source *s = &t->draw[i].source;
+        int rc = s->data ? check_data(m, s->data, "training", e) : VL_OK;
+        if (rc)
+            return rc;
+        if (vld_source_size(s) != n || n < 2 || t->batch < 2)
+            return vl_fail(e, VL_EARG, "draw %zu: %zu pairs, the first has %zu; batch %zu: 2 and more wanted",
+                           i, vld_source_size(s), n, t->batch);
+        for (int b = 0; b < VLM_BRANCHES; b++)
+            for (size_t g = 0; g < t->n_grid; g++)
+                if (!(t->grid[g][b] * t->draw[i].base[b] > 0) || !isfinite(t->grid[g][b]))
+                    return vl_fail(e, VL_EARG, "draw %zu: a rate of %g: rates are above 0", i,
+                                   t->grid[g][b] * t->draw[i].base[b]);
+    }
+    return VL_OK;
+}
+
+static int outcome_new(const vld_task *t, vld_outcome *o, vl_err *e)
+{
+    o->n_readings = t->readings < t->epochs ? t->readings : t->epochs;
+    for (int i = 0; i < o->n_readings; i++)
+        o->at[i] = (int)((int64_t)t->epochs * (i + 1) / o->n_readings);
+    o->n_points = t->n_grid;
+    o->point = vl_alloc(t->n_grid, sizeof *o->point, e);
+    for (size_t i = 0; o->point && i < t->n_grid; i++)
+        if (!(o->point[i].loss = vl_alloc((size_t)t->epochs, sizeof(double), e)) ||
+            !(o->point[i].valid = vl_alloc((size_t)o->n_readings, sizeof(double), e)))
+            return VL_ENOMEM;
+    return o->point ? VL_OK : VL_ENOMEM;
+}
+
+static void fix_best(vld_outcome *o)
+{
+    o->best = 0;
+    o->best_valid = -1;
+    for (size_t i = 0; i < o->n_points; i++)
+        for (int r = 0; r < o->n_readings; r++)
+            if (o->point[i].valid[r] > o->best_valid) {
+                o->best = i;
+                o->epochs = o->at[r];
+                o->best_valid = o->point[i].valid[r];
+            }
+}
+
+int vld_protocol_choose(const vld_protocol *p, const vld_task *task, size_t n, vld_outcome *out, vl_err *e)
+{
+    int rc = check_data(p->model, p->validation, "validation", e);
+
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = check_task(p->model, &task[i], e);
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = outcome_new(&task[i], &out[i], e);
+    if (!rc)
+        rc = run_half(p, NULL, task, n, out, e);
+    for (size_t i = 0; !rc && i < n; i++)
+        fix_best(&out[i]);
+    return rc;
+}
+
+/* ---- testing ------------------------------------------------------------------------------------ */
+
+static int students_new(const vld_task *t, vld_outcome *o, vl_err *e)
+{
+    o->n_students = t->n_draws * (size_t)t->students;
+    o->student = vl_alloc(o->n_students, sizeof *o->student, e);
+    o->test_mean = o->student ? vl_alloc(o->n_students, sizeof(double), e) : NULL;
+    if (!o->test_mean)
+        return VL_ENOMEM;
+    for (size_t i = 0; i < o->n_students; i++) {
+        vld_student *s = &o->student[i];
+        s->draw = i / (size_t)t->students;
+        s->number = (int)(i % (size_t)t->students);
+        for (int b = 0; b < VLM_BRANCHES; b++)
+            s->rate[b] = t->grid[o->best][b] * t->draw[s->draw].base[b];
+        s->loss = vl_alloc((size_t)o->epochs, sizeof *s->loss, e);
+        if (!s->loss)
+            return VL_ENOMEM;
+    }
+    return VL_OK;
+}
+
+int vld_protocol_test(const vld_protocol *p, const vl_data *test, const vld_task *task, size_t n,
+                      vld_outcome *out, vl_err *e)
+{
+    int rc = check_data(p->model, test, "test", e);
+
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = students_new(&task[i], &out[i], e);
+    return rc ? rc : run_half(p, test, task, n, out, e);
+}
+
+void vld_outcome_free(vld_outcome *o)
+{
+    for (size_t i = 0; o->point && i < o->n_points; i++) {
+        free(o->point[i].loss);
+        free(o->point[i].valid);
+    }
+    for (size_t i = 0; o->student && i < o->n_students; i++)
+        free(o->student[i].loss);
+    free(o->point);
+    free(o->student);
+    free(o->test_mean);
+    memset(o, 0, sizeof *o);
+}
+
+vld_row_stats vld_outcome_stats(const vld_outcome *o)
+{
+    vld_row_stats s = {.mean = vld_summarise(o->test_mean, o->n_students)};
+    double n = (double)o->n_students;
+
+    for (size_t i = 0; i < o->n_points; i++) {
+        s.points_diverged += o->point[i].diverged;
+        s.seconds += o->point[i].seconds;
+        s.flops += o->point[i].flops;
+    }
+    for (size_t i = 0; i < o->n_students; i++) {
+        const vld_student *k = &o->student[i];
+        s.diverged += k->diverged;
+        s.valid += k->valid.mean / n;
+        s.seconds += k->seconds;
+        s.flops += k->flops;
+        for (int r = 0; r < VLD_N_K; r++) {
+            s.ir[r] += k->test.ir[r] / n;
+            s.tr[r] += k->test.tr[r] / n;
+        }
+    }
+    return s;
+}

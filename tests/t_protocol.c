@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT
+ * t_protocol.c -- settings come from validation and nothing else; threads and neighbours do not show;
+ * divergence is a result. A toy network on made-up data: 24 coloured pictures, each with a text of its own. */
+#include "distill/protocol.h"
+#include "pipeline/rng.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N = 24, SIDE = 16, TEXT = 32 };
+
+static vlm_model model;
+static vl_data train, val, hostile; /* hostile: texts belong to other pictures */
+
+/* Picture i has a colour of its own in each quarter; noise: how far bytes stray. */
+static void paint(uint8_t *img, size_t i, uint64_t noise)
+{
+    for (size_t y = 0; y < SIDE; y++)
+        for (size_t x = 0; x < SIDE; x++)
+            for (size_t c = 0; c < 3; c++) {
+                size_t quarter = y / 8 * 2 + x / 8;
+                uint64_t colour = vl_rng_below(1, 100 + i, quarter * 3 + c, 200);
+                uint64_t at = ((i * SIDE + y) * SIDE + x) * 3 + c;
+                *img++ = (uint8_t)(colour + vl_rng_below(2, noise, at, 40));
+            }
+}
+
+static void make_data(vl_data *d, uint64_t noise, size_t turn)
+{
+    vl_err e;
+
+    memset(d, 0, sizeof *d);
+    d->n = d->n_caps = N;
+    d->size = SIDE;
+    d->text_dim = TEXT;
+    d->images = malloc(N * SIDE * SIDE * 3);
+    d->text = malloc(N * TEXT * sizeof *d->text);
+    d->cap = malloc((N + 1) * sizeof *d->cap);
+    d->key = calloc(N, sizeof *d->key);
+    d->caption = calloc(N, sizeof *d->caption);
+    for (size_t i = 0; i < N; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "picture %zu", i);
+        d->key[i] = strdup(name);
+        d->caption[i] = strdup(name);
+        d->cap[i] = i;
+        paint(d->images + i * SIDE * SIDE * 3, i, noise);
+        for (size_t k = 0; k < TEXT; k++)
+            d->text[i * TEXT + k] = (float)(vl_rng_unit(3, 200 + (i + turn) % N, k) - 0.5);
+    }
+    d->cap[N] = N;
+    assert_int_equal(vl_data_group(d, &e), VL_OK);
+}
+
+static int set_up(void **state)
+{
+    vl_err e;
+
+    (void)state;
+    assert_int_equal(vlm_parse("convnet:4x1", SIDE, TEXT, 16, 10.0, &model, &e), VL_OK);
+    make_data(&train, 1, 0);
+    make_data(&val, 2, 0);
+    make_data(&hostile, 3, 7);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    vl_data_free(&train);
+    vl_data_free(&val);
+    vl_data_free(&hostile);
+    return 0;
+}
+
+static const double grid[][VLM_BRANCHES] = {{1e-7, 1e-7}, {0.02, 0.1}, {1e30, 1e30}, {0.1, 0.5}};
+enum { GRID = sizeof grid / sizeof *grid };
+
+static vld_task task_of(const vld_draw *draw, size_t n_draws)
+{
+    return (vld_task){.stream = "random",
+                      .draw = draw,
+                      .n_draws = n_draws,
+                      .grid = grid,
+                      .n_grid = GRID,
+                      .epochs = 40,
+                      .readings = 4,
+                      .batch = 8,
+                      .aug = {false, 1},
+                      .students = 2};
+}
+
+static vld_protocol protocol_of(const vl_data *validation, vl_pool *pool)
+{
+    return (vld_protocol){&model, pool, 5, validation, NULL, NULL};
+}
+
+static void choose(const vl_data *validation, const vld_task *t, size_t n, vl_pool *pool, vld_outcome *o)
+{
+    vld_protocol p = protocol_of(validation, pool);
+    vl_err e = {0};
+
+    memset(o, 0, n * sizeof *o);
+    assert_int_equal(vld_protocol_choose(&p, t, n, o, &e), VL_OK);
+}
+
+static void finish(const vl_data *validation, const vl_data *test, const vld_task *t, size_t n, vl_pool *pool,
+                   vld_outcome *o)
+{
+    vld_protocol p = protocol_of(validation, pool);
+    vl_err e = {0};
+
+    assert_int_equal(vld_protocol_test(&p, test, t, n, o, &e), VL_OK);
+}
+
+/* Learning helps on validation and hurts on the hostile set: whoever looked at the latter would take a rate
+ * at which nothing is learnt. */
+static void test_choice_is_blind(void **state)
+{
+    vld_draw draw = {{&train, NULL, 0, NULL}, {1, 1}};
+    vld_task t = task_of(&draw, 1);
+    vld_outcome mine, theirs, kind;
+
+    (void)state;
+    choose(&val, &t, 1, NULL, &mine);
+    choose(&hostile, &t, 1, NULL, &theirs);
+    assert_int_not_equal(mine.best, 0);
+    assert_int_not_equal(mine.best, theirs.best);
+    assert_true(mine.best_valid > 50);
+    choose(&val, &t, 1, NULL, &kind);
+    size_t best = mine.best;
+    int epochs = mine.epochs;
+    finish(&val, &hostile, &t, 1, NULL, &mine);
+    finish(&val, &val, &t, 1, NULL, &kind);
+    assert_int_equal(mine.best, best);
+    assert_int_equal(mine.epochs, epochs);
+    assert_int_equal(mine.n_students, 2);
+    for (size_t i = 0; i < mine.n_students; i++) {
+        const vld_student *s = &mine.student[i], *k = &kind.student[i];
+        assert_true(s->rate[VLM_IMAGE] == grid[best][VLM_IMAGE]);
+        assert_true(s->rate[VLM_TEXT] == grid[best][VLM_TEXT]);
+        /* the same student, whatever it is tested on; and it was tested on what it was given */
+        assert_memory_equal(s->loss, k->loss, (size_t)epochs * sizeof *s->loss);
+        assert_true(s->valid.mean == k->valid.mean && k->test.mean == k->valid.mean);
+        assert_true(s->test.mean < k->test.mean / 2);
+        assert_true(mine.test_mean[i] == s->test.mean);
+    }
+    /* Fresh students: neither each other's nor the grid's. */
+    assert_true(mine.student[0].loss[0] != mine.student[1].loss[0]);
+    assert_true(mine.student[0].loss[0] != mine.point[best].loss[0]);
+    vld_outcome_free(&mine);
+    vld_outcome_free(&theirs);
+    vld_outcome_free(&kind);
+}
+
+static void assert_equal_outcomes(const vld_outcome *a, const vld_outcome *b, int epochs)
+{
+    assert_int_equal(a->best, b->best);
+    assert_int_equal(a->epochs, b->epochs);
+    assert_int_equal(a->n_students, b->n_students);
+    for (size_t i = 0; i < a->n_points; i++) {
+        assert_memory_equal(a->point[i].loss, b->point[i].loss, (size_t)epochs * sizeof(double));
+        assert_memory_equal(a->point[i].valid, b->point[i].valid, (size_t)a->n_readings * sizeof(double));
+    }
+    for (size_t i = 0; i < a->n_students; i++) {
+        assert_memory_equal(a->student[i].loss, b->student[i].loss, (size_t)a->epochs * sizeof(double));
+        assert_memory_equal(&a->student[i].test, &b->student[i].test, sizeof(vld_recall));
+        assert_memory_equal(&a->student[i].valid, &b->student[i].valid, sizeof(vld_recall));
+    }
+}
+
+static void count(void *arg, const vld_tick *tick)
+{
+    size_t *seen = arg;
+
+    assert_int_equal(tick->done, ++*seen);
+    assert_true((tick->point != NULL) != (tick->student != NULL));
+}
+
+static void test_threads_and_neighbours(void **state)
+{
+    uint32_t half[N / 2], other[N / 2];
+    for (uint32_t i = 0; i < N / 2; i++)
+        half[i] = 2 * i, other[i] = 2 * i + 1;
+    vld_draw subsets[] = {{{&train, half, N / 2, NULL}, {1, 1}}, {{&train, other, N / 2, NULL}, {2, 0.5}}};
+    vld_draw all = {{&train, NULL, 0, NULL}, {1, 1}};
+    vld_task t[2] = {task_of(subsets, 2), task_of(&all, 1)};
+    vld_outcome one[2], three[2], alone;
+    size_t seen = 0;
+    vl_pool *pool;
+    vl_err e;
+
+    (void)state;
+    t[1].stream = "full";
+    assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
+    choose(&val, t, 2, NULL, one);
+    finish(&val, &hostile, t, 2, NULL, one);
+
+    memset(three, 0, sizeof three);
+    vld_protocol p = {&model, pool, 5, &val, count, &seen};
+    assert_int_equal(vld_protocol_choose(&p, t, 2, three, &e), VL_OK);
+    assert_int_equal(seen, 2 * GRID);
+    seen = 0;
+    assert_int_equal(vld_protocol_test(&p, &hostile, t, 2, three, &e), VL_OK);
+    assert_int_equal(seen, 4 + 2);
+
+    choose(&val, t, 1, pool, &alone);
+    finish(&val, &hostile, t, 1, pool, &alone);
+    for (int i = 0; i < 2; i++)
+        assert_equal_outcomes(&one[i], &three[i], t[i].epochs);
+    assert_equal_outcomes(&one[0], &alone, t[0].epochs);
+    /* A draw's own base rates are multiplied. */
+    assert_true(one[0].student[2].draw == 1 && one[0].student[2].number == 0);
+    assert_true(one[0].student[2].rate[VLM_IMAGE] == 2 * grid[one[0].best][VLM_IMAGE]);
+    assert_true(one[0].student[2].rate[VLM_TEXT] == 0.5 * grid[one[0].best][VLM_TEXT]);
+    for (int i = 0; i < 2; i++) {
+        vld_outcome_free(&one[i]);
+        vld_outcome_free(&three[i]);
+    }
+    vld_outcome_free(&alone);
+    vl_pool_free(pool);
+}
+
+static void test_divergence(void **state)
+{
+    vld_draw draw = {{&train, NULL, 0, NULL}, {1, 1}};
+    vld_task t = task_of(&draw, 1);
+    vld_outcome o, none;
+    vld_row_stats s;
+
+    (void)state;
+    choose(&val, &t, 1, NULL, &o);
+    for (size_t i = 0; i < GRID; i++)
+        assert_int_equal(o.point[i].diverged, i == 2);
+    for (int r = 0; r < o.n_readings; r++)
+        assert_true(o.point[2].valid[r] == 0 && o.point[1].valid[r] > 0);
+    assert_true(isnan(o.point[2].loss[t.epochs - 1]) && isfinite(o.point[1].loss[t.epochs - 1]));
+    finish(&val, &val, &t, 1, NULL, &o);
+    s = vld_outcome_stats(&o);
+    assert_int_equal(s.points_diverged, 1);
+    assert_int_equal(s.diverged, 0);
+    assert_true(fabs(s.mean.mean - (o.test_mean[0] + o.test_mean[1]) / 2) < 1e-12);
+    assert_true(s.seconds > 0 && s.flops > 6 * model.macs * N * t.epochs && s.mean.n == 2);
+    vld_outcome_free(&o);
+
+    t.grid = grid + 2; /* nothing but what diverges */
+    t.n_grid = 1;
+    choose(&val, &t, 1, NULL, &none);
+    assert_true(none.best_valid == 0 && none.best == 0 && none.epochs == t.epochs / 4);
+    finish(&val, &val, &t, 1, NULL, &none);
+    s = vld_outcome_stats(&none);
+    assert_true(s.mean.mean == 0 && s.diverged == 2 && s.points_diverged == 1 && s.tr[2] == 0);
+    vld_outcome_free(&none);
+}
+
+/* Rates are constant, so a shorter run is the beginning of a longer one. */
+static void test_lengths(void **state)
+{
+    vld_draw draw = {{&train, NULL, 0, NULL}, {1, 1}};
+    vld_task t = task_of(&draw, 1), brief = t, odd = t;
+    vld_outcome a, b, c;
+
+    (void)state;
+    brief.epochs = 10;
+    brief.readings = 1;
+    odd.epochs = 3;
+    odd.readings = 7;
+    choose(&val, &t, 1, NULL, &a);
+    choose(&val, &brief, 1, NULL, &b);
+    choose(&val, &odd, 1, NULL, &c);
+    assert_int_equal(a.n_readings, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(a.at[i], 10 * (i + 1));
+    assert_true(a.point[1].valid[0] == b.point[1].valid[0]);
+    assert_memory_equal(a.point[1].loss, b.point[1].loss, 10 * sizeof(double));
+    assert_int_equal(c.n_readings, 3);
+    assert_true(c.at[0] == 1 && c.at[1] == 2 && c.at[2] == 3);
+    vld_outcome_free(&a);
+    vld_outcome_free(&b);
+    vld_outcome_free(&c);
+}
+
+static void test_bad_tasks(void **state)
+{
+    static const double bad_grid[][VLM_BRANCHES] = {{0.1, 0}};
+    vld_draw draw = {{&train, NULL, 0, NULL}, {1, 1}}, wrong = draw;
+    vld_protocol p = protocol_of(&val, NULL);
+    vl_data small = train;
+    vld_outcome o;
+    vl_err e;
+
+    (void)state;
+    small.size = 8;
+    wrong.source.data = &small;
+    for (int i = 0; i < 8; i++) {
+        vld_task t = task_of(&draw, 1);
+        switch (i) {
+        case 0:
+            t.n_draws = 0;
+            break;
+        case 1:
+            t.n_grid = 0;
+            break;
+        case 2:
+            t.grid = bad_grid, t.n_grid = 1;
+            break;
+        case 3:
+            t.epochs = 0;
+            break;
+        case 4:
+            t.readings = VLD_MAX_READINGS + 1;
+            break;
+        case 5:
+            t.students = 0;
+            break;
+        case 6:
+            t.batch = 1;
+            break;
+        case 7:
+            t.draw = &wrong;
+            break;
+        }
+        memset(&o, 0, sizeof o);
+        assert_int_equal(vld_protocol_choose(&p, &t, 1, &o, &e), VL_EARG);
+        vld_outcome_free(&o);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_choice_is_blind), cmocka_unit_test(test_threads_and_neighbours),
+        cmocka_unit_test(test_divergence),      cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_bad_tasks),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
