@@ -93,7 +93,7 @@ typedef struct distiller {
     size_t n_paths, n_real;
     vls_writer *writer;
     cli_runlog *log;
-    double match[VLM_BRANCHES]; /* mean over the last tenth of the iterations */
+    double match[VLM_BRANCHES]; /* mean over the last tenth of the iterations, NAN when all of it diverged */
     int n_match, diverged;
 } distiller;
 
@@ -222,7 +222,10 @@ static int iterate(distiller *p, vl_err *e)
     }
     cli_progress_end(&progress);
     for (int b = 0; b < VLM_BRANCHES; b++)
-        p->match[b] /= p->n_match ? p->n_match : 1;
+        p->match[b] = p->n_match ? p->match[b] / p->n_match : NAN;
+    if (!rc && p->diverged == n)
+        return vl_fail(e, VL_EMATH, "every iteration diverged, the last one at rates %g and %g",
+                       p->d.set.rate[VLM_IMAGE], p->d.set.rate[VLM_TEXT]);
     return rc;
 }
 
@@ -248,23 +251,32 @@ static int read_all(distiller *p, char **operand, vl_err *e)
     return rc;
 }
 
-static int describe(distiller *p, vl_err *e)
+static json_t *number(double x)
 {
-    json_t *opts;
-    int rc =
-        vld_manifest("distilled", tool.name, o.common.seed, &p->d.model, &p->d.augment, &p->d.manifest, e);
+    return isfinite(x) ? json_real(x) : json_null();
+}
 
-    if (rc)
-        return rc;
-    opts = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "pairs",
+static json_t *options_json(void)
+{
+    return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "pairs",
                      (json_int_t)o.pairs, "gradient", o.gradient, "iterations", (json_int_t)o.iterations,
                      "inner_steps", (json_int_t)o.inner_steps, "batch", (json_int_t)o.batch, "start_max",
                      (json_int_t)o.start_max, "expert_epochs", (json_int_t)o.expert_epochs, "rate_image",
                      o.rate_image, "rate_text", o.rate_text, "step_pixels", o.step_pixels, "step_text",
                      o.step_text, "step_rates", o.step_rates);
-    p->d.about = json_pack("{s:I, s:I, s:[f,f]}", "iterations", (json_int_t)o.iterations, "diverged",
-                           (json_int_t)p->diverged, "match", p->match[VLM_IMAGE], p->match[VLM_TEXT]);
-    if (!opts || !p->d.about || json_object_set_new(p->d.manifest, "options", opts))
+}
+
+static int describe(distiller *p, vl_err *e)
+{
+    int rc =
+        vld_manifest("distilled", tool.name, o.common.seed, &p->d.model, &p->d.augment, &p->d.manifest, e);
+
+    if (rc)
+        return rc;
+    p->d.about =
+        json_pack("{s:I, s:I, s:[o,o]}", "iterations", (json_int_t)o.iterations, "diverged",
+                  (json_int_t)p->diverged, "match", number(p->match[VLM_IMAGE]), number(p->match[VLM_TEXT]));
+    if (!p->d.about || json_object_set_new(p->d.manifest, "options", options_json()))
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     return VL_OK;
 }
@@ -352,7 +364,7 @@ static void check_inputs(int n, char **operand)
     for (int i = 0; i < o.real.n; i++)
         dashes += !strcmp(o.real.item[i], "-");
     if (dashes > 1)
-        cli_misuse("standard input is named %d times", dashes);
+        cli_misuse("standard input (-) is named %d times, it can be read once", dashes);
     if (!o.real.n)
         cli_misuse("--real is missing: the set starts from real pairs");
     if (o.batch > o.pairs)

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * outer.c -- draws, Adam, and what follows when an inner training diverges; outer.h says when. Adam's count of
+ * steps leaves diverged iterations out: its moments have not seen them. */
 #include "distill/outer.h"
 #include "pipeline/rng.h"
 
@@ -6,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DIVERGED = 20 };
 static const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-12, cut = 0.8;
 
 /* Adam's two moments of n numbers. */
@@ -132,7 +133,7 @@ static void adam_step(vld_outer *u, adam *a, vl_real *x, const vl_real *g, doubl
     vl_pool_run(u->pool, (a->n + ADAM_BLOCK - 1) / ADAM_BLOCK, adam_tile, &j);
 }
 
-/* The gradient of log rate is rate times the rate's. */
+/* The gradient of log rate is rate times the rate's. The bounds keep exp() from ending at 0 or infinity. */
 static void rate_step(vld_outer *u, int b, double step)
 {
     double g = u->grad.rate[b] * u->set->rate[b];
@@ -141,14 +142,15 @@ static void rate_step(vld_outer *u, int b, double step)
     u->rate_v[b] = beta2 * u->rate_v[b] + (1 - beta2) * g * g;
     u->set->rate[b] *= exp(-step * u->rate_m[b] / (1 - pow(beta1, u->steps)) /
                            (sqrt(u->rate_v[b] / (1 - pow(beta2, u->steps))) + epsilon));
+    u->set->rate[b] = fmin(fmax(u->set->rate[b], VLD_RATE_MIN), VLD_RATE_MAX);
 }
 
 static int take_diverged(vld_outer *u, vld_outer_report *r, vl_err *e)
 {
     r->diverged = true;
     for (int b = 0; b < VLM_BRANCHES; b++)
-        u->set->rate[b] *= cut;
-    if (++u->diverged > MAX_DIVERGED)
+        u->set->rate[b] = fmax(u->set->rate[b] * cut, VLD_RATE_MIN);
+    if (++u->diverged > VLD_MAX_DIVERGED)
         return vl_within(e, "%d iterations diverged in a row", u->diverged);
     return VL_OK;
 }

@@ -3,14 +3,19 @@
  * set moves along the gradient.
  *
  *   iteration k (from 0): expert and start drawn from (seed, k); target = start + expert_epochs
- *   pixels, texts: Adam, each with its own step;  rates: Adam on their logarithms, so they stay positive
+ *   pixels, texts: Adam, each with its own step
+ *   rates: Adam on their logarithms, so they stay positive, and within VLD_RATE_MIN .. VLD_RATE_MAX
  * An iteration whose inner training diverges changes nothing but the rates, which are cut by a fifth, and is
- * counted; more than MAX_DIVERGED of them in a row end the run. */
+ * reported as such; more than VLD_MAX_DIVERGED of them in a row are an error. */
 #ifndef VLD_OUTER_H
 #define VLD_OUTER_H
 
 #include "distill/trajectory.h"
 #include "distill/unroll.h"
+
+enum { VLD_MAX_DIVERGED = 20 };
+#define VLD_RATE_MIN 1e-9
+#define VLD_RATE_MAX 1e9
 
 typedef struct vld_outer_opts {
     int inner_steps;    /* T */
@@ -28,8 +33,9 @@ typedef struct vld_outer_opts {
 
 typedef struct vld_outer vld_outer;
 
-/* vld_outer_new -- experts are borrowed; set is borrowed and changed by the steps.
- * Errors: VL_EARG (an expert has fewer than start_max - 1 + expert_epochs + 1 snapshots, ...), VL_ENOMEM. */
+/* vld_outer_new -- experts and pool are borrowed; set is borrowed and changed by the steps.
+ * Errors: VL_EARG no expert, one with fewer than start_max + expert_epochs snapshots, an option below 1, a batch
+ * that does not fit the set; VL_ENOMEM. */
 VL_MUST_USE int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, vld_set *set,
                               vld_outer **out, vl_err *e);
 void vld_outer_free(vld_outer *u); /* NULL is harmless */
@@ -40,7 +46,8 @@ typedef struct vld_outer_report {
     bool diverged;
 } vld_outer_report;
 
-/* vld_outer_step -- iteration number k; call in order. Errors: VL_EMATH too many diverged in a row. */
+/* vld_outer_step -- iteration number k; call in order.
+ * Errors: VL_EMATH too many diverged in a row; VL_ENOMEM. */
 VL_MUST_USE int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e);
 
 #endif

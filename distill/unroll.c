@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the gradient's length: an optimiser that keeps squares in float must not meet infinity. */
+static const double max_squared = 1e30;
+
 struct vld_unroll {
     const vlm_model *model;
     vl_pool *pool;
@@ -106,8 +109,7 @@ void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int st
     }
 }
 
-/* ---- one iteration
- * --------------------------------------------------------------------------------- */
+/* ---- one iteration ------------------------------------------------------------------------------- */
 
 typedef struct pass { /* what the tiles over a batch see */
     vld_unroll *u;
@@ -278,7 +280,7 @@ int vld_unroll_run(vld_unroll *u, const vl_real *start, const vl_real *target, c
     train(u, set, seed, iter, res);
     end_point(u, start, target, res);
     adjoint(u, set, seed, iter, kind, grad);
-    if (!isfinite(res->match[0] + res->match[1]) || !isfinite(set_dot(u, grad, grad)) ||
+    if (!isfinite(res->match[0] + res->match[1]) || !(set_dot(u, grad, grad) < max_squared) ||
         !isfinite(grad->rate[0] + grad->rate[1]))
         return vl_fail(
             e, VL_EMATH, "iteration %llu: the inner training diverged (loss %g to %g nats, match %g and %g)",

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT
+ * t_outer.c -- the outer loop on a toy: what an iteration matches, how the set moves, what diverging does. */
+#include "distill/outer.h"
+#include "distill/train.h"
+#include "pipeline/rng.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { SIZE = 16, TEXT = 10, DIM = 6, REALS = SIZE * SIZE * 3, SNAPS = 4, EXPERTS = 3 };
+
+static vld_experts experts; /* of main */
+
+/* n pairs that belong together: a colour, and the text rows of that colour with some noise. */
+static vld_set pairs(const vlm_model *m, size_t n)
+{
+    vld_set s;
+    vl_err e;
+
+    if (vld_set_new(m, n, &s, &e))
+        fail_msg("%s", e.text);
+    vl_rng_normal(5, 0, n * REALS, 0.3, s.pixels);
+    vl_rng_normal(5, 1, n * TEXT, 0.1, s.text);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < REALS; k++)
+            s.pixels[i * REALS + k] += (vl_real)((i >> k % 3 & 1) * 2.0 - 1);
+        s.text[i * TEXT + i % TEXT] += 1;
+    }
+    s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 0.05;
+    return s;
+}
+
+static int keep_snap(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e)
+{
+    (void)loss;
+    (void)e;
+    memcpy((vl_real *)arg + (size_t)epoch * experts.model.n, theta, experts.model.n * sizeof *theta);
+    return VL_OK;
+}
+
+/* Experts that learn 24 such pairs, four steps between two snapshots. */
+static int make_experts(void **state)
+{
+    vlm_model *m = &experts.model;
+    vld_train_opts o = {.batch = 6, .epochs = SNAPS - 1, .rate = {0.1, 0.1}};
+    vld_set s;
+    vl_err e;
+
+    (void)state;
+    if (vlm_parse("convnet:4x1", SIZE, TEXT, DIM, 10, m, &e))
+        fail_msg("%s", e.text);
+    s = pairs(m, 24);
+    experts.n = EXPERTS;
+    experts.n_snaps = calloc(EXPERTS, sizeof *experts.n_snaps);
+    experts.theta = calloc(EXPERTS, sizeof *experts.theta);
+    for (int i = 0; i < EXPERTS; i++) {
+        vl_real *theta = malloc(m->n * sizeof *theta);
+        experts.n_snaps[i] = SNAPS;
+        experts.theta[i] = malloc(SNAPS * m->n * sizeof *theta);
+        vlm_init(m, 1, (uint64_t)i, theta);
+        memcpy(experts.theta[i], theta, m->n * sizeof *theta);
+        o.seed = (uint64_t)i;
+        if (vld_train(m, NULL, &(vld_source){.set = &s}, &o, theta, keep_snap, experts.theta[i], &e))
+            fail_msg("%s", e.text);
+        free(theta);
+    }
+    vld_set_free(&s);
+    return 0;
+}
+
+static int free_experts(void **state)
+{
+    (void)state;
+    vld_experts_free(&experts);
+    return 0;
+}
+
+static vld_outer_opts opts(void)
+{
+    return (vld_outer_opts){.inner_steps = 4,
+                            .batch = 4,
+                            .start_max = 2,
+                            .expert_epochs = 2,
+                            .step_pixels = 0.05,
+                            .step_text = 0.02,
+                            .step_rates = 0.05,
+                            .iterations = 30,
+                            .gradient = VLD_EXACT,
+                            .seed = 7};
+}
+
+static vld_outer *outer(const vld_outer_opts *o, vl_pool *pool, vld_set *s)
+{
+    vld_outer *u = NULL;
+    vl_err e;
+
+    if (vld_outer_new(&experts, pool, o, s, &u, &e))
+        fail_msg("%s", e.text);
+    return u;
+}
+
+static vld_outer_report step(vld_outer *u, int k)
+{
+    vld_outer_report r;
+    vl_err e;
+
+    if (vld_outer_step(u, k, &r, &e))
+        fail_msg("iteration %d: %s", k, e.text);
+    return r;
+}
+
+/* 90 pairs have more pixels than one tile of the optimiser. */
+static void pools_do_not_show(void **state)
+{
+    vld_outer_opts o = opts();
+    vld_set first = pairs(&experts.model, 90);
+
+    (void)state;
+    for (int threads = 0; threads <= 3; threads++) {
+        vld_set s = pairs(&experts.model, 90);
+        vl_pool *pool = NULL;
+        vl_err e;
+        vld_outer *u;
+
+        if (threads && vl_pool_new(threads, &pool, &e))
+            fail_msg("%s", e.text);
+        u = outer(&o, pool, threads ? &s : &first);
+        for (int k = 0; k < 4; k++)
+            step(u, k);
+        if (threads) {
+            assert_memory_equal(s.pixels, first.pixels, 90 * REALS * sizeof *s.pixels);
+            assert_memory_equal(s.text, first.text, 90 * TEXT * sizeof *s.text);
+            assert_memory_equal(s.rate, first.rate, sizeof s.rate);
+        }
+        vld_outer_free(u);
+        vl_pool_free(pool);
+        vld_set_free(&s);
+    }
+    vld_set_free(&first);
+}
+
+/* The stretch that the report names, run directly, has the same matches; Adam's first step is as long as its
+ * step size wherever the gradient is not nothing, and goes downhill. */
+static void first_step(void **state)
+{
+    const vl_augment none = {false, 0};
+    vld_outer_opts o = opts();
+    const vlm_model *m = &experts.model;
+    vld_set s = pairs(m, 8), before = pairs(m, 8), grad;
+    vld_outer *u = outer(&o, NULL, &s);
+    vld_outer_report r = step(u, 0);
+    vld_unroll *direct;
+    vld_unroll_result want;
+    size_t moved = 0;
+    vl_err e;
+
+    (void)state;
+    assert_int_equal(vld_set_new(m, 8, &grad, &e), VL_OK);
+    assert_int_equal(vld_unroll_new(m, NULL, 8, o.inner_steps, o.batch, &none, &direct, &e), VL_OK);
+    assert_int_equal(vld_unroll_run(direct, experts.theta[r.expert] + (size_t)r.start * m->n,
+                                    experts.theta[r.expert] + (size_t)(r.start + o.expert_epochs) * m->n,
+                                    &before, o.seed, 0, VLD_EXACT, false, &grad, &want, &e),
+                     VL_OK);
+    assert_memory_equal(r.inner.match, want.match, sizeof want.match);
+    assert_true(isnan(r.inner.cosine));
+    for (size_t i = 0; i < 8 * REALS; i++) {
+        if (fabs((double)grad.pixels[i]) < 1e-7)
+            continue;
+        moved++;
+        assert_float_equal(s.pixels[i] - before.pixels[i], copysign(o.step_pixels, -grad.pixels[i]), 1e-3);
+    }
+    assert_true(moved > 4 * REALS);
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        assert_float_equal(s.rate[b] / before.rate[b], exp(copysign(o.step_rates, -grad.rate[b])), 1e-4);
+    vld_unroll_free(direct);
+    vld_outer_free(u);
+    vld_set_free(&grad);
+    vld_set_free(&before);
+    vld_set_free(&s);
+}
+
+static void all_experts_and_starts(void **state)
+{
+    vld_outer_opts o = opts();
+    vld_set s = pairs(&experts.model, 8);
+    vld_outer *u = outer(&o, NULL, &s);
+    unsigned seen_expert = 0, seen_start = 0;
+
+    (void)state;
+    for (int k = 0; k < o.iterations; k++) {
+        vld_outer_report r = step(u, k);
+        seen_expert |= 1u << r.expert;
+        seen_start |= 1u << r.start;
+    }
+    assert_int_equal(seen_expert, (1 << EXPERTS) - 1);
+    assert_int_equal(seen_start, 3);
+    vld_outer_free(u);
+    vld_set_free(&s);
+}
+
+/* One stretch of one expert, the whole set in every step: nothing is left to chance. */
+static void match_falls(void **state)
+{
+    static const vld_gradient kinds[] = {VLD_EXACT, VLD_TESLA};
+    vld_experts one = experts;
+
+    (void)state;
+    one.n = 1;
+    for (size_t g = 0; g < 2; g++) {
+        vld_outer_opts o = opts();
+        vld_set s = pairs(&experts.model, 8);
+        double early = 0, late = 0;
+        vld_outer *u;
+        vl_err e;
+
+        o.gradient = kinds[g];
+        o.start_max = 1;
+        o.batch = 8;
+        if (vld_outer_new(&one, NULL, &o, &s, &u, &e))
+            fail_msg("%s", e.text);
+        for (int k = 0; k < o.iterations; k++) {
+            vld_outer_report r = step(u, k);
+            double match = r.inner.match[VLM_IMAGE] + r.inner.match[VLM_TEXT];
+
+            assert_false(r.diverged);
+            if (k < 3)
+                early += match / 3;
+            if (k >= 27)
+                late += match / 3;
+        }
+        if (!(late < 0.9 * early))
+            fail_msg("match went from %g to %g", early, late);
+        vld_outer_free(u);
+        vld_set_free(&s);
+    }
+}
+
+static void cosine_when_asked(void **state)
+{
+    vld_outer_opts o = opts();
+
+    (void)state;
+    o.log_cosine = 2;
+    for (int steps = 1; steps <= 8; steps += 7) {
+        vld_set s = pairs(&experts.model, 8);
+        vld_outer *u;
+
+        o.inner_steps = steps;
+        s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 0.3;
+        u = outer(&o, NULL, &s);
+        for (int k = 0; k < 4; k++) {
+            double c = step(u, k).inner.cosine;
+            if (k % 2)
+                assert_true(isnan(c));
+            else if (steps == 1) /* one step has no Hessian term */
+                assert_float_equal(c, 1, 1e-6);
+            else
+                assert_true(c > -1 && c < 0.9999);
+        }
+        vld_outer_free(u);
+        vld_set_free(&s);
+    }
+}
+
+static void diverging(void **state)
+{
+    vld_outer_opts o = opts();
+    vld_set s = pairs(&experts.model, 8), before = pairs(&experts.model, 8);
+    vld_outer *u = outer(&o, NULL, &s);
+    vld_outer_report r;
+    vl_err e;
+    int k = 0;
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < VLD_MAX_DIVERGED; i++, k++) {
+            s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 1e30;
+            assert_true(step(u, k).diverged);
+            assert_float_equal(s.rate[VLM_IMAGE] / 1e30, 0.8, 1e-6);
+            assert_float_equal(s.rate[VLM_TEXT] / 1e30, 0.8, 1e-6);
+        }
+        if (round == 0) {
+            assert_memory_equal(s.pixels, before.pixels, 8 * REALS * sizeof *s.pixels);
+            assert_memory_equal(s.text, before.text, 8 * TEXT * sizeof *s.text);
+            s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 0.05; /* a sound one between them: the count starts anew */
+            assert_false(step(u, k++).diverged);
+        }
+    }
+    s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 1e30;
+    assert_int_equal(vld_outer_step(u, k, &r, &e), VL_EMATH);
+    if (strncmp(e.text, "21 iterations diverged in a row: iteration 41: ", 47))
+        fail_msg("%s", e.text);
+    vld_outer_free(u);
+    vld_set_free(&before);
+    vld_set_free(&s);
+}
+
+/* A gradient that is finite, but whose square is not in float, would stop the optimiser for ever. */
+static void huge_gradient(void **state)
+{
+    vld_outer_opts o = opts();
+    vld_set s = pairs(&experts.model, 8);
+    const vld_experts near = {.model = experts.model,
+                              .n = 1,
+                              .n_snaps = (int[]){2},
+                              .theta = (vl_real *[]){malloc(2 * experts.model.n * sizeof(vl_real))}};
+    vld_outer *u = NULL;
+    vld_outer_report r;
+    vl_err e;
+
+    (void)state;
+    for (size_t i = 0; i < near.model.n; i++) {
+        near.theta[0][i] = near.theta[0][near.model.n + i] = experts.theta[0][i];
+        if (i == 0 || i == near.model.begin[VLM_TEXT])
+            near.theta[0][i] = (vl_real)1e-18, near.theta[0][near.model.n + i] = 0;
+    }
+    o.start_max = o.expert_epochs = 1;
+    if (vld_outer_new(&near, NULL, &o, &s, &u, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(vld_outer_step(u, 0, &r, &e), VL_OK);
+    assert_true(r.diverged);
+    vld_outer_free(u);
+    free(near.theta[0]);
+    vld_set_free(&s);
+}
+
+static void rates_stay_positive(void **state)
+{
+    static const double steps[] = {0.5, 1000};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        vld_outer_opts o = opts();
+        vld_set s = pairs(&experts.model, 8);
+        vld_outer_report r;
+        vl_err e;
+        vld_outer *u;
+
+        o.step_rates = steps[i];
+        u = outer(&o, NULL, &s);
+        for (int k = 0; k < o.iterations; k++) {
+            int rc = vld_outer_step(u, k, &r, &e);
+            assert_true(rc == VL_OK || rc == VL_EMATH);
+            for (int b = 0; b < VLM_BRANCHES; b++)
+                assert_true(s.rate[b] >= VLD_RATE_MIN && s.rate[b] <= VLD_RATE_MAX);
+            if (rc)
+                break;
+        }
+        vld_outer_free(u);
+        vld_set_free(&s);
+    }
+}
+
+static void refuse(const vld_outer_opts *o, const vld_experts *x, const char *text)
+{
+    vld_set s = pairs(&experts.model, 8);
+    vld_outer *u = NULL;
+    vl_err e = {0};
+
+    assert_int_equal(vld_outer_new(x, NULL, o, &s, &u, &e), VL_EARG);
+    if (strcmp(e.text, text))
+        fail_msg("'%s' where '%s' is expected", e.text, text);
+    assert_null(u);
+    vld_set_free(&s);
+}
+
+static void refused(void **state)
+{
+    vld_outer_opts o = opts();
+    int fewer[] = {SNAPS, SNAPS - 1, SNAPS};
+    vld_experts x = experts;
+
+    (void)state;
+    x.n_snaps = fewer;
+    refuse(&o, &x, "expert 1 has 3 snapshots; 2 starts and 2 epochs ahead need 4");
+    x.n = 0;
+    refuse(&o, &x, "no expert to match");
+    o.start_max = 0;
+    refuse(&o, &experts, "starts, expert epochs and iterations: at least 1 of each wanted");
+    o = opts();
+    o.batch = 9;
+    refuse(&o, &experts, "4 inner steps of 9 pairs out of 8: 1..4096 steps, 2..n pairs wanted");
+    o = opts();
+    o.start_max = 3; /* the last start would aim behind the end */
+    refuse(&o, &experts, "expert 0 has 4 snapshots; 3 starts and 2 epochs ahead need 5");
+    vld_outer_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pools_do_not_show),
+        cmocka_unit_test(first_step),
+        cmocka_unit_test(all_experts_and_starts),
+        cmocka_unit_test(match_falls),
+        cmocka_unit_test(cosine_when_asked),
+        cmocka_unit_test(diverging),
+        cmocka_unit_test(huge_gradient),
+        cmocka_unit_test(rates_stay_positive),
+        cmocka_unit_test(refused),
+    };
+
+    return cmocka_run_group_tests(tests, make_experts, free_experts);
+}
