@@ -333,10 +333,12 @@ static int run(distiller *p, char **operand, vl_err *e)
         rc = write_set(p, e);
     if (!rc)
         cli_info("%d iterations in %.1f s, %.3f s each, %.0f GFLOP/s; match %.3f image, %.3f text; rates "
-                 "%.4g, %.4g%s",
+                 "%.4g, %.4g",
                  (int)o.iterations, seconds, seconds / (double)o.iterations,
                  1e-9 * (vl_blas_flops() - flops) / seconds, p->match[VLM_IMAGE], p->match[VLM_TEXT],
-                 p->d.set.rate[VLM_IMAGE], p->d.set.rate[VLM_TEXT], p->diverged ? "; some diverged" : "");
+                 p->d.set.rate[VLM_IMAGE], p->d.set.rate[VLM_TEXT]);
+    if (!rc && p->diverged)
+        cli_info("%d iterations diverged, and only cut the rates", p->diverged);
     return rc;
 }
 

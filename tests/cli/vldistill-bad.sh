@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# vldistill-bad.sh -- command lines that are wrong, shards that do not fit, a training that diverges, a failing
+# system: one line, nothing partial.
+. "$(dirname "$0")/lib.sh"
+PATH=$PATH:${BIN%/bin}/tests
+
+python3 "$TOP/tests/data/make_pairs.py" 8 >pairs.tsv
+vlpack -q -o pairs.tar.zst pairs.tsv
+mk_text pairs.tar.zst emb.tar.zst 32
+mk_text pairs.tar.zst emb16.tar.zst 16
+vltrain-expert -q --size 16 --model convnet:4x1 --embed-dim 8 --batch 4 -n 2 -e 2 -o experts.tar.zst \
+    pairs.tar.zst emb.tar.zst
+vltrain-expert -q --size 20 --model convnet:4x1 --embed-dim 8 --batch 4 -n 1 -e 2 -o wide.tar.zst \
+    pairs.tar.zst emb.tar.zst
+real='--real pairs.tar.zst --real emb.tar.zst'
+small='--pairs 4 --batch 3 --inner-steps 3 --iterations 4'
+
+# fails 'message' ARGUMENTS: exit 1, one line, no output.
+fails() {
+    want=$1
+    shift
+    # shellcheck disable=SC2086
+    run 1 vldistill -q $small -o out.tar.zst "$@"
+    err_like "^vldistill: $want\$"
+    ok 'one line' test "$(wc -l <"$ERR")" -eq 1
+    absent 'out.tar.zst*'
+}
+
+head -c 3000 experts.tar.zst >cut.tar.zst
+echo 'not a shard' >text
+# shellcheck disable=SC2086
+{
+    fails 'cut\.tar\.zst: truncated.*' $real cut.tar.zst
+    fails 'pairs\.tar\.zst: .*no .*trajectory.*' $real pairs.tar.zst
+    fails 'text: .*' $real text
+    fails 'absent\.tar\.zst: .*No such file or directory' $real experts.tar.zst absent.tar.zst
+    fails '.*wide\.tar\.zst.*experts\.tar\.zst.*|.*experts\.tar\.zst.*wide\.tar\.zst.*' $real experts.tar.zst wide.tar.zst
+    fails 'expert 0 has 3 snapshots; 3 starts and 1 epochs ahead need 4' --start-max 3 $real experts.tar.zst
+    fails 'expert 0 has 3 snapshots; 1 starts and 3 epochs ahead need 4' --expert-epochs 3 $real experts.tar.zst
+    fails '8 real pairs; 9 synthetic ones are asked for' --pairs 9 $real experts.tar.zst
+    fails 'the experts know texts of 32 numbers, the embeddings have 16' \
+        --real pairs.tar.zst --real emb16.tar.zst experts.tar.zst
+    fails '.*no text embedding.*' --real pairs.tar.zst experts.tar.zst
+    fails 'emb\.tar\.zst: .*no records of pairs' --real emb.tar.zst experts.tar.zst
+    fails '.*hash99\.txt\.npy.*' --text hash99.txt.npy $real experts.tar.zst
+    head -c 900 emb.tar.zst >cut.tar.zst
+    fails 'cut\.tar\.zst: truncated.*' --real pairs.tar.zst --real cut.tar.zst experts.tar.zst
+
+    # Rates that no cut brings down in time; and too few iterations to say so by the count.
+    for j in 1 3; do
+        fails '21 iterations diverged in a row: iteration 20: the inner training diverged .*' \
+            -j$j --rate-image 1e9 --iterations 100 $real experts.tar.zst
+        fails 'every iteration diverged, the last one at rates 4\.096e\+08 and 0\.16384' \
+            -j$j --rate-image 1e9 $real experts.tar.zst
+    done
+    # An output that was there stays as it was.
+    echo before >out.tar.zst
+    run 1 vldistill -q $small --rate-image 1e9 -o out.tar.zst $real experts.tar.zst
+    ok 'the old file is untouched' grep -qx before out.tar.zst
+    rm out.tar.zst
+
+    # The system fails.
+    run 1 sh -c "vldistill -q $small $real experts.tar.zst >/dev/full"
+    err_is 'vldistill: standard output: write at byte 0: No space left on device'
+    run 1 vldistill -q $small --run-log /dev/full -o out.tar.zst $real experts.tar.zst
+    err_like '^vldistill: /dev/full: .*No space left on device$'
+    rm -f out.tar.zst
+    run 1 vldistill -q $small -o no-such-folder/out.tar.zst $real experts.tar.zst
+    err_like '^vldistill: no-such-folder/out\.tar\.zst.*: No such file or directory$'
+    run 1 bash -c "ulimit -f 8; vldistill -q $small -o out.tar.zst $real experts.tar.zst"
+    err_like '^vldistill: .*out\.tar\.zst: write at byte 8192: File too large$'
+    absent 'out.tar.zst*'
+    { sleep 0.2; rc=0; vldistill -q $small $real experts.tar.zst 2>"$ERR" || rc=$?; echo $rc >"$T_KEEP/rc"; } | true
+    ok 'a closed pipe: exit 1' test "$(cat "$T_KEEP/rc")" -eq 1
+    err_like 'standard output: write at byte [0-9]+: Broken pipe$'
+    # Killed while it iterates: the temporary file goes.
+    vldistill -q $small --iterations 10000000 -o out.tar.zst $real experts.tar.zst &
+    pid=$!
+    sleep 0.5
+    kill -TERM $pid
+    rc=0
+    wait $pid || rc=$?
+    ok 'SIGTERM ends it' test $rc -eq 143
+    absent 'out.tar.zst*'
+}
+
+# The command line: exit 2, nothing touched.
+misuse() {
+    want=$1
+    shift
+    run 2 vldistill -o out.tar.zst "$@"
+    err_like "^vldistill: $want\$"
+    out_is ''
+    absent 'out.tar.zst*'
+}
+run 2 vldistill
+# shellcheck disable=SC2086
+{
+    misuse '--real is missing: the set starts from real pairs' experts.tar.zst
+    misuse 'standard input \(-\) is named 2 times, it can be read once' $real - -
+    misuse 'standard input \(-\) is named 2 times, it can be read once' --real - --real emb.tar.zst -
+    misuse '--batch 5 is more than --pairs 4' --pairs 4 --batch 5 $real experts.tar.zst
+    misuse '--pairs: 1 is outside 2 to 100000' --pairs 1 $real experts.tar.zst
+    misuse '.*--gradient.*' --gradient both $real experts.tar.zst
+    misuse '.*--rate-image.*' --rate-image 0 $real experts.tar.zst
+    misuse '.*--step-rates.*' --step-rates nan $real experts.tar.zst
+    misuse '.*--inner-steps.*' --inner-steps 0 $real experts.tar.zst
+    misuse '.*--device.*' --device cuda $real experts.tar.zst
+}
