@@ -49,8 +49,7 @@ static void say(const char *fmt, va_list ap)
     for (char *p = text; *p; p++) /* names come from strangers: no terminal escapes */
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';
-    fprintf(stderr, "%s%s: %s\n", atomic_exchange(&line_stands, false) ? "\r\033[K" : "", tool_name,
-            text);
+    fprintf(stderr, "%s%s: %s\n", atomic_exchange(&line_stands, false) ? "\r\033[K" : "", tool_name, text);
 }
 
 void cli_error(const char *fmt, ...)
@@ -140,9 +139,8 @@ static void draw(cli_progress *p, const char *detail)
         snprintf(total, sizeof total, "/%llu", (unsigned long long)p->total);
     if (p->total > p->done && rate > 0)
         eta_text(eta, sizeof eta, (double)(p->total - p->done) / rate);
-    fprintf(stderr, "%s%s %llu%s%s%s  %.3g %s/s%s%s", tty ? "\r" : "", p->what,
-            (unsigned long long)p->done, total, *detail ? "  " : "", detail, rate, p->what, eta,
-            tty ? "\033[K" : "\n");
+    fprintf(stderr, "%s%s %llu%s%s%s  %.3g %s/s%s%s", tty ? "\r" : "", p->what, (unsigned long long)p->done,
+            total, *detail ? "  " : "", detail, rate, p->what, eta, tty ? "\033[K" : "\n");
     atomic_store(&line_stands, tty);
 }
 

@@ -29,24 +29,21 @@ static void add_common(cli_table *t, cli_common *c, unsigned set)
                          "write to FILE; - is standard output [-]", 0, 0, NULL});
     if (set & CLI_THREADS)
         add(t, (cli_opt){'j', "threads", CLI_INT, &c->threads, "N",
-                         "threads, never changes the bytes written [processors online]", 0, 1024,
-                         NULL});
+                         "threads, never changes the bytes written [processors online]", 0, 1024, NULL});
     if (set & CLI_SEED)
         add(t, (cli_opt){0, "seed", CLI_INT, &c->seed, "N", "seed of every random choice", 0,
                          9007199254740992.0, NULL});
     if (set & CLI_DEVICE)
-        add(t, (cli_opt){0, "device", CLI_CHOICE, &c->device, "DEVICE", "where to compute: cpu", 0,
-                         0, "cpu"});
+        add(t,
+            (cli_opt){0, "device", CLI_CHOICE, &c->device, "DEVICE", "where to compute: cpu", 0, 0, "cpu"});
     if (set & CLI_PROGRESS)
         add(t, (cli_opt){0, "progress", CLI_CHOICE, &c->progress, "WHEN",
-                         "show progress: auto (on a terminal), always or never", 0, 0,
-                         "auto|always|never"});
+                         "show progress: auto (on a terminal), always or never", 0, 0, "auto|always|never"});
     if (set & CLI_RUNLOG)
         add(t, (cli_opt){0, "run-log", CLI_PATH, &c->run_log, "FILE",
                          "write one JSON object a line for each step to FILE", 0, 0, NULL});
     add(t, (cli_opt){'q', "quiet", CLI_FLAG, &c->quiet, NULL, "print errors only", 0, 0, NULL});
-    add(t, (cli_opt){'v', "verbose", CLI_FLAG, &c->verbose, NULL, "print decisions taken, too", 0,
-                     0, NULL});
+    add(t, (cli_opt){'v', "verbose", CLI_FLAG, &c->verbose, NULL, "print decisions taken, too", 0, 0, NULL});
 }
 
 void cli_table_build(cli_table *t, const cli_tool *tool)
@@ -96,8 +93,7 @@ static int set_int(const cli_opt *o, const char *s, vl_err *e)
     if (!end || end == s || *end || errno)
         return vl_fail(e, VL_EARG, "--%s: '%s' is not a whole number", o->long_name, s);
     if (has_range(o) && ((double)v < o->min || (double)v > o->max))
-        return vl_fail(e, VL_EARG, "--%s: %lld is outside %.0f to %.0f", o->long_name, v, o->min,
-                       o->max);
+        return vl_fail(e, VL_EARG, "--%s: %lld is outside %.0f to %.0f", o->long_name, v, o->min, o->max);
     *(int64_t *)o->value = v;
     return VL_OK;
 }
@@ -141,8 +137,7 @@ static int set_size(const cli_opt *o, const char *s, vl_err *e)
     if (end && end != s && !errno)
         shift = size_shift(end);
     if (shift < 0)
-        return vl_fail(e, VL_EARG, "--%s: '%s' is not a size in bytes (suffixes K, M, G)",
-                       o->long_name, s);
+        return vl_fail(e, VL_EARG, "--%s: '%s' is not a size in bytes (suffixes K, M, G)", o->long_name, s);
     /* ldexp, not a shift: the product must be compared before it can overflow. */
     if (ldexp((double)v, shift) < o->min || ldexp((double)v, shift) > max) {
         cli_size_text((uint64_t)o->min, lo);
@@ -288,8 +283,7 @@ static int check_operands(const cli_table *t, const cli_tool *tool, char **argv,
             for (int k = 0; k < ((cli_list *)t->row[i].value)->n; k++)
                 dashes += !strcmp(((cli_list *)t->row[i].value)->item[k], "-");
     if (dashes > 1)
-        return vl_fail(e, VL_EARG, "standard input (-) is named %d times, it can be read once",
-                       dashes);
+        return vl_fail(e, VL_EARG, "standard input (-) is named %d times, it can be read once", dashes);
     return n;
 }
 

@@ -42,9 +42,9 @@ typedef struct cli_opt {
     const char *choices; /* CLI_CHOICE */
 } cli_opt;
 
-#define CLI_END                                                                                    \
-    {                                                                                              \
-        0, NULL, CLI_END_, NULL, NULL, NULL, 0, 0, NULL                                            \
+#define CLI_END                                                                                              \
+    {                                                                                                        \
+        0, NULL, CLI_END_, NULL, NULL, NULL, 0, 0, NULL                                                      \
     }
 
 /* What every tool understands. */
@@ -58,20 +58,13 @@ typedef struct cli_common {
     const char *run_log;  /* --run-log FILE: JSON lines */
 } cli_common;
 
-#define CLI_COMMON_DEFAULT                                                                         \
-    {                                                                                              \
-        NULL, 0, 0, "cpu", false, false, "auto", NULL                                              \
+#define CLI_COMMON_DEFAULT                                                                                   \
+    {                                                                                                        \
+        NULL, 0, 0, "cpu", false, false, "auto", NULL                                                        \
     }
 
 /* Which of the common options a tool takes: --help, --version, -q, -v always. */
-enum {
-    CLI_OUTPUT = 1,
-    CLI_THREADS = 2,
-    CLI_SEED = 4,
-    CLI_DEVICE = 8,
-    CLI_PROGRESS = 16,
-    CLI_RUNLOG = 32
-};
+enum { CLI_OUTPUT = 1, CLI_THREADS = 2, CLI_SEED = 4, CLI_DEVICE = 8, CLI_PROGRESS = 16, CLI_RUNLOG = 32 };
 
 typedef struct cli_tool {
     const char *name;     /* "vlpack" */

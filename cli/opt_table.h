@@ -21,8 +21,7 @@ void cli_table_build(cli_table *t, const cli_tool *tool);
 /* cli_table_scan -- reads argv[1..argc-1], sets the rows' values, moves operands to argv[1..n].
  * Stops at --help, --version or --options-tsv. Prints nothing, never exits.
  * Returns the number of operands or VL_EARG with *e. Operand counts are checked here too. */
-VL_MUST_USE int cli_table_scan(cli_table *t, const cli_tool *tool, int argc, char **argv,
-                               vl_err *e);
+VL_MUST_USE int cli_table_scan(cli_table *t, const cli_tool *tool, int argc, char **argv, vl_err *e);
 
 /* cli_size_text -- bytes with the largest suffix that divides them: 1048576 is "1M". */
 enum { CLI_SIZE_TEXT = 24 };

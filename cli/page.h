@@ -17,8 +17,8 @@ typedef struct cli_page {
 
 void cli_page_bytes(cli_page *p, const char *s, size_t n);
 void cli_page_raw(cli_page *p, const char *s); /* markup of ours */
-void cli_page_fmt(cli_page *p, const char *fmt, ...)
-    VL_PRINTF(2, 3);                            /* markup and numbers of ours */
+/* markup and numbers of ours */
+void cli_page_fmt(cli_page *p, const char *fmt, ...) VL_PRINTF(2, 3);
 void cli_page_text(cli_page *p, const char *s); /* text of strangers, escaped; NULL: nothing */
 void cli_page_base64(cli_page *p, const uint8_t *b, size_t n);
 

@@ -99,20 +99,18 @@ static void tick_x(cli_page *p, const frame *f, double v)
 {
     double at = px(f, v);
 
-    cli_page_fmt(p, "<line class=\"axis\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>", at,
-                 H - BOTTOM, at, H - BOTTOM + 4);
-    cli_page_fmt(p, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.6g</text>\n", at,
-                 H - BOTTOM + 17, v);
+    cli_page_fmt(p, "<line class=\"axis\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>", at, H - BOTTOM, at,
+                 H - BOTTOM + 4);
+    cli_page_fmt(p, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.6g</text>\n", at, H - BOTTOM + 17, v);
 }
 
 static void tick_y(cli_page *p, const frame *f, double v)
 {
     double at = py(f, v);
 
-    cli_page_fmt(p, "<line class=\"grid\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>", LEFT, at,
-                 W - RIGHT, at);
-    cli_page_fmt(p, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.6g</text>\n", LEFT - 6, at + 4,
-                 v);
+    cli_page_fmt(p, "<line class=\"grid\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>", LEFT, at, W - RIGHT,
+                 at);
+    cli_page_fmt(p, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.6g</text>\n", LEFT - 6, at + 4, v);
 }
 
 /* Ticks at multiples of a nice step; the multiple is counted in whole numbers, so that 0 is 0. */
@@ -212,11 +210,10 @@ static void legend(cli_page *p, const cli_report_figure *f, size_t n)
 {
     cli_page_raw(p, "<p class=\"legend\">");
     for (size_t s = 0; s < n; s++) {
-        cli_page_fmt(
-            p,
-            "<span><svg viewBox=\"0 0 20 8\" width=\"20\" height=\"8\" aria-hidden=\"true\">"
-            "<path class=\"line s%zu\" d=\"M0 4L20 4\"/></svg> ",
-            s);
+        cli_page_fmt(p,
+                     "<span><svg viewBox=\"0 0 20 8\" width=\"20\" height=\"8\" aria-hidden=\"true\">"
+                     "<path class=\"line s%zu\" d=\"M0 4L20 4\"/></svg> ",
+                     s);
         cli_page_text(p, f->series[s].name);
         cli_page_raw(p, "</span> ");
     }
@@ -232,21 +229,17 @@ void cli_page_svg(cli_page *p, const cli_report_figure *f)
 
     cli_page_raw(p, "<figure><figcaption>");
     cli_page_text(p, f->title);
-    cli_page_fmt(p, "</figcaption>\n<svg class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\">\n", W,
-                 H);
+    cli_page_fmt(p, "</figcaption>\n<svg class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\">\n", W, H);
     if (fr.y.log)
         log_ticks(p, &fr);
     else
         linear_ticks(p, &fr, &fr.y, tick_y);
     linear_ticks(p, &fr, &fr.x, tick_x);
-    cli_page_fmt(p, "<path class=\"axis\" d=\"M%d %dV%dH%d\"/>\n", LEFT, TOP, H - BOTTOM,
-                 W - RIGHT);
-    cli_page_fmt(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", (LEFT + W - RIGHT) / 2,
-                 H - 6);
+    cli_page_fmt(p, "<path class=\"axis\" d=\"M%d %dV%dH%d\"/>\n", LEFT, TOP, H - BOTTOM, W - RIGHT);
+    cli_page_fmt(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", (LEFT + W - RIGHT) / 2, H - 6);
     cli_page_text(p, f->x_label);
-    cli_page_fmt(
-        p, "</text>\n<text transform=\"translate(13 %d) rotate(-90)\" text-anchor=\"middle\">",
-        (TOP + H - BOTTOM) / 2);
+    cli_page_fmt(p, "</text>\n<text transform=\"translate(13 %d) rotate(-90)\" text-anchor=\"middle\">",
+                 (TOP + H - BOTTOM) / 2);
     cli_page_text(p, f->y_label);
     cli_page_raw(p, "</text>\n");
     for (size_t s = 0; s < n; s++)

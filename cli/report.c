@@ -218,8 +218,7 @@ static void interval_cell(cli_page *p, const cli_report_row *row, double top)
 
 static void result_row(cli_page *p, const cli_report_row *row, const scales *top)
 {
-    cli_page_raw(p, row->strong ? "<tr class=\"strong\"><th scope=\"row\">"
-                                : "<tr><th scope=\"row\">");
+    cli_page_raw(p, row->strong ? "<tr class=\"strong\"><th scope=\"row\">" : "<tr><th scope=\"row\">");
     cli_page_text(p, row->name);
     if (row->note) {
         cli_page_raw(p, "<span class=\"note\">");
@@ -249,13 +248,11 @@ void cli_report_table(cli_report *r, const char *caption, const cli_report_row *
     p = &r->body;
     cli_page_raw(p, "<div class=\"wide\"><table class=\"results\"><caption>");
     cli_page_text(p, caption);
-    cli_page_raw(
-        p,
-        "</caption>\n<thead><tr><th scope=\"col\">set</th><th scope=\"col\" class=\"num\">mean</th>"
-        "<th scope=\"col\" class=\"num\">sd</th><th scope=\"col\">95 % interval</th>");
+    cli_page_raw(p,
+                 "</caption>\n<thead><tr><th scope=\"col\">set</th><th scope=\"col\" class=\"num\">mean</th>"
+                 "<th scope=\"col\" class=\"num\">sd</th><th scope=\"col\">95 % interval</th>");
     for (int k = 0; k < 6; k++)
-        cli_page_fmt(p, "<th scope=\"col\">%s@%d</th>", k < 3 ? "IR" : "TR",
-                     (const int[]){1, 5, 10}[k % 3]);
+        cli_page_fmt(p, "<th scope=\"col\">%s@%d</th>", k < 3 ? "IR" : "TR", (const int[]){1, 5, 10}[k % 3]);
     cli_page_raw(p, "</tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < n; i++)
         result_row(p, &rows[i], &top);
@@ -318,8 +315,7 @@ void cli_report_plot(cli_report *r, const cli_report_figure *f)
         cli_page_svg(&r->body, f);
 }
 
-static void picture(cli_page *p, const cli_report_image *image, const char *what,
-                    const char *caption)
+static void picture(cli_page *p, const cli_report_image *image, const char *what, const char *caption)
 {
     if (!image->png) {
         cli_page_raw(p, "<span></span>"); /* keeps the place */
@@ -364,9 +360,8 @@ int cli_report_html(cli_report *r, const char **html, size_t *n, vl_err *e)
     if (!p || r->body.failed || r->meta.failed)
         return vl_fail(e, VL_ENOMEM, "out of memory while writing the report");
     p->n = 0;
-    cli_page_raw(
-        p, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-           "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>");
+    cli_page_raw(p, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>");
     cli_page_text(p, r->title);
     cli_page_raw(p, "</title>\n<style>\n");
     cli_page_raw(p, style);

@@ -12,8 +12,8 @@ typedef struct cli_spool {
     int fd; /* of the copy, -1: none */
 } cli_spool;
 
-/* cli_spool_open -- a regular file stays where it is; anything else ("-", a FIFO, /dev/fd/63) is copied, to its
- * end, into a file in $TMPDIR or /tmp that has no name, so nothing can be left behind.
+/* cli_spool_open -- a regular file stays where it is; anything else ("-", a FIFO, /dev/fd/63) is copied, to
+ * its end, into a file in $TMPDIR or /tmp that has no name, so nothing can be left behind.
  * Errors: VL_EIO, naming the operand. */
 VL_MUST_USE int cli_spool_open(const char *operand, cli_spool *s, vl_err *e);
 

@@ -120,9 +120,8 @@ void cli_print_version(FILE *f, const cli_tool *tool)
     fprintf(f, "%s (vlkit) %s\n", tool->name, VL_VERSION);
     fprintf(f, "shard format  reads and writes version %d\n", VL_FORMAT_VERSION);
     fprintf(f, "OpenBLAS      %s\n", vl_blas_config());
-    fprintf(f, "              core type %s, parallel mode %s, used with %d thread\n",
-            vl_blas_core(), m >= 0 && m < 3 ? mode[m] : "unknown",
-            openblas_get_num_threads());
+    fprintf(f, "              core type %s, parallel mode %s, used with %d thread\n", vl_blas_core(),
+            m >= 0 && m < 3 ? mode[m] : "unknown", openblas_get_num_threads());
     fprintf(f, "libzstd       %s\n", ZSTD_versionString());
     fprintf(f, "CUDA          no\n");
 }
@@ -147,7 +146,7 @@ void cli_print_tsv(FILE *f, const cli_table *t)
         cli_default_text(o, value, sizeof value);
         fprintf(f, "--%s\t", o->long_name);
         fprintf(f, o->short_name ? "-%c\t" : "-\t", o->short_name);
-        fprintf(f, "%s\t%s\t%s\t%s\n", o->arg ? o->arg : "-", type_name(o->type),
-                *value ? value : "-", o->help);
+        fprintf(f, "%s\t%s\t%s\t%s\n", o->arg ? o->arg : "-", type_name(o->type), *value ? value : "-",
+                o->help);
     }
 }

@@ -19,8 +19,7 @@ static const cli_opt options[] = {
      "print each segment's manifest, one JSON object a line, instead of the records", 0, 0, NULL},
     {0, "check", CLI_FLAG, &o.check, NULL,
      "print one line a shard, after every frame, sum, key and count was verified", 0, 0, NULL},
-    {0, "json", CLI_FLAG, &o.json, NULL, "one JSON object a line; manifests with their tails", 0, 0,
-     NULL},
+    {0, "json", CLI_FLAG, &o.json, NULL, "one JSON object a line; manifests with their tails", 0, 0, NULL},
     {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
      "in files, leave out frames that do not verify; count them, still exit 1", 0, 0, NULL},
     CLI_END};
@@ -54,11 +53,9 @@ static void list_json(const char *path, const vls_record *rec, const vls_segment
     json_t *members = json_object();
 
     for (size_t i = 0; i < rec->n_members; i++)
-        json_object_set_new(members, rec->members[i].ext,
-                            json_integer((json_int_t)rec->members[i].n));
-    print_json(json_pack("{s:s, s:I, s:s, s:s, s:o}", "file", path, "segment",
-                         (json_int_t)seg->ordinal, "kind", seg->kind, "key", rec->key, "members",
-                         members));
+        json_object_set_new(members, rec->members[i].ext, json_integer((json_int_t)rec->members[i].n));
+    print_json(json_pack("{s:s, s:I, s:s, s:s, s:o}", "file", path, "segment", (json_int_t)seg->ordinal,
+                         "kind", seg->kind, "key", rec->key, "members", members));
 }
 
 static void list_text(const vls_record *rec)
@@ -83,9 +80,8 @@ static void print_manifests(const char *path, const vls_reader *r)
             continue;
         }
         const json_t *tail = vls_reader_tail(r, i);
-        print_json(json_pack("{s:s, s:I, s:o, s:o}", "file", path, "segment", (json_int_t)i,
-                             "manifest", json_deep_copy(s->manifest), "tail",
-                             tail ? json_deep_copy(tail) : json_null()));
+        print_json(json_pack("{s:s, s:I, s:o, s:o}", "file", path, "segment", (json_int_t)i, "manifest",
+                             json_deep_copy(s->manifest), "tail", tail ? json_deep_copy(tail) : json_null()));
     }
 }
 
@@ -96,15 +92,14 @@ static void print_check(const char *path, const vls_reader *r)
 
     vls_reader_id(r, &id);
     if (o.json)
-        print_json(json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "file", path,
-                             "ok", c->bad_frames == 0, "kind", id.kind, "segments",
-                             (json_int_t)c->segments, "records", (json_int_t)c->records, "frames",
-                             (json_int_t)c->frames, "raw_bytes", (json_int_t)c->raw_bytes,
-                             "file_bytes", (json_int_t)c->file_bytes, "bad_frames",
+        print_json(json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "file", path, "ok",
+                             c->bad_frames == 0, "kind", id.kind, "segments", (json_int_t)c->segments,
+                             "records", (json_int_t)c->records, "frames", (json_int_t)c->frames, "raw_bytes",
+                             (json_int_t)c->raw_bytes, "file_bytes", (json_int_t)c->file_bytes, "bad_frames",
                              (json_int_t)c->bad_frames, "content_id", id.id));
     else
-        printf("%s\t%s\t%s\tsegments=%" PRIu64 " records=%" PRIu64 " frames=%" PRIu64
-               " raw_bytes=%" PRIu64 " file_bytes=%" PRIu64 "\t%s\n",
+        printf("%s\t%s\t%s\tsegments=%" PRIu64 " records=%" PRIu64 " frames=%" PRIu64 " raw_bytes=%" PRIu64
+               " file_bytes=%" PRIu64 "\t%s\n",
                path, c->bad_frames ? "damaged" : "ok", id.kind, c->segments, c->records, c->frames,
                c->raw_bytes, c->file_bytes, id.id);
 }
@@ -116,8 +111,8 @@ static int say_bad(const char *path, const vls_reader *r)
 
     if (!c->bad_frames)
         return 0;
-    cli_error("%s: %" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", path,
-              c->bad_frames, c->lost_records);
+    cli_error("%s: %" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", path, c->bad_frames,
+              c->lost_records);
     return 1;
 }
 

@@ -26,17 +26,13 @@ static struct options {
 
 static const cli_opt options[] = {
     {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
-     "leave out records that are not sound, and count them; the default is to stop at the first", 0,
-     0, NULL},
-    {0, "max-pixels", CLI_INT, &o.max_pixels, "N", "refuse larger images, by their header", 1, 1e10,
-     NULL},
+     "leave out records that are not sound, and count them; the default is to stop at the first", 0, 0, NULL},
+    {0, "max-pixels", CLI_INT, &o.max_pixels, "N", "refuse larger images, by their header", 1, 1e10, NULL},
     {0, "decode", CLI_FLAG, &o.decode, NULL,
      "decode each image too, which finds damage that its structure does not show", 0, 0, NULL},
     {0, "root", CLI_PATH, &o.root, "DIR",
-     "where the image paths of a TSV start; the default is the folder that holds the TSV", 0, 0,
-     NULL},
-    {0, "split", CLI_TEXT, &o.split, "NAME", "recorded in the manifest and in each record", 0, 0,
-     NULL},
+     "where the image paths of a TSV start; the default is the folder that holds the TSV", 0, 0, NULL},
+    {0, "split", CLI_TEXT, &o.split, "NAME", "recorded in the manifest and in each record", 0, 0, NULL},
     {0, "source", CLI_TEXT, &o.source, "TEXT", "recorded: where the data come from", 0, 0, NULL},
     {0, "licence", CLI_TEXT, &o.licence, "TEXT", "recorded: the terms of their use", 0, 0, NULL},
     CLI_END};
@@ -72,11 +68,11 @@ static void make(void *job, void *opts)
 
 static int manifest(json_t **out, vl_err *e)
 {
-    json_t *m = json_pack(
-        "{s:s, s:{s:s, s:s}, s:{s:b, s:I, s:b}, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "kind",
-        "pairs", "tool", "name", "vlpack", "version", VL_VERSION, "options", "decode", o.decode,
-        "max_pixels", (json_int_t)o.max_pixels, "skip_bad", o.skip_bad, "schema", "jpg", "type",
-        "image", "png", "type", "image", "json", "type", "json", "txt", "type", "text");
+    json_t *m =
+        json_pack("{s:s, s:{s:s, s:s}, s:{s:b, s:I, s:b}, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "kind",
+                  "pairs", "tool", "name", "vlpack", "version", VL_VERSION, "options", "decode", o.decode,
+                  "max_pixels", (json_int_t)o.max_pixels, "skip_bad", o.skip_bad, "schema", "jpg", "type",
+                  "image", "png", "type", "image", "json", "type", "json", "txt", "type", "text");
     int bad = !m || (o.split && json_object_set_new(m, "split", json_string(o.split))) ||
               (o.source && json_object_set_new(m, "source", json_string(o.source))) ||
               (o.licence && json_object_set_new(m, "licence", json_string(o.licence)));
@@ -96,8 +92,7 @@ static int end_segment(packer *p, vl_err *e)
     if (!p->open)
         return VL_OK;
     if (o.skip_bad)
-        rc =
-            vls_segment_note(p->writer, "left_out", json_integer((json_int_t)p->bad_in_segment), e);
+        rc = vls_segment_note(p->writer, "left_out", json_integer((json_int_t)p->bad_in_segment), e);
     if (!rc)
         rc = vls_segment_end(p->writer, e);
     p->open = false;

@@ -87,8 +87,7 @@ static int relate(const vl_data *d, relation *images, relation *texts, vl_err *e
     return rc ? rc : relate_images(d, texts, images, e);
 }
 
-/* ---- ranks
- * --------------------------------------------------------------------------------------- */
+/* ---- ranks -------------------------------------------------------------------------------------- */
 
 typedef struct ranking {
     const relation *rel;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * outer.c -- draws, Adam, and what follows when an inner training diverges; outer.h says when. Adam's count of
- * steps leaves diverged iterations out: its moments have not seen them. */
+ * outer.c -- draws, Adam, and what follows when an inner training diverges.
+ * Adam's count of steps leaves diverged iterations out: its moments have not seen them. */
 #include "distill/outer.h"
 #include "pipeline/rng.h"
 

@@ -2,9 +2,10 @@
  * select_kcenter.c -- farthest-first traversal (Gonzalez 1985): each next center is the record farthest from
  * those there are, which is within a factor of two of the best possible covering radius.
  *
- * near[i] is the squared distance of record i to its nearest center, -1 for a center. A sweep lowers it by the
- * newest center and finds the farthest record in one pass, in tiles of a fixed size: each tile keeps its own
- * first maximum, the tiles are compared in order. So ties go to the lowest number at any thread count.
+ * near[i] is the squared distance of record i to its nearest center, -1 for a center. A sweep lowers it by
+ * the newest center and finds the farthest record in one pass, in tiles of a fixed size: each tile keeps
+ * its own first maximum, the tiles are compared in order. So ties go to the lowest number at any thread
+ * count.
  * Cost: n_out passes over the features. */
 #include "distill/select.h"
 #include "pipeline/rng.h"

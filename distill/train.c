@@ -13,8 +13,7 @@ size_t vld_source_size(const vld_source *s)
     return s->set ? s->set->n : s->subset ? s->n_subset : s->data->n;
 }
 
-/* ---- batches ------------------------------------------------------------------------------------
- */
+/* ---- batches ------------------------------------------------------------------------------------ */
 
 typedef struct feed {
     const vld_source *src;
@@ -56,8 +55,7 @@ static void feed_one(void *arg, size_t b, int worker)
     (f->src->set ? feed_set : feed_data)(f, b, view, x, y);
 }
 
-/* ---- training -----------------------------------------------------------------------------------
- */
+/* ---- training ----------------------------------------------------------------------------------- */
 
 typedef struct trainer {
     const vlm_model *m;
@@ -160,8 +158,7 @@ int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vl
     return rc;
 }
 
-/* ---- embedding ----------------------------------------------------------------------------------
- */
+/* ---- embedding ---------------------------------------------------------------------------------- */
 
 int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
                      vl_err *e)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * train.h -- plain training of one network by SGD on real data or on a synthetic set: experts and
- * students alike. Batches, captions and views are functions of (seed, epoch, step). */
+ * train.h -- plain training of one network by SGD on real data or on a synthetic set: experts and students
+ * alike. Batches, captions and views are functions of (seed, epoch, step). */
 #ifndef VLD_TRAIN_H
 #define VLD_TRAIN_H
 
@@ -28,17 +28,16 @@ typedef struct vld_train_opts {
     uint64_t seed;
 } vld_train_opts;
 
-/* Called after each epoch (epoch counts from 1) with the weights; a non-zero result ends the
- * training and is returned. loss: mean over the epoch's steps, nats. */
+/* Called after each epoch (epoch counts from 1) with the weights; a non-zero result ends the training and is
+ * returned. loss: mean over the epoch's steps, nats. */
 typedef int (*vld_epoch_fn)(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e);
 
-/* vld_train -- trains theta[m->n] in place. Steps an epoch: n / batch, the remainder of a pass left
- * out. Errors: VL_EMATH when the loss is not finite, VL_ENOMEM, what each() returns. */
+/* vld_train -- trains theta[m->n] in place. Steps an epoch: n / batch, the remainder of a pass left out.
+ * Errors: VL_EMATH when the loss is not finite, VL_ENOMEM, what each() returns. */
 VL_MUST_USE int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vld_train_opts *o,
                           vl_real *theta, vld_epoch_fn each, void *arg, vl_err *e);
 
-/* vld_embed_images -- unit rows out[n,D] of data's images; vld_embed_texts -- [n_caps,D] of its
- * captions. */
+/* vld_embed_images -- unit rows out[n,D] of data's images; vld_embed_texts -- [n_caps,D] of its captions. */
 VL_MUST_USE int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
                                  vl_real *out, vl_err *e);
 VL_MUST_USE int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * unroll.h -- T training steps on synthetic pairs and the exact gradient of where they end.
  *
- *   theta_{i+1} = theta_i - D g_i,  g_i = grad_theta loss(theta_i; batch_i),  D = diag(rate of each
- * branch) J = sum over branches of |theta_T - theta*|^2 / |theta_0 - theta*|^2
+ *   theta_{i+1} = theta_i - D g_i,   g_i = grad_theta loss(theta_i; batch_i),   D = diag(rate of each branch)
+ *   J = sum over branches of |theta_T - theta*|^2 / |theta_0 - theta*|^2
  *
- *   exact   lambda_T = dJ/dtheta_T;  for i = T-1 .. 0, with v = D lambda_{i+1}: one tangent sweep
- * at theta_i along v gives H_i v and d<v, g_i>/d(pixels, texts); d J/d data -= d<v, g_i>/d data;
- * dJ/drate_b -= <lambda_{i+1}, g_i>_b;  lambda_i = lambda_{i+1} - H_i v tesla   the same with
- * lambda held at lambda_T (the H_i v are dropped): for comparison.
+ *   exact   lambda_T = dJ/dtheta_T;  for i = T-1 .. 0, with v = D lambda_{i+1}, one tangent sweep at theta_i
+ *           along v gives H_i v and d<v, g_i>/d(pixels, texts), and
+ *             dJ/ddata   -= d<v, g_i>/ddata
+ *             dJ/drate_b -= <lambda_{i+1}, g_i>_b
+ *             lambda_i    = lambda_{i+1} - H_i v
+ *   tesla   the same with lambda held at lambda_T (the H_i v are dropped): for comparison
  *
  * Memory: the tape of one step, and T+1 parameter vectors; activations do not grow with T.
- * Source: the adjoint of plain gradient descent; R{.} of Pearlmutter 1994; tesla: Cui et al. 2023.
- */
+ * Source: the adjoint of plain gradient descent; R{.} of Pearlmutter 1994; tesla: Cui et al. 2023. */
 #ifndef VLD_UNROLL_H
 #define VLD_UNROLL_H
 
@@ -28,7 +29,7 @@ typedef struct vld_set {
     double rate[VLM_BRANCHES]; /* inner learning rates, > 0 */
 } vld_set;
 
-/* vld_set_new -- zeroed; vld_set_free(NULL's fields) is harmless. */
+/* vld_set_new -- zeroed. vld_set_free: zeroed is harmless. */
 VL_MUST_USE int vld_set_new(const vlm_model *m, size_t n, vld_set *s, vl_err *e);
 void vld_set_free(vld_set *s);
 
@@ -43,7 +44,7 @@ void vld_unroll_free(vld_unroll *u); /* NULL is harmless */
 typedef struct vld_unroll_result {
     double match[VLM_BRANCHES];   /* the two ratios of J */
     double loss_first, loss_last; /* contrastive loss of the first and last inner step, nats */
-    double cosine; /* between the exact and the tesla gradient of pixels and texts; NAN unless asked */
+    double cosine;                /* of the exact and tesla gradients of pixels and texts; NAN unless asked */
 } vld_unroll_result;
 
 /* vld_unroll_run -- one iteration.
@@ -51,18 +52,19 @@ typedef struct vld_unroll_result {
  *   set            in   pairs and rates
  *   seed, iter     in   which batches and views: functions of (seed, iter, step)
  *   grad           out  overwritten; grad->rate: dJ/drate
- *   compare        in   also compute the other kind's gradient and res->cosine (one more adjoint
- * pass) Errors: VL_EMATH when J or a gradient is not finite (grad's contents are then meaningless).
- */
+ *   compare        in   also compute the other kind's gradient and res->cosine (one more adjoint pass)
+ * Errors: VL_EMATH when J or a gradient is not finite, or the gradient's length is over 1e15 (grad's
+ * contents are then meaningless); VL_ENOMEM, the first time with compare. */
 VL_MUST_USE int vld_unroll_run(vld_unroll *u, const vl_real *start, const vl_real *target, const vld_set *set,
                                uint64_t seed, uint64_t iter, vld_gradient kind, bool compare, vld_set *grad,
                                vld_unroll_result *res, vl_err *e);
 
 size_t vld_unroll_bytes(const vld_unroll *u, size_t *snapshots); /* all; of it the T+1 vectors */
 
-/* vld_batch_rows -- the rows of inner steps 0..steps-1, [steps][batch]: passes over the set in an
- * order drawn anew for each (seed, iter, pass), cut into n / batch whole batches; the remainder of
- * a pass is left out. order: scratch [n]. */
+/* vld_batch_rows -- the rows of inner steps 0..steps-1, [steps][batch]: passes over the set in an order
+ * drawn anew for each (seed, iter, pass), cut into n / batch whole batches; the remainder of a pass is left
+ * out.
+ * order: scratch [n]. */
 void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int steps, uint32_t *order,
                     uint32_t *rows);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * digest.h -- SHA-256 of a stream of bytes, by libcrypto (which uses the processor's instructions).
- */
+ * digest.h -- SHA-256 of a stream of bytes, by libcrypto (which uses the processor's instructions). */
 #ifndef VL_DIGEST_H
 #define VL_DIGEST_H
 

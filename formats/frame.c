@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * frame.c -- a frame's end is found from its block headers alone, so a pipe splits into frames
- * without decoding and without a table; libzstd then decodes one whole frame that is known to fit.
- */
+ * without decoding and without a table; libzstd then decodes one whole frame that is known to fit. */
 #include "formats/frame.h"
 
 #include <assert.h>
@@ -36,8 +35,7 @@ static int check_descriptor(const uint8_t *p, vl_err *e)
     uint8_t fhd = p[4];
 
     if (vl_le32(p) != VL_FRAME_MAGIC)
-        return vl_fail(e, VL_EFORMAT, "no zstd frame: begins %02x %02x %02x %02x", p[0], p[1], p[2],
-                       p[3]);
+        return vl_fail(e, VL_EFORMAT, "no zstd frame: begins %02x %02x %02x %02x", p[0], p[1], p[2], p[3]);
     if (fhd & (FHD_UNUSED | FHD_RESERVED))
         return vl_fail(e, VL_EFORMAT, "frame header has reserved bits set");
     if (fhd & FHD_DICT)
@@ -69,8 +67,8 @@ static int check_sizes(const uint8_t *p, uint32_t *dsize, vl_err *e)
         return vl_fail(e, VL_EFORMAT, "frame window of %llu bytes, at most %d allowed",
                        (unsigned long long)window, VL_FRAME_RAW_MAX);
     if (n < 1 || n > VL_FRAME_RAW_MAX)
-        return vl_fail(e, VL_EFORMAT, "frame content of %llu bytes, 1 to %d allowed",
-                       (unsigned long long)n, VL_FRAME_RAW_MAX);
+        return vl_fail(e, VL_EFORMAT, "frame content of %llu bytes, 1 to %d allowed", (unsigned long long)n,
+                       VL_FRAME_RAW_MAX);
     *dsize = (uint32_t)n;
     return VL_OK;
 }
@@ -103,8 +101,7 @@ static int step_block(vl_frame_walk *w, const uint8_t *p, vl_err *e)
     if (type == 3)
         return vl_fail(e, VL_EFORMAT, "zstd block of a reserved type");
     if (size > ZSTD_BLOCKSIZE_MAX)
-        return vl_fail(e, VL_EFORMAT, "zstd block of %u bytes, at most %d allowed", size,
-                       ZSTD_BLOCKSIZE_MAX);
+        return vl_fail(e, VL_EFORMAT, "zstd block of %u bytes, at most %d allowed", size, ZSTD_BLOCKSIZE_MAX);
     w->last = b & 1;
     w->at += 3 + (type == 1 ? 1 : size);
     if (w->at + 7 > VL_FRAME_COMP_MAX)
@@ -112,8 +109,7 @@ static int step_block(vl_frame_walk *w, const uint8_t *p, vl_err *e)
     return VL_OK;
 }
 
-int vl_frame_step(vl_frame_walk *w, const uint8_t *p, size_t have, size_t *need, vl_frame *f,
-                  vl_err *e)
+int vl_frame_step(vl_frame_walk *w, const uint8_t *p, size_t have, size_t *need, vl_frame *f, vl_err *e)
 {
     int rc;
 
@@ -198,8 +194,8 @@ static int encoder_ready(vl_codec *c, int level, vl_err *e)
     return VL_OK;
 }
 
-int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint8_t **comp,
-                    vl_frame *f, vl_err *e)
+int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint8_t **comp, vl_frame *f,
+                    vl_err *e)
 {
     size_t k;
     int rc;

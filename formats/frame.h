@@ -9,9 +9,8 @@
 #include "formats/source.h"
 
 enum {
-    VL_FRAME_RAW_MAX = 8 << 20, /* content of one frame, bytes */
-    VL_FRAME_COMP_MAX =
-        (8 << 20) + (64 << 10) /* one frame in the file, bytes; ZSTD_COMPRESSBOUND fits */
+    VL_FRAME_RAW_MAX = 8 << 20,                /* content of one frame, bytes */
+    VL_FRAME_COMP_MAX = (8 << 20) + (64 << 10) /* one frame in the file, bytes; ZSTD_COMPRESSBOUND fits */
 };
 #define VL_FRAME_MAGIC 0xFD2FB528u /* zstd frame, as little-endian u32 */
 #define VL_SEEK_MAGIC  0x184D2A5Eu /* skippable frame: zstd seekable table */
@@ -33,8 +32,8 @@ typedef struct vl_frame_walk {
     bool head, last;
     uint32_t dsize;
 } vl_frame_walk;
-VL_MUST_USE int vl_frame_step(vl_frame_walk *w, const uint8_t *p, size_t have, size_t *need,
-                              vl_frame *f, vl_err *e);
+VL_MUST_USE int vl_frame_step(vl_frame_walk *w, const uint8_t *p, size_t have, size_t *need, vl_frame *f,
+                              vl_err *e);
 
 /* vl_frame_pull -- the next frame of a stream into comp (replaced), walked as above.
  * *more = 0 when the input ended before the frame was whole (comp->n bytes of it were there). */
@@ -47,11 +46,10 @@ void vl_codec_free(vl_codec *c);
 
 /* vl_frame_encode -- raw[n], 1 <= n <= VL_FRAME_RAW_MAX, to one frame. *comp is the codec's, valid
  * until its next call. level: 1 to 19. Equal bytes for equal input, level and zstd version. */
-VL_MUST_USE int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level,
-                                const uint8_t **comp, vl_frame *f, vl_err *e);
+VL_MUST_USE int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint8_t **comp,
+                                vl_frame *f, vl_err *e);
 
 /* vl_frame_decode -- comp[f->csize] to raw[f->dsize]; the content checksum is verified. */
-VL_MUST_USE int vl_frame_decode(vl_codec *c, const uint8_t *comp, const vl_frame *f, uint8_t *raw,
-                                vl_err *e);
+VL_MUST_USE int vl_frame_decode(vl_codec *c, const uint8_t *comp, const vl_frame *f, uint8_t *raw, vl_err *e);
 
 #endif

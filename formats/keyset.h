@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * keyset.h -- have we seen this key? 16 bytes a key (XXH3-128), so memory does not follow key
- * lengths and two keys that differ are taken for one with a probability below 2^-76 at 2^26 keys.
- */
+ * lengths and two keys that differ are taken for one with a probability below 2^-76 at 2^26 keys. */
 #ifndef VLS_KEYSET_H
 #define VLS_KEYSET_H
 

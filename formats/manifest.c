@@ -123,8 +123,7 @@ static int check_manifest(const json_t *m, vl_err *e)
     return vls_kind_check(json_string_value(kind), VL_EFORMAT, e);
 }
 
-int vls_head_parse(const uint8_t *raw, size_t n, json_t **manifest, char id[VLS_ID_HEX + 1],
-                   vl_err *e)
+int vls_head_parse(const uint8_t *raw, size_t n, json_t **manifest, char id[VLS_ID_HEX + 1], vl_err *e)
 {
     char name[VL_TAR_NAME_MAX + 1], want[64];
     uint64_t size;

@@ -28,16 +28,15 @@ VL_MUST_USE int vls_kind_check(const char *kind, int what, vl_err *e);
 /* vls_head_build -- the content of a HEAD frame, appended: the tar member
  * __vl__/.manifest.<id>.json with the caller's manifest plus "format", "ordinal", "first_key"
  * (NULL: null). Sets id. */
-VL_MUST_USE int vls_head_build(const json_t *manifest, uint64_t ordinal, const char *first_key,
-                               vl_buf *out, char id[VLS_ID_HEX + 1], vl_err *e);
+VL_MUST_USE int vls_head_build(const json_t *manifest, uint64_t ordinal, const char *first_key, vl_buf *out,
+                               char id[VLS_ID_HEX + 1], vl_err *e);
 
 /* vls_head_parse -- the same back. Gives *manifest, which holds "format", a valid "kind", "ordinal"
  * and "first_key"; id belongs to its text. Errors: VL_EFORMAT. */
-VL_MUST_USE int vls_head_parse(const uint8_t *raw, size_t n, json_t **manifest,
-                               char id[VLS_ID_HEX + 1], vl_err *e);
+VL_MUST_USE int vls_head_parse(const uint8_t *raw, size_t n, json_t **manifest, char id[VLS_ID_HEX + 1],
+                               vl_err *e);
 
 /* vls_meta_member -- appends header, body and padding of a member. */
-VL_MUST_USE int vls_meta_member(const char *name, const void *body, size_t n, vl_buf *out,
-                                vl_err *e);
+VL_MUST_USE int vls_meta_member(const char *name, const void *body, size_t n, vl_buf *out, vl_err *e);
 
 #endif

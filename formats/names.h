@@ -14,8 +14,7 @@ enum { VLS_EXT_MAX = 255 }; /* bytes; the whole name has VL_TAR_NAME_MAX */
  * VL_EFORMAT. */
 VL_MUST_USE int vls_key_check(const char *key, int what, vl_err *e);
 
-/* vls_ext_check -- a-z 0-9 . _ + - and neither first, last nor two adjacent dots; 1 to 255 bytes.
- */
+/* vls_ext_check -- a-z 0-9 . _ + - and neither first, last nor two adjacent dots; 1 to 255 bytes. */
 VL_MUST_USE int vls_ext_check(const char *ext, int what, vl_err *e);
 
 /* vls_name_split -- finds the dot that ends the key: the first one behind the last '/'. Both sides

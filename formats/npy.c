@@ -212,14 +212,13 @@ int vl_npy_build(const vl_npy *a, uint8_t **bytes, size_t *n, vl_err *e)
     uint8_t *p;
     int i;
 
-    if ((unsigned)a->dtype >= N_DTYPES || a->rank < 0 || a->rank > VL_NPY_MAX_RANK ||
-        !count(a, &elements))
+    if ((unsigned)a->dtype >= N_DTYPES || a->rank < 0 || a->rank > VL_NPY_MAX_RANK || !count(a, &elements))
         return vl_fail(e, VL_EARG, "npy: dtype, rank or shape out of range");
     at = (size_t)snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (",
                           dtypes[a->dtype].descr);
     for (i = 0; i < a->rank; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%" PRIu64 "%s", i ? " " : "",
-                               a->shape[i], i + 1 < a->rank || a->rank == 1 ? "," : "");
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%" PRIu64 "%s", i ? " " : "", a->shape[i],
+                               i + 1 < a->rank || a->rank == 1 ? "," : "");
     at += (size_t)snprintf(text + at, sizeof text - at, "), }");
     head = (NPY_HEAD + at + 1 + NPY_ALIGN - 1) / NPY_ALIGN * NPY_ALIGN;
     size = (size_t)elements * vl_dtype_size(a->dtype);
@@ -278,8 +277,7 @@ static int need_float(const vl_npy *a, vl_err *e)
 {
     if (a->dtype == VL_F16 || a->dtype == VL_F32 || a->dtype == VL_F64)
         return VL_OK;
-    return vl_fail(e, VL_EFORMAT, "npy: dtype %s where floating point is needed",
-                   dtypes[a->dtype].descr);
+    return vl_fail(e, VL_EFORMAT, "npy: dtype %s where floating point is needed", dtypes[a->dtype].descr);
 }
 
 int vl_npy_floats(const vl_npy *a, float *out, vl_err *e)

@@ -37,8 +37,7 @@ typedef struct vl_span {
 } vl_span;
 
 /* vl_seektab_walk -- finds all spans from the end of the file to its byte 0, in file order.
- * Gives *spans (free()). Errors: VL_EFORMAT as soon as the chain breaks, VL_EIO. Reads only tables.
- */
+ * Gives *spans (free()). Errors: VL_EFORMAT as soon as the chain breaks, VL_EIO. Reads only tables. */
 VL_MUST_USE int vl_seektab_walk(int fd, uint64_t file_bytes, vl_span **spans, size_t *n, vl_err *e);
 
 /* vl_seektab_load -- the entries of one span. */

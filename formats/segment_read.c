@@ -46,8 +46,8 @@ static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
         return vl_fail(e, VL_EFORMAT, "the seek table ends before the segment's tail");
     want = vl_seektab_get(&r->known, r->seen.n);
     if (want.csize < FRAME_MIN || want.csize > VL_FRAME_COMP_MAX)
-        return vl_fail(e, VL_EFORMAT, "the seek table says %" PRIu32 " bytes, %d to %d allowed",
-                       want.csize, FRAME_MIN, VL_FRAME_COMP_MAX);
+        return vl_fail(e, VL_EFORMAT, "the seek table says %" PRIu32 " bytes, %d to %d allowed", want.csize,
+                       FRAME_MIN, VL_FRAME_COMP_MAX);
     r->comp.n = 0;
     rc = vl_buf_room(&r->comp, want.csize, e);
     if (!rc)
@@ -144,8 +144,7 @@ static int step_over_term(vls_reader *r, vl_err *e)
     if (rc)
         return rc;
     if (memcmp(rest, vl_term + TERM_FRAME, sizeof rest))
-        return vl_fail(e, VL_EFORMAT, "byte %" PRIu64 ": a terminator without its seek table",
-                       r->frame_at);
+        return vl_fail(e, VL_EFORMAT, "byte %" PRIu64 ": a terminator without its seek table", r->frame_at);
     r->n_terms++;
     r->span++;
     return VL_OK;
@@ -426,8 +425,7 @@ int vls_read_table(vls_reader *r, vl_err *e)
         at = r->src.at;
     }
     if (vl_le32(head) != VL_SEEK_MAGIC)
-        rc = vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2],
-                     head[3]);
+        rc = vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
     else
         rc = compare_table(r, vl_le32(head + 4), e);
 out:

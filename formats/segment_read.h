@@ -43,16 +43,12 @@ vls_seg *vls_read_cur(const vls_reader *r);
 
 /* Each step reads at most one frame (or table) and sets r->state for what comes next.
  * Errors: VL_EFORMAT, VL_EIO, VL_ENOMEM, without the path. */
-VL_MUST_USE int vls_read_head(vls_reader *r, vl_err *e); /* START: HEAD, a terminator, or the end */
-VL_MUST_USE int vls_read_data(vls_reader *r,
-                              vl_err *e); /* DATA: a frame into r->u, or TAIL begins */
-VL_MUST_USE int vls_read_tail(vls_reader *r,
-                              vl_err *e); /* TAIL: what is there, or one more frame */
-VL_MUST_USE int vls_read_table(vls_reader *r,
-                               vl_err *e); /* SEEK: the table must say what was read */
+VL_MUST_USE int vls_read_head(vls_reader *r, vl_err *e);  /* START: HEAD, a terminator, or the end */
+VL_MUST_USE int vls_read_data(vls_reader *r, vl_err *e);  /* DATA: a frame into r->u, or TAIL begins */
+VL_MUST_USE int vls_read_tail(vls_reader *r, vl_err *e);  /* TAIL: what is there, or one more frame */
+VL_MUST_USE int vls_read_table(vls_reader *r, vl_err *e); /* SEEK: the table must say what was read */
 
-/* vls_leave_out -- the frame that vls_read_data failed on is passed over (r->known must be there).
- */
+/* vls_leave_out -- the frame that vls_read_data failed on is passed over (r->known must be there). */
 VL_MUST_USE int vls_leave_out(vls_reader *r, vl_err *e);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * shard.h -- the shard: open, stream records in order, write segments, finish. FORMAT.md is the
- * law.
+ * shard.h -- the shard: open, stream records in order, write segments, finish. FORMAT.md is the law.
  *
  * A shard is one or more segments; each has a kind (pairs, embeddings, trajectory, distilled) and a
  * JSON manifest. A record is a key and its members (ext -> bytes), in file order.
@@ -35,8 +34,8 @@ typedef struct vls_parent {
 } vls_parent;
 
 typedef struct vls_segment {
-    uint64_t ordinal; /* from 0, within the shard */
-    const char *kind; /* "pairs", "embeddings", "trajectory", "distilled"; from the manifest */
+    uint64_t ordinal;       /* from 0, within the shard */
+    const char *kind;       /* "pairs", "embeddings", "trajectory", "distilled"; from the manifest */
     const json_t *manifest; /* borrowed; stays valid until vls_reader_close */
 } vls_segment;
 
@@ -45,9 +44,9 @@ typedef struct vls_segment {
 typedef struct vls_reader vls_reader;
 
 typedef struct vls_read_opts {
-    bool skip_bad;   /* leave out what does not verify, count it (default: fail) */
-    bool plain_fd;   /* treat even a regular file as a pipe (tests) */
-    bool heads_only; /* hand out no record; in a file, step over the frames of records unread */
+    bool skip_bad;    /* leave out what does not verify, count it (default: fail) */
+    bool plain_fd;    /* treat even a regular file as a pipe (tests) */
+    bool heads_only;  /* hand out no record; in a file, step over the frames of records unread */
     const char *name; /* what messages call it; NULL: the path */
 } vls_read_opts;
 
@@ -55,15 +54,14 @@ typedef struct vls_read_counts {
     uint64_t segments, records, frames;
     uint64_t raw_bytes, file_bytes; /* decoded tar bytes; compressed bytes */
     uint64_t bad_frames;            /* with skip_bad: frames left out */
-    uint64_t lost_records; /* with skip_bad: records that tails count and vls_next did not give */
+    uint64_t lost_records;          /* with skip_bad: records that tails count and vls_next did not give */
 } vls_read_counts;
 
 /* vls_reader_open -- path "-" is standard input; a regular file is opened through its seek tables
  * (walked backward from the end), anything else is streamed, and so is a file whose tables do not
  * chain: its good records come first. Reads up to the first manifest. opts may be NULL.
  * Errors: VL_EIO; VL_EFORMAT when the bytes are not a shard, with the path in front of the text. */
-VL_MUST_USE int vls_reader_open(const char *path, const vls_read_opts *opts, vls_reader **out,
-                                vl_err *e);
+VL_MUST_USE int vls_reader_open(const char *path, const vls_read_opts *opts, vls_reader **out, vl_err *e);
 
 /* vls_next -- the next record in file order.
  *   returns 1 with *rec and *seg set, 0 at the verified end, negative on error.
@@ -122,8 +120,7 @@ VL_MUST_USE int vls_add_parent(vls_writer *w, const vls_parent *p, vl_err *e);
 /* vls_segment_note -- sets tail[name] = value (e.g. counts of what was left out). Takes value. */
 VL_MUST_USE int vls_segment_note(vls_writer *w, const char *name, json_t *value, vl_err *e);
 
-/* vls_segment_end -- tail, sums and seek table; a file is synced, so a sealed segment survives a
- * crash. */
+/* vls_segment_end -- tail, sums and seek table; a file is synced, so a sealed segment survives a crash. */
 VL_MUST_USE int vls_segment_end(vls_writer *w, vl_err *e);
 
 /* vls_writer_close -- checks that no segment is open and one was written, flushes, syncs, renames;

@@ -26,8 +26,7 @@ static int first_key_fits(const vls_reader *r, const char *key, vl_err *e)
 
     if (r->sum.records || r->gaps || (first && !strcmp(first, key)))
         return VL_OK;
-    return vl_fail(e, VL_EFORMAT,
-                   "segment %" PRIu64 ": the first key is '%s', the manifest says '%s'",
+    return vl_fail(e, VL_EFORMAT, "segment %" PRIu64 ": the first key is '%s', the manifest says '%s'",
                    vls_read_cur(r)->pub.ordinal, key, first ? first : "none");
 }
 
@@ -66,8 +65,8 @@ static int step(vls_reader *r, vls_record *rec, vl_err *e)
     case DATA:
         rc = vls_unpack_next(&r->u, rec, e);
         if (rc < 0)
-            return vl_within(e, "segment %" PRIu64 ", before byte %" PRIu64,
-                             vls_read_cur(r)->pub.ordinal, at);
+            return vl_within(e, "segment %" PRIu64 ", before byte %" PRIu64, vls_read_cur(r)->pub.ordinal,
+                             at);
         if (rc)
             return admit(r, rec, e);
         rc = vls_read_data(r, e);

@@ -5,10 +5,10 @@
  *   vls_segment_end -> last DATA frame, TAIL frames, seek table, sync
  *
  * Invariants
- *   1. Where a frame ends depends on the tar bytes only: at the first member end at or past 1 MiB,
- * or at exactly 8 MiB inside a longer member. So equal input gives equal frames.
- *   2. A record is checked whole before its first byte is taken: a refused record leaves no trace
- * and the caller may go on with the next one.
+ *   1. Where a frame ends depends on the tar bytes only: at the first member end at or past 1 MiB, or at
+ *      exactly 8 MiB inside a longer member. So equal input gives equal frames.
+ *   2. A record is checked whole before its first byte is taken: a refused record leaves no trace and the
+ *      caller may go on with the next one.
  *   3. After a failed write the writer is stuck: every later call repeats the first error, and
  *      vls_writer_close removes the file. */
 #include "formats/keyset.h"
@@ -120,11 +120,9 @@ static int stick(vls_writer *w, int rc, const vl_err *e)
 static int ready(const vls_writer *w, bool open, vl_err *e)
 {
     if (w->stuck.code)
-        return vl_fail(e, w->stuck.code, "%s",
-                       w->stuck.text[0] ? w->stuck.text : "an earlier write failed");
+        return vl_fail(e, w->stuck.code, "%s", w->stuck.text[0] ? w->stuck.text : "an earlier write failed");
     if (w->open != open)
-        return vl_fail(e, VL_EARG, "%s: %s segment is open", vl_outfile_name(w->f),
-                       open ? "no" : "a");
+        return vl_fail(e, VL_EARG, "%s: %s segment is open", vl_outfile_name(w->f), open ? "no" : "a");
     return VL_OK;
 }
 
@@ -254,8 +252,7 @@ static int check_members(const vls_record *rec, vl_err *e)
     int rc;
 
     if (rec->n_members < 1 || rec->n_members > VLS_RECORD_MEMBERS_MAX)
-        return vl_fail(e, VL_EARG, "%zu members, 1 to %d allowed", rec->n_members,
-                       VLS_RECORD_MEMBERS_MAX);
+        return vl_fail(e, VL_EARG, "%zu members, 1 to %d allowed", rec->n_members, VLS_RECORD_MEMBERS_MAX);
     for (i = 0; i < rec->n_members; i++) {
         rc = vls_ext_check(rec->members[i].ext, VL_EARG, e);
         if (rc)
@@ -272,8 +269,7 @@ static int check_members(const vls_record *rec, vl_err *e)
     return VL_OK;
 }
 
-/* Everything that can be wrong with a record, before a byte of it is taken. The key is noted last.
- */
+/* Everything that can be wrong with a record, before a byte of it is taken. The key is noted last. */
 static int check_record(vls_writer *w, const vls_record *rec, vl_err *e)
 {
     int rc = vls_key_check(rec->key, VL_EARG, e);
@@ -284,10 +280,9 @@ static int check_record(vls_writer *w, const vls_record *rec, vl_err *e)
     if (rc)
         return vl_within(e, "record '%s'", rec->key);
     if (w->sum.records >= VLS_RECORDS_MAX || w->sum.members + rec->n_members > VLS_MEMBERS_MAX)
-        return vl_fail(e, VL_EARG, "record '%s': the segment is full (%" PRIu64 " records)",
-                       rec->key, w->sum.records);
-    rc = vls_keyset_add(&w->keys, json_string_value(json_object_get(w->manifest, "kind")), rec->key,
-                        e);
+        return vl_fail(e, VL_EARG, "record '%s': the segment is full (%" PRIu64 " records)", rec->key,
+                       w->sum.records);
+    rc = vls_keyset_add(&w->keys, json_string_value(json_object_get(w->manifest, "kind")), rec->key, e);
     if (rc < 0)
         return rc;
     return rc ? VL_OK : vl_fail(e, VL_EARG, "record '%s': the key is there twice", rec->key);

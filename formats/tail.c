@@ -13,8 +13,7 @@ enum { LINE_MAX_BYTES = 18 + VL_TAR_NAME_MAX, META_NAME = 64 };
 
 /* ---- building ------------------------------------------------------------------------------- */
 
-static const char *const fixed[] = {"bytes",   "content_id", "frames",
-                                    "members", "parents",    "records"};
+static const char *const fixed[] = {"bytes", "content_id", "frames", "members", "parents", "records"};
 
 int vls_tail_reserved(const char *name)
 {
@@ -110,8 +109,8 @@ void vls_tail_free(vls_tail_reader *t)
 }
 
 /* Parses the header at t->at, which must name the member. 1, 0 for more bytes, or an error. */
-static int meta_head(vls_tail_reader *t, const char *what, const char *ext, uint64_t *size,
-                     size_t *used, vl_err *e)
+static int meta_head(vls_tail_reader *t, const char *what, const char *ext, uint64_t *size, size_t *used,
+                     vl_err *e)
 {
     char name[VL_TAR_NAME_MAX + 1], want[META_NAME];
     int rc = vl_tar_parse(t->b.p + t->at, t->b.n - t->at, name, size, used, e);
@@ -174,8 +173,7 @@ static int tail_body(vls_tail_reader *t, vl_err *e)
     if (rc < 1)
         return rc;
     if (size > VLS_JSON_MAX)
-        return vl_fail(e, VL_EFORMAT, "tail of %" PRIu64 " bytes, at most %d allowed", size,
-                       VLS_JSON_MAX);
+        return vl_fail(e, VL_EFORMAT, "tail of %" PRIu64 " bytes, at most %d allowed", size, VLS_JSON_MAX);
     all = used + size + vl_tar_padding(size);
     if (t->b.n - t->at < all)
         return 0;

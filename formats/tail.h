@@ -29,8 +29,8 @@ int vls_is_sums(const uint8_t *raw, size_t n, const char *id);
 
 /* vls_tail_build -- the decoded bytes of TAIL, appended: sums and tail. notes: extra names (not the
  * fixed ones), parents: array of {content_id, kind}; both borrowed. */
-VL_MUST_USE int vls_tail_build(const char *id, const vl_buf *sums, const vls_totals *t,
-                               const json_t *parents, const json_t *notes, vl_buf *out, vl_err *e);
+VL_MUST_USE int vls_tail_build(const char *id, const vl_buf *sums, const vls_totals *t, const json_t *parents,
+                               const json_t *notes, vl_buf *out, vl_err *e);
 
 /* vls_tail_reserved -- is name one of the fixed names of the tail's JSON? */
 int vls_tail_reserved(const char *name);

@@ -65,8 +65,7 @@ static size_t pax_body(const char *name, char out[VL_TAR_NAME_MAX + 16])
     return (size_t)snprintf(out, VL_TAR_NAME_MAX + 16, "%zu path=%s\n", len, name);
 }
 
-int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX], size_t *n,
-                 vl_err *e)
+int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX], size_t *n, vl_err *e)
 {
     static const char pax_name[] = "././@PaxHeader";
     char body[VL_TAR_NAME_MAX + 16];
@@ -75,8 +74,8 @@ int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX], 
     if (!len || len > VL_TAR_NAME_MAX)
         return vl_fail(e, VL_EARG, "name of %zu bytes, 1 to %d allowed", len, VL_TAR_NAME_MAX);
     if (size > VL_TAR_SIZE_MAX)
-        return vl_fail(e, VL_EARG, "member of %llu bytes, at most %llu allowed",
-                       (unsigned long long)size, (unsigned long long)VL_TAR_SIZE_MAX);
+        return vl_fail(e, VL_EARG, "member of %llu bytes, at most %llu allowed", (unsigned long long)size,
+                       (unsigned long long)VL_TAR_SIZE_MAX);
     *n = 0;
     if (len > VL_TAR_USTAR_NAME) {
         body_n = pax_body(name, body);
@@ -141,8 +140,8 @@ static int pax_name(const uint8_t *body, size_t n, char *name, vl_err *e)
     return VL_OK;
 }
 
-int vl_tar_parse(const uint8_t *p, size_t n, char name[VL_TAR_NAME_MAX + 1], uint64_t *size,
-                 size_t *used, vl_err *e)
+int vl_tar_parse(const uint8_t *p, size_t n, char name[VL_TAR_NAME_MAX + 1], uint64_t *size, size_t *used,
+                 vl_err *e)
 {
     uint8_t want[VL_TAR_HEAD_MAX];
     size_t before = 0, want_n = 0, body_n, i;
@@ -179,8 +178,8 @@ int vl_tar_parse(const uint8_t *p, size_t n, char name[VL_TAR_NAME_MAX + 1], uin
         return vl_fail(e, VL_EFORMAT, "tar header: the name does not need or lacks a PAX header");
     for (i = 0; i < want_n; i++)
         if (want[i] != p[i])
-            return vl_fail(e, VL_EFORMAT, "tar header: byte %zu is 0x%02x, FORMAT.md fixes 0x%02x",
-                           i, p[i], want[i]);
+            return vl_fail(e, VL_EFORMAT, "tar header: byte %zu is 0x%02x, FORMAT.md fixes 0x%02x", i, p[i],
+                           want[i]);
     strcpy(name, got);
     *size = bytes;
     *used = want_n;

@@ -22,13 +22,13 @@ static inline uint64_t vl_tar_padding(uint64_t size)
 
 /* vl_tar_build -- the header block(s) before a member's bytes; *n is 512, 1536 or 2048.
  * Errors: VL_EARG name empty, longer than VL_TAR_NAME_MAX, or size over VL_TAR_SIZE_MAX. */
-VL_MUST_USE int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX],
-                             size_t *n, vl_err *e);
+VL_MUST_USE int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX], size_t *n,
+                             vl_err *e);
 
 /* vl_tar_parse -- the same blocks back. p[n] begins at a member's start.
  *   *used  bytes of header; 0 = more bytes than n are needed to tell, nothing else is set
  * Errors: VL_EFORMAT for every header that vl_tar_build would not have built. */
-VL_MUST_USE int vl_tar_parse(const uint8_t *p, size_t n, char name[VL_TAR_NAME_MAX + 1],
-                             uint64_t *size, size_t *used, vl_err *e);
+VL_MUST_USE int vl_tar_parse(const uint8_t *p, size_t n, char name[VL_TAR_NAME_MAX + 1], uint64_t *size,
+                             size_t *used, vl_err *e);
 
 #endif

@@ -77,8 +77,7 @@ static int hand_out(vls_unpack *u, vls_record *rec, vl_err *e)
     u->names = swap;
     m = (vls_member *)(void *)u->given.p;
     for (i = 0; i < n; i++)
-        m[i] = (vls_member){(char *)u->key.p + part[i].ext, u->raw.p + u->rec0 + part[i].data,
-                            part[i].n};
+        m[i] = (vls_member){(char *)u->key.p + part[i].ext, u->raw.p + u->rec0 + part[i].data, part[i].n};
     *rec = (vls_record){(char *)u->key.p, m, n};
     u->rec0 = u->at;
     u->open = false;
@@ -138,8 +137,7 @@ static int check_padding(const uint8_t *p, size_t n, const char *name, vl_err *e
 }
 
 /* The member's header lies at u->at and all its bytes are there. */
-static int take_member(vls_unpack *u, const char *name, size_t key_n, size_t used, size_t size,
-                       vl_err *e)
+static int take_member(vls_unpack *u, const char *name, size_t key_n, size_t used, size_t size, vl_err *e)
 {
     const uint8_t *data = u->raw.p + u->at + used;
     struct part part = {u->names.n, u->at + used - u->rec0, size};
@@ -198,8 +196,8 @@ int vls_unpack_next(vls_unpack *u, vls_record *rec, vl_err *e)
         if (rc)
             return rc;
         if (u->rec_bytes + size > VLS_RECORD_BYTES_MAX)
-            return vl_fail(e, VL_EFORMAT, "record '%.*s' is over %" PRIu64 " bytes", (int)key_n,
-                           name, (uint64_t)VLS_RECORD_BYTES_MAX);
+            return vl_fail(e, VL_EFORMAT, "record '%.*s' is over %" PRIu64 " bytes", (int)key_n, name,
+                           (uint64_t)VLS_RECORD_BYTES_MAX);
         if (u->raw.n - u->at - used < size + vl_tar_padding(size))
             return 0;
         rc = take_member(u, name, key_n, used, (size_t)size, e);

@@ -10,11 +10,11 @@ typedef struct vls_unpack { /* {0} to start */
     vl_buf raw;             /* decoded bytes; those before rec0 are done with */
     size_t rec0;            /* where the open record begins */
     size_t at;              /* where the next member's header begins */
-    bool open;    /* a record is open: its end is known only when another key or TAIL follows */
-    vl_buf names; /* of the open record: key NUL, then ext NUL for each member */
-    vl_buf parts; /* of the open record: where each member lies (struct part) */
-    vl_buf given; /* vls_member[] of the record handed out last */
-    vl_buf key;   /* and its names */
+    bool open;              /* a record is open: its end is known only when another key or TAIL follows */
+    vl_buf names;           /* of the open record: key NUL, then ext NUL for each member */
+    vl_buf parts;           /* of the open record: where each member lies (struct part) */
+    vl_buf given;           /* vls_member[] of the record handed out last */
+    vl_buf key;             /* and its names */
     uint64_t rec_bytes;
     vl_buf lines;     /* u64 line hash of every member of the segment (tail.h) */
     uint64_t members; /* of the segment */
@@ -28,8 +28,7 @@ void vls_unpack_free(vls_unpack *u);
  * Invalidates the record handed out last. */
 VL_MUST_USE int vls_unpack_room(vls_unpack *u, size_t n, uint8_t **dst, vl_err *e);
 
-/* vls_unpack_at_member -- do the bytes so far end where a member ends? (TAIL may follow only then.)
- */
+/* vls_unpack_at_member -- do the bytes so far end where a member ends? (TAIL may follow only then.) */
 bool vls_unpack_at_member(const vls_unpack *u);
 
 /* vls_unpack_next -- 1 a whole record in *rec (borrowed until the next call), 0 bytes are needed,

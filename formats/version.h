@@ -3,8 +3,10 @@
 #ifndef VL_VERSION_H
 #define VL_VERSION_H
 
-#define VL_VERSION "0.1.0" /* of the tools; semantic versioning */
-#define VL_FORMAT_VERSION                                                                          \
-    1 /* of the shard, as in FORMAT.md; written to and required of a manifest */
+/* Of the tools; semantic versioning. */
+#define VL_VERSION "0.1.0"
+
+/* Of the shard, as in FORMAT.md; written to and required of a manifest. */
+#define VL_FORMAT_VERSION 1
 
 #endif

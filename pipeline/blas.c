@@ -59,22 +59,21 @@ static unsigned long long now_ns(void)
     return (unsigned long long)t.tv_sec * 1000000000ull + (unsigned long long)t.tv_nsec;
 }
 
-void vl_gemm(int ta, int tb, size_t m, size_t n, size_t k, vl_real alpha, const vl_real *a,
-             size_t lda, const vl_real *b, size_t ldb, vl_real beta, vl_real *c, size_t ldc)
+void vl_gemm(int ta, int tb, size_t m, size_t n, size_t k, vl_real alpha, const vl_real *a, size_t lda,
+             const vl_real *b, size_t ldb, vl_real beta, vl_real *c, size_t ldc)
 {
-    const enum CBLAS_TRANSPOSE ca = ta ? CblasTrans : CblasNoTrans,
-                               cb = tb ? CblasTrans : CblasNoTrans;
+    const enum CBLAS_TRANSPOSE ca = ta ? CblasTrans : CblasNoTrans, cb = tb ? CblasTrans : CblasNoTrans;
     int timed = atomic_load_explicit(&timing, memory_order_relaxed);
     unsigned long long t0 = timed ? now_ns() : 0;
 
     if (!m || !n)
         return;
 #ifdef VL_REAL_DOUBLE
-    cblas_dgemm(CblasRowMajor, ca, cb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb,
-                beta, c, (int)ldc);
+    cblas_dgemm(CblasRowMajor, ca, cb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c,
+                (int)ldc);
 #else
-    cblas_sgemm(CblasRowMajor, ca, cb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb,
-                beta, c, (int)ldc);
+    cblas_sgemm(CblasRowMajor, ca, cb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c,
+                (int)ldc);
 #endif
     atomic_fetch_add_explicit(&flops_done, 2ull * m * n * k, memory_order_relaxed);
     if (timed)

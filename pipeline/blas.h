@@ -14,8 +14,8 @@
 
 /* C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C; ta, tb: use the transpose (A stored [k,m], B
  * [n,k]). lda, ldb, ldc: reals between rows as stored. With beta 0, C may hold anything. */
-void vl_gemm(int ta, int tb, size_t m, size_t n, size_t k, vl_real alpha, const vl_real *a,
-             size_t lda, const vl_real *b, size_t ldb, vl_real beta, vl_real *c, size_t ldc);
+void vl_gemm(int ta, int tb, size_t m, size_t n, size_t k, vl_real alpha, const vl_real *a, size_t lda,
+             const vl_real *b, size_t ldb, vl_real beta, vl_real *c, size_t ldc);
 
 const char *vl_blas_core(void);   /* "SkylakeX" */
 const char *vl_blas_config(void); /* "OpenBLAS 0.3.21 ..." */

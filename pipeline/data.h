@@ -24,18 +24,17 @@ typedef struct vl_data {
     size_t n_groups; /* distinct captions */
 } vl_data;
 
-/* vl_data_group -- numbers captions so that equal text means equal number, from 0 in order of first
- * sight. */
+/* vl_data_group -- numbers captions so that equal text means equal number, from 0 in order of first sight. */
 VL_MUST_USE int vl_data_group(vl_data *d, vl_err *e);
 
 void vl_data_free(vl_data *d); /* zeroed is harmless */
 
 typedef struct vl_data_opts {
     size_t size; /* S: images are padded to a square with white and resized to S x S */
-    const char
-        *text_ext;     /* member with the text rows, "hash768.txt.npy"; NULL: the only *.txt.npy there is */
-    bool images, text; /* what is wanted; a kind that is wanted and missing is an error that names it */
-    int threads;       /* decoding, >= 1; never changes the result */
+    /* member with the text rows, "hash768.txt.npy"; NULL: the only *.txt.npy there is */
+    const char *text_ext;
+    bool images, text;       /* what is wanted; a kind that is wanted and missing is an error that names it */
+    int threads;             /* decoding, >= 1; never changes the result */
     const char *const *keys; /* only these records, in this order; NULL: all, in the order of the pairs */
     size_t n_keys;
     vls_reader *standard_input; /* an open reader that stands for "-" (its caller had to see the kind first);

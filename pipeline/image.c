@@ -23,17 +23,16 @@ const char *vl_image_ext(vl_image_kind kind)
 int vl_image_limit(uint32_t width, uint32_t height, uint64_t max_pixels, size_t at, vl_err *e)
 {
     if (!width || !height)
-        return vl_fail(e, VL_EFORMAT, "%" PRIu32 " x %" PRIu32 " pixels: no picture (byte %zu)",
-                       width, height, at);
+        return vl_fail(e, VL_EFORMAT, "%" PRIu32 " x %" PRIu32 " pixels: no picture (byte %zu)", width,
+                       height, at);
     if ((uint64_t)width * height > max_pixels)
         return vl_fail(e, VL_EFORMAT,
-                       "%" PRIu32 " x %" PRIu32 " pixels, more than %" PRIu64 " allowed (byte %zu)",
-                       width, height, max_pixels, at);
+                       "%" PRIu32 " x %" PRIu32 " pixels, more than %" PRIu64 " allowed (byte %zu)", width,
+                       height, max_pixels, at);
     return VL_OK;
 }
 
-int vl_image_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_info *info,
-                   vl_err *e)
+int vl_image_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_info *info, vl_err *e)
 {
     vl_image_info got = {.kind = sniff(bytes, n), .orientation = 1};
     int rc;
@@ -59,8 +58,8 @@ static int turn(uint8_t **rgb, vl_image_info *info, vl_err *e)
         return VL_OK;
     out = malloc((size_t)info->width * info->height * 3);
     if (!out)
-        return vl_fail(e, VL_ENOMEM, "out of memory: turning %" PRIu32 " x %" PRIu32 " pixels",
-                       info->width, info->height);
+        return vl_fail(e, VL_ENOMEM, "out of memory: turning %" PRIu32 " x %" PRIu32 " pixels", info->width,
+                       info->height);
     vl_image_turn(*rgb, info->width, info->height, info->orientation, out);
     free(*rgb);
     *rgb = out;
@@ -72,8 +71,8 @@ static int turn(uint8_t **rgb, vl_image_info *info, vl_err *e)
     return VL_OK;
 }
 
-int vl_image_decode(const uint8_t *bytes, size_t n, uint64_t max_pixels, uint8_t **rgb,
-                    vl_image_info *info, vl_err *e)
+int vl_image_decode(const uint8_t *bytes, size_t n, uint64_t max_pixels, uint8_t **rgb, vl_image_info *info,
+                    vl_err *e)
 {
     vl_image_info got;
     uint8_t *out = NULL;
@@ -82,8 +81,7 @@ int vl_image_decode(const uint8_t *bytes, size_t n, uint64_t max_pixels, uint8_t
     if (rc)
         return rc;
     /* Not vl_alloc: decoders write every pixel, zeroing them first would cost a pass. */
-    if (got.width > SIZE_MAX / 3 / got.height ||
-        !(out = malloc((size_t)got.width * got.height * 3)))
+    if (got.width > SIZE_MAX / 3 / got.height || !(out = malloc((size_t)got.width * got.height * 3)))
         return vl_fail(e, VL_ENOMEM, "out of memory: %" PRIu32 " x %" PRIu32 " pixels", got.width,
                        got.height);
     rc = got.kind == VL_IMAGE_JPEG ? vl_jpeg_decode(bytes, n, &got, out, e)

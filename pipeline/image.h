@@ -25,8 +25,8 @@ const char *vl_image_ext(vl_image_kind kind);
  * with CRCs to IEND; the size is read from the header and held against max_pixels before anything
  * else. Gives info with the size as stored, before turning. Allocates nothing.
  * Errors: VL_EFORMAT, with the byte offset of what is wrong. */
-VL_MUST_USE int vl_image_check(const uint8_t *bytes, size_t n, uint64_t max_pixels,
-                               vl_image_info *info, vl_err *e);
+VL_MUST_USE int vl_image_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_info *info,
+                               vl_err *e);
 
 /* vl_image_decode -- decodes to new memory, u8 [height,width,3] sRGB rows without padding: EXIF
  * turned, alpha composed over white, grey and palette to three channels, 16 bit to 8, CMYK/YCCK to
@@ -44,7 +44,7 @@ VL_MUST_USE int vl_image_square(const uint8_t *rgb, uint32_t width, uint32_t hei
 
 /* vl_png_encode -- u8 [height,width,3] to a PNG in new memory, without a time stamp.
  * Gives *bytes (free()). Errors: VL_EARG (no pixels, or too many), VL_ENOMEM. */
-VL_MUST_USE int vl_png_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint8_t **bytes,
-                              size_t *n, vl_err *e);
+VL_MUST_USE int vl_png_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint8_t **bytes, size_t *n,
+                              vl_err *e);
 
 #endif

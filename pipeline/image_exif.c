@@ -38,8 +38,7 @@ int vl_exif_orientation(const uint8_t *tiff, size_t n)
 
 /* Where the stored pixel (0,0) lies, and how far one step right or down in the stored picture
  * moves, counted in pixels of the upright one. W and H are the upright sides. */
-void vl_image_turn(const uint8_t *rgb, uint32_t width, uint32_t height, int orientation,
-                   uint8_t *out)
+void vl_image_turn(const uint8_t *rgb, uint32_t width, uint32_t height, int orientation, uint8_t *out)
 {
     int64_t W = orientation >= 5 ? height : width, H = orientation >= 5 ? width : height;
     const struct {

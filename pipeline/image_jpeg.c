@@ -56,8 +56,7 @@ static int marker(walk *w, int *code, vl_err *e)
     if (at >= w->n)
         return cut(w, "no end-of-image marker", e);
     if (w->bytes[at] != 0xff)
-        return vl_fail(e, VL_EFORMAT, "a marker expected, found 0x%02x (byte %zu)", w->bytes[at],
-                       at);
+        return vl_fail(e, VL_EFORMAT, "a marker expected, found 0x%02x (byte %zu)", w->bytes[at], at);
     while (at < w->n && w->bytes[at] == 0xff)
         at++;
     if (at >= w->n)
@@ -76,8 +75,8 @@ static int payload(walk *w, int code, const uint8_t **p, size_t *n, vl_err *e)
         return cut(w, "inside a marker segment", e);
     length = (size_t)w->bytes[w->at] << 8 | w->bytes[w->at + 1];
     if (length < 2)
-        return vl_fail(e, VL_EFORMAT, "marker 0x%02x: length %zu, at least 2 expected (byte %zu)",
-                       code, length, w->at);
+        return vl_fail(e, VL_EFORMAT, "marker 0x%02x: length %zu, at least 2 expected (byte %zu)", code,
+                       length, w->at);
     if (length > w->n - w->at)
         return cut(w, "inside a marker segment", e);
     *p = w->bytes + w->at + 2;
@@ -102,13 +101,11 @@ static int frame_header(walk *w, int code, const uint8_t *p, size_t n, vl_err *e
     if (vl_image_limit(width, height, w->max_pixels, at + 1, e))
         return VL_EFORMAT;
     if (code > 0xc2 && code != 0xc9 && code != 0xca)
-        return vl_fail(e, VL_EFORMAT, "lossless or hierarchical coding (SOF%d) (byte %zu)",
-                       code - 0xc0, at);
+        return vl_fail(e, VL_EFORMAT, "lossless or hierarchical coding (SOF%d) (byte %zu)", code - 0xc0, at);
     if (p[0] != 8)
         return vl_fail(e, VL_EFORMAT, "%d bits a sample, 8 expected (byte %zu)", p[0], at);
     if (p[5] != 1 && p[5] != 3 && p[5] != 4)
-        return vl_fail(e, VL_EFORMAT, "%d colour components, 1, 3 or 4 expected (byte %zu)", p[5],
-                       at + 5);
+        return vl_fail(e, VL_EFORMAT, "%d colour components, 1, 3 or 4 expected (byte %zu)", p[5], at + 5);
     w->info->width = width;
     w->info->height = height;
     w->frame = true;
@@ -139,8 +136,7 @@ static int scan(walk *w, vl_err *e)
             return VL_OK;
         }
         if (!w->restart || code != RST0 + turn)
-            return vl_fail(e, VL_EFORMAT, "restart marker %d out of turn (byte %zu)", code - RST0,
-                           at);
+            return vl_fail(e, VL_EFORMAT, "restart marker %d out of turn (byte %zu)", code - RST0, at);
         turn = (turn + 1) & 7;
     }
 }
@@ -179,8 +175,7 @@ static int segment(walk *w, int code, vl_err *e)
     return VL_OK;
 }
 
-int vl_jpeg_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_info *info,
-                  vl_err *e)
+int vl_jpeg_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_info *info, vl_err *e)
 {
     walk w = {.bytes = bytes, .n = n, .at = 2, .max_pixels = max_pixels, .info = info};
 
@@ -205,8 +200,7 @@ int vl_jpeg_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_
     return VL_OK;
 }
 
-/* ---- decoding ----------------------------------------------------------------------------------
- */
+/* ---- decoding ----------------------------------------------------------------------------------- */
 
 /* libjpeg reports a fault by a call that may not return: it jumps back into vl_jpeg_decode, and all
  * state that must survive the jump lives in this struct. */
@@ -245,8 +239,7 @@ static void cmyk_row(const uint8_t *cmyk, uint32_t width, uint8_t *rgb)
             rgb[c] = (uint8_t)((cmyk[c] * cmyk[3] + 127) / 255);
 }
 
-static int decode(decoder *d, const uint8_t *bytes, size_t n, const vl_image_info *info,
-                  uint8_t *rgb)
+static int decode(decoder *d, const uint8_t *bytes, size_t n, const vl_image_info *info, uint8_t *rgb)
 {
     j_decompress_ptr j = &d->jpeg;
 
@@ -274,8 +267,7 @@ static int decode(decoder *d, const uint8_t *bytes, size_t n, const vl_image_inf
     return VL_OK;
 }
 
-int vl_jpeg_decode(const uint8_t *bytes, size_t n, const vl_image_info *info, uint8_t *rgb,
-                   vl_err *e)
+int vl_jpeg_decode(const uint8_t *bytes, size_t n, const vl_image_info *info, uint8_t *rgb, vl_err *e)
 {
     vl_err own;
     decoder d = {.e = e ? e : &own};

@@ -43,8 +43,7 @@ static int chunk_at(const uint8_t *bytes, size_t n, size_t at, chunk *c, vl_err 
         if ((c->type[i] | 0x20) < 'a' || (c->type[i] | 0x20) > 'z')
             return vl_fail(e, VL_EFORMAT, "chunk type is not four letters (byte %zu)", at + 4);
     if (c->n > 0x7fffffff)
-        return vl_fail(e, VL_EFORMAT, "%.4s: length %" PRIu32 " (byte %zu)", (const char *)c->type,
-                       c->n, at);
+        return vl_fail(e, VL_EFORMAT, "%.4s: length %" PRIu32 " (byte %zu)", (const char *)c->type, c->n, at);
     if (c->n > n - at - HEAD - CRC)
         return vl_fail(e, VL_EFORMAT, "truncated: inside chunk %.4s, file ends at byte %zu",
                        (const char *)c->type, n);
@@ -84,8 +83,8 @@ static int ihdr(const chunk *c, uint64_t max_pixels, vl_image_info *info, vl_err
         return vl_fail(e, VL_EFORMAT, "colour type %d with %d bits (byte %zu)", c->data[9], depth,
                        c->at + HEAD + 8);
     if (c->data[10] || c->data[11] || c->data[12] > 1)
-        return vl_fail(e, VL_EFORMAT, "compression %d, filter %d, interlace %d (byte %zu)",
-                       c->data[10], c->data[11], c->data[12], c->at + HEAD + 10);
+        return vl_fail(e, VL_EFORMAT, "compression %d, filter %d, interlace %d (byte %zu)", c->data[10],
+                       c->data[11], c->data[12], c->at + HEAD + 10);
     return VL_OK;
 }
 
@@ -118,14 +117,13 @@ static int in_order(order *o, const chunk *c, vl_err *e)
         if (c->n)
             return vl_fail(e, VL_EFORMAT, "IEND of %" PRIu32 " bytes (byte %zu)", c->n, c->at);
     } else if (!(type[0] & 0x20)) {
-        return vl_fail(e, VL_EFORMAT, "critical chunk %.4s not known or out of place (byte %zu)",
-                       type, c->at);
+        return vl_fail(e, VL_EFORMAT, "critical chunk %.4s not known or out of place (byte %zu)", type,
+                       c->at);
     }
     return VL_OK;
 }
 
-int vl_png_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_info *info,
-                 vl_err *e)
+int vl_png_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_info *info, vl_err *e)
 {
     order o = {0};
     size_t at = SIGNATURE;
@@ -147,8 +145,7 @@ int vl_png_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_i
     return VL_OK;
 }
 
-/* ---- decoding ----------------------------------------------------------------------------------
- */
+/* ---- decoding ----------------------------------------------------------------------------------- */
 
 /* libpng reports a fault by a call that may not return: it jumps back, and all state that must
  * survive the jump lives in one of these structs. */
@@ -183,8 +180,7 @@ static void take(png_structp png, png_bytep to, size_t n)
     d->at += n;
 }
 
-/* 8-bit RGB or RGBA out of every kind; gamma and profiles are ignored (values are taken as sRGB).
- */
+/* 8-bit RGB or RGBA out of every kind; gamma and profiles are ignored (values are taken as sRGB). */
 static int set_up(decoder *d, const vl_image_info *info)
 {
     png_structp png = d->png;
@@ -238,8 +234,7 @@ static int decode(decoder *d, const vl_image_info *info, uint8_t *rgb)
     return read_rows(d, info, set_up(d, info), rgb);
 }
 
-int vl_png_decode(const uint8_t *bytes, size_t n, const vl_image_info *info, uint8_t *rgb,
-                  vl_err *e)
+int vl_png_decode(const uint8_t *bytes, size_t n, const vl_image_info *info, uint8_t *rgb, vl_err *e)
 {
     vl_err own;
     decoder d = {.bytes = bytes, .n = n, .e = e ? e : &own};
@@ -253,8 +248,7 @@ int vl_png_decode(const uint8_t *bytes, size_t n, const vl_image_info *info, uin
     return rc;
 }
 
-/* ---- encoding ----------------------------------------------------------------------------------
- */
+/* ---- encoding ----------------------------------------------------------------------------------- */
 
 typedef struct encoder {
     png_structp png;
@@ -299,8 +293,7 @@ static int encode(encoder *w, const uint8_t *rgb, uint32_t width, uint32_t heigh
     return VL_OK;
 }
 
-int vl_png_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint8_t **bytes, size_t *n,
-                  vl_err *e)
+int vl_png_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint8_t **bytes, size_t *n, vl_err *e)
 {
     vl_err own;
     encoder w = {.e = e ? e : &own};

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  * image_resize.c -- white square padding and antialiased triangle resize, in integers.
  *
- * Along one axis of n stored samples and m wanted ones, wanted sample o is the mean of the stored
- * samples i with weights
+ * Along one axis of n stored samples and m wanted ones, wanted sample o is the mean of the stored samples i
+ * with weights
  *     w(i) = max(0, 2 max(n,m) - |(2i+1) m - (2o+1) n|)
- * a triangle over max(n/m, 1) samples to each side of the centre, in units in which every number is
- * an integer: no rounding decides a weight. Weights are brought to a power-of-two sum by rounding
- * their running sum, so they add up exactly and their errors do not pile up.
+ * a triangle over max(n/m, 1) samples to each side of the centre, in units in which every number is an
+ * integer: no rounding decides a weight. Weights are brought to a power-of-two sum by rounding their
+ * running sum, so they add up exactly and their errors do not pile up.
  *
- * Rows first, then columns: the pass over rows touches every stored byte once with one weight a
- * row, which compilers turn into vector code; what is left for columns is small. Padding is never
- * stored: weights that fall outside the picture are added up and meet white at once. rows:    8-bit
- * samples, weights sum to 2^24  ->  8.8 fixed point in u16 (white is 255 * 256) columns: 8.8
- * samples, weights sum to 2^16    ->  rounded to 8 bits Both sums stay below 2^32. */
+ * Rows first, then columns: the pass over rows touches every stored byte once with one weight a row, which
+ * compilers turn into vector code; what is left for columns is small. Padding is never stored: weights that
+ * fall outside the picture are added up and meet white at once.
+ *     rows     8-bit samples, weights sum to 2^24  ->  8.8 fixed point in u16 (white is 255 * 256)
+ *     columns  8.8 samples, weights sum to 2^16    ->  rounded to 8 bits
+ * Both sums stay below 2^32. */
 #include "pipeline/image.h"
 
 #include <inttypes.h>
@@ -75,8 +76,7 @@ static void taps_of(const axis *a, uint64_t o, taps *t)
     span(a, o, &lo, &hi);
     for (uint64_t i = lo; i < hi; i++)
         total += triangle(a, o, i);
-    while (total >> shift >>
-           (63 - ROW_BITS)) /* sides over 10^5 only: keeps sum << bits in 64 bits */
+    while (total >> shift >> (63 - ROW_BITS)) /* sides over 10^5 only: keeps sum << bits in 64 bits */
         shift++;
     t->n = 0;
     for (uint64_t i = lo; i < hi; i++) {
@@ -133,8 +133,8 @@ static void mix_columns(const taps *t, size_t size, const uint16_t *line, uint8_
     }
 }
 
-int vl_image_square(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t size,
-                    uint8_t *out, vl_err *e)
+int vl_image_square(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t size, uint8_t *out,
+                    vl_err *e)
 {
     uint64_t side = width > height ? width : height;
     axis down = {side, (side - height) / 2, height, size, ROW_BITS};

@@ -2,19 +2,18 @@
  * layout.h -- sources of image-text pairs: where the images lie, what their captions and keys are.
  *
  *   TSV   one record a line, fields parted by tabs, no quoting:  image caption [caption ...]
- *         The first line may name the columns instead, when its first field is "key" or "image":
- *         image once, caption at least once, key and source at most once. A last column "caption"
- *         stands for all fields from there on. Lines end in LF or CR LF; empty lines are passed
- * over. Image paths are relative to root. Without a key column the key is the image's path without
- *         its extension.
- *   DIR   name.jpg, name.jpeg or name.png (in any case) with name.txt beside it, one caption a
- * line, empty lines passed over; folders within folders; in the bytewise order of the paths. The
- *         key is the path below DIR without its extension. Symbolic links to folders are not
- *         followed, those to files must stay below DIR.
+ *         The first line may name the columns instead, when its first field is "key" or "image": image once,
+ *         caption at least once, key and source at most once. A last column "caption" stands for all fields
+ *         from there on. Lines end in LF or CR LF; empty lines are passed over. Image paths are relative to
+ *         root. Without a key column the key is the image's path without its extension.
+ *   DIR   name.jpg, name.jpeg or name.png (in any case) with name.txt beside it, one caption a line, empty
+ *         lines passed over; folders within folders; in the bytewise order of the paths. The key is the path
+ *         below DIR without its extension. Symbolic links to folders are not followed, those to files must
+ *         stay below DIR.
  *
- * Keys (formats/names.h) and captions (text_utf8.h) are checked here and refused, never repaired;
- * the images themselves are not opened. A source holds one record at a time, and DIR the names in
- * the folders on its way. */
+ * Keys (formats/names.h) and captions (text_utf8.h) are checked here and refused, never repaired; the
+ * images themselves are not opened. A source holds one record at a time, and DIR the names in the folders
+ * on its way. */
 #ifndef VL_LAYOUT_H
 #define VL_LAYOUT_H
 
@@ -47,9 +46,10 @@ typedef struct vl_layout vl_layout;
 VL_MUST_USE int vl_layout_open(const char *path, const char *root, vl_layout **out, vl_err *e);
 
 /* vl_layout_next -- the next record.
- *   returns 1 with *pair set, borrowed until the next call; 0 at the end; VL_EFORMAT when this
- * record is bad, with its place in the text: the next call goes on behind it; another code when the
- * source cannot go on. */
+ *   1           *pair is set, borrowed until the next call
+ *   0           the end
+ *   VL_EFORMAT  this record is bad, its place stands in the text: the next call goes on behind it
+ *   other       the source cannot go on */
 VL_MUST_USE int vl_layout_next(vl_layout *l, vl_pair *pair, vl_err *e);
 
 /* vl_layout_ignored -- files and folders so far that belong to no pair (DIR). */
@@ -57,8 +57,7 @@ uint64_t vl_layout_ignored(const vl_layout *l);
 
 void vl_layout_close(vl_layout *l); /* NULL is harmless */
 
-/* ---- for the sources
- * ----------------------------------------------------------------------------- */
+/* ---- for the sources ---------------------------------------------------------------------------- */
 
 struct vl_layout {
     int (*next)(vl_layout *l, vl_pair *pair, vl_err *e);

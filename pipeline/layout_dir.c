@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * layout_dir.c -- records from a folder of images with captions beside them; layout.h states the
- * rules.
+ * layout_dir.c -- records from a folder of images with captions beside them; layout.h states the rules.
  *
- * The walk keeps one listing for each folder on the way from the root to the file at hand. A
- * listing is sorted with a slash behind the names of folders, so that the walk visits files in the
- * order of their whole paths. A name counts as ignored when its listing is left and no pair took
- * it. */
+ * The walk keeps one listing for each folder on the way from the root to the file at hand. A listing is
+ * sorted with a slash behind the names of folders, so that the walk visits files in the order of their
+ * whole paths. A name counts as ignored when its listing is left and no pair took it. */
 #include "pipeline/layout.h"
 #include "formats/names.h"
 
@@ -63,8 +61,7 @@ static void close_dir(vl_layout *l)
     free(d);
 }
 
-/* ---- listings
- * ------------------------------------------------------------------------------------ */
+/* ---- listings ----------------------------------------------------------------------------------- */
 
 static int by_path(const void *a, const void *b)
 {
@@ -153,8 +150,7 @@ static void leave(dir *d)
     drop(s);
 }
 
-/* ---- one record
- * ---------------------------------------------------------------------------------- */
+/* ---- one record --------------------------------------------------------------------------------- */
 
 static bool is_image(const char *name)
 {
@@ -176,8 +172,7 @@ static int inside(const dir *d, const char *path, vl_err *e)
     below = !strncmp(real, d->real, n) && (real[n] == '/' || (n && d->real[n - 1] == '/'));
     free(real);
     return below ? VL_OK
-                 : vl_fail(e, VL_EFORMAT, "symbolic link leads out of %.*s", (int)d->root_n - 1,
-                           d->path);
+                 : vl_fail(e, VL_EFORMAT, "symbolic link leads out of %.*s", (int)d->root_n - 1, d->path);
 }
 
 static int read_text(dir *d, size_t *n, vl_err *e)
@@ -186,9 +181,8 @@ static int read_text(dir *d, size_t *n, vl_err *e)
     int rc = VL_OK;
 
     if (!f)
-        return vl_fail(e,
-                       errno == ENOMEM || errno == EMFILE || errno == ENFILE ? VL_EIO : VL_EFORMAT,
-                       "%s", strerror(errno));
+        return vl_fail(e, errno == ENOMEM || errno == EMFILE || errno == ENFILE ? VL_EIO : VL_EFORMAT, "%s",
+                       strerror(errno));
     *n = fread(d->text, 1, VL_LAYOUT_LINE_MAX + 1, f);
     if (ferror(f))
         rc = vl_fail(e, VL_EFORMAT, "%s", strerror(errno));

@@ -103,8 +103,7 @@ static int header(tsv *t, vl_err *e)
         while (c < COLUMNS && strcmp(t->field[i], column_name[c]) != 0)
             c++;
         if (c == COLUMNS)
-            return vl_fail(e, VL_EFORMAT,
-                           "column %zu is '%s': image, caption, key or source expected", i,
+            return vl_fail(e, VL_EFORMAT, "column %zu is '%s': image, caption, key or source expected", i,
                            t->field[i]);
         if (count[c]++ && c != CAPTION)
             return vl_fail(e, VL_EFORMAT, "column %zu: a second '%s'", i, column_name[c]);
@@ -113,8 +112,7 @@ static int header(tsv *t, vl_err *e)
             t->least = i + 1;
     }
     if (!count[IMAGE] || !count[CAPTION])
-        return vl_fail(e, VL_EFORMAT, "no column '%s'",
-                       column_name[count[IMAGE] ? CAPTION : IMAGE]);
+        return vl_fail(e, VL_EFORMAT, "no column '%s'", column_name[count[IMAGE] ? CAPTION : IMAGE]);
     return VL_OK;
 }
 
@@ -180,8 +178,7 @@ static int record(tsv *t, vl_pair *pair, vl_err *e)
         return vl_fail(e, VL_EFORMAT, "%zu field%s, at least %zu expected", t->n_fields,
                        t->n_fields == 1 ? "" : "s", t->least);
     if (t->n_fields > t->n_columns && t->columns[t->n_columns - 1] != CAPTION)
-        return vl_fail(e, VL_EFORMAT, "%zu fields, at most %zu expected", t->n_fields,
-                       t->n_columns);
+        return vl_fail(e, VL_EFORMAT, "%zu fields, at most %zu expected", t->n_fields, t->n_columns);
     for (size_t i = 0; i < t->n_fields && !rc; i++)
         rc = take_field(t, i, pair, e);
     if (rc)
@@ -189,8 +186,7 @@ static int record(tsv *t, vl_pair *pair, vl_err *e)
     const char *name = pair->image;
     bool absolute = name[0] == '/';
     snprintf(t->where, VL_ERR_TEXT, "%s: record %" PRIu64 ": %s", t->name, pair->index, name);
-    snprintf(t->image, strlen(t->root) + VL_LAYOUT_LINE_MAX + 1, "%s%s", absolute ? "" : t->root,
-             name);
+    snprintf(t->image, strlen(t->root) + VL_LAYOUT_LINE_MAX + 1, "%s%s", absolute ? "" : t->root, name);
     pair->where = t->where;
     pair->image = t->image;
     if (!pair->key) {
@@ -223,8 +219,7 @@ static int next_tsv(vl_layout *l, vl_pair *pair, vl_err *e)
     return rc ? vl_within(e, "%s: record %" PRIu64, t->name, pair->index) : 1;
 }
 
-/* root as given, or the folder of path; with one slash behind, or empty for the working directory.
- */
+/* root as given, or the folder of path; with one slash behind, or empty for the working directory. */
 static char *root_of(const char *path, const char *root, vl_err *e)
 {
     const char *slash = strrchr(path, '/');

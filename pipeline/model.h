@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * model.h -- the student: an image encoder and a text head as one list of named parameters, laid
- * out in one flat vector [image branch | text branch], and the graph that computes its contrastive
- * loss.
+ * model.h -- the student: an image encoder and a text head as one list of named parameters, laid out in one
+ * flat vector [image branch | text branch], and the graph that computes its contrastive loss.
  *
- *   image  [B,S,S,3] -> conv k4 s4 (3 -> W) GELU -> blocks of conv k3 GELU; block 1 keeps the size,
- * each further one halves it and widens by half -> mean -> linear -> [B,D] text   [B,K] -> linear
- * -> [B,D] loss   infonce(scale * cos(image_i, text_j)) "convnet:64x3": W = 64, three blocks (64,
- * 96, 144). No normalisation: He-style initial weights keep the variance, so a batch of one and a
- * batch of a thousand see the same network. */
+ *   image  [B,S,S,3] -> conv k4 s4 (3 -> W), GELU
+ *          -> blocks of conv k3, GELU: the first keeps the size, each other one halves it and widens by half
+ *          -> mean over positions -> linear -> [B,D]
+ *   text   [B,K] -> linear -> [B,D]
+ *   loss   infonce(scale * cos(image_i, text_j))
+ *
+ * "convnet:64x3": W = 64, three blocks (64, 96, 144). No normalisation: He-style initial weights keep the
+ * variance, so a batch of one and a batch of a thousand see the same network. */
 #ifndef VLM_MODEL_H
 #define VLM_MODEL_H
 
@@ -41,8 +43,8 @@ typedef struct vlm_model {
 } vlm_model;
 
 /* vlm_parse -- fills *m from spec. Errors: VL_EARG naming what is wrong with it. */
-VL_MUST_USE int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim,
-                          double scale, vlm_model *m, vl_err *e);
+VL_MUST_USE int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
+                          vlm_model *m, vl_err *e);
 
 /* vlm_init -- fresh weights theta[m->n] from (seed, stream). */
 void vlm_init(const vlm_model *m, uint64_t seed, uint64_t stream, vl_real *theta);
@@ -67,8 +69,8 @@ typedef enum vlm_use {
 } vlm_use;
 
 /* vlm_graph_new -- model and pool are borrowed. Free with vlm_graph_free. */
-VL_MUST_USE int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides,
-                              vlm_use use, vlm_graph *g, vl_err *e);
+VL_MUST_USE int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use,
+                              vlm_graph *g, vl_err *e);
 void vlm_graph_free(vlm_graph *g); /* zeroed is harmless */
 
 /* vlm_bind -- the parameters' x, gx, xt, gxt lie in flat vectors [m->n]; NULL leaves as it is. */

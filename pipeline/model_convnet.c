@@ -8,8 +8,7 @@
 
 enum { STEM = 4, MIN_SIZE = 16, MAX_SIZE = 1024, MAX_DIM = 65536, MAX_WIDTH = 4096 };
 
-static void add_param(vlm_model *m, int branch, const char *name, int rank, const size_t *dim,
-                      double sd)
+static void add_param(vlm_model *m, int branch, const char *name, int rank, const size_t *dim, double sd)
 {
     vlm_param *p = &m->param[m->n_params++];
 
@@ -26,10 +25,8 @@ static void add_param(vlm_model *m, int branch, const char *name, int rank, cons
     m->n += p->n;
 }
 
-/* A weight and its bias. gain^2 = 1 / E[f(z)^2] keeps the variance through f; for GELU it is 2.35.
- */
-static void add_layer(vlm_model *m, int branch, const char *layer, int rank, const size_t *dim,
-                      double gain)
+/* A weight and its bias. gain^2 = 1 / E[f(z)^2] keeps the variance through f; for GELU it is 2.35. */
+static void add_layer(vlm_model *m, int branch, const char *layer, int rank, const size_t *dim, double gain)
 {
     char name[32];
     size_t fan_in = 1;
@@ -69,19 +66,18 @@ static void add_image_branch(vlm_model *m, size_t w)
     m->macs += (double)(in * m->embed_dim);
 }
 
-int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
-              vlm_model *m, vl_err *e)
+int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale, vlm_model *m,
+              vl_err *e)
 {
     unsigned w = 0, l = 0;
     int used = 0;
 
-    if (sscanf(spec, "convnet:%4ux%1u%n", &w, &l, &used) != 2 || spec[used] || w < 1 ||
-        w > MAX_WIDTH || l < 1 || l > VLM_MAX_LAYERS)
-        return vl_fail(e, VL_EARG,
-                       "model '%.40s': convnet:WIDTHxLAYERS wanted, such as convnet:64x3", spec);
+    if (sscanf(spec, "convnet:%4ux%1u%n", &w, &l, &used) != 2 || spec[used] || w < 1 || w > MAX_WIDTH ||
+        l < 1 || l > VLM_MAX_LAYERS)
+        return vl_fail(e, VL_EARG, "model '%.40s': convnet:WIDTHxLAYERS wanted, such as convnet:64x3", spec);
     if (size < MIN_SIZE || size > MAX_SIZE || size % STEM)
-        return vl_fail(e, VL_EARG, "image size %zu: a multiple of %d from %d to %d wanted", size,
-                       STEM, MIN_SIZE, MAX_SIZE);
+        return vl_fail(e, VL_EARG, "image size %zu: a multiple of %d from %d to %d wanted", size, STEM,
+                       MIN_SIZE, MAX_SIZE);
     if (text_dim < 1 || text_dim > MAX_DIM || embed_dim < 1 || embed_dim > MAX_DIM)
         return vl_fail(e, VL_EARG, "text and embedding sizes %zu and %zu: 1 to %d wanted", text_dim,
                        embed_dim, MAX_DIM);
@@ -116,8 +112,7 @@ void vlm_init(const vlm_model *m, uint64_t seed, uint64_t stream, vl_real *theta
     }
 }
 
-/* ---- the graph
- * ----------------------------------------------------------------------------------- */
+/* ---- the graph ---------------------------------------------------------------------------------- */
 
 static void record_image(vlm_graph *g, unsigned data_flow)
 {
@@ -144,8 +139,8 @@ static void record_text(vlm_graph *g, unsigned data_flow)
     g->v = vlt_l2norm(t, vlt_linear(t, g->y, p[0], p[1]));
 }
 
-int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use,
-                  vlm_graph *g, vl_err *e)
+int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use, vlm_graph *g,
+                  vl_err *e)
 {
     unsigned param = use == VLM_EMBED ? VLT_CONST : VLT_PARAM;
     int rc;
@@ -186,7 +181,6 @@ void vlm_bind(vlm_graph *g, vl_real *theta, vl_real *grad, vl_real *tangent, vl_
 {
     for (int i = 0; i < g->model->n_params; i++) {
         const vlm_param *p = &g->model->param[i];
-        vlt_bind(g->tape, g->leaf[i], at(theta, p), at(grad, p), at(tangent, p),
-                 at(grad_tangent, p));
+        vlt_bind(g->tape, g->leaf[i], at(theta, p), at(grad, p), at(tangent, p), at(grad_tangent, p));
     }
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * op.h -- what an op file sees of the tape. Each op is complete in op_<name>.c: shape and four
- * kernels.
+ * op.h -- what an op file sees of the tape. Each op is complete in op_<name>.c: shape and four kernels.
  *
  *   fwd      y from inputs (overwrites)
  *   bwd      adds into the inputs' gx
  *   fwd_tan  yt from inputs' x and xt (overwrites); an input without tangent has xt == NULL (zero)
  *   bwd_tan  adds into the inputs' gxt
- * A kernel skips what is NULL: gx, gxt of inputs that nothing wants. Within tangent sweeps y's own
- * xt may be NULL too (no tangent reaches it); then fwd_tan is not called. */
+ *
+ * A kernel skips what is NULL: gx, gxt of inputs that nothing wants. Within tangent sweeps y's own xt may be
+ * NULL too (no tangent reaches it); then fwd_tan is not called. */
 #ifndef VLT_OP_H
 #define VLT_OP_H
 
@@ -33,8 +33,8 @@ typedef struct vlt_node {
 typedef struct vlt_op {
     const char *name;
     int n_in;
-    int (*shape)(vlt_tape *t, vlt_node *y,
-                 vl_err *e); /* checks; sets rank, dim, n_saved, n_work, n_common */
+    /* checks; sets rank, dim, n_saved, n_work, n_common */
+    int (*shape)(vlt_tape *t, vlt_node *y, vl_err *e);
     void (*fwd)(vlt_tape *t, vlt_node *y);
     void (*bwd)(vlt_tape *t, vlt_node *y);
     void (*fwd_tan)(vlt_tape *t, vlt_node *y);
@@ -63,15 +63,15 @@ bool vlt_has_tangents(const vlt_tape *t);
 vl_real *vlt_work(vlt_tape *t, int worker); /* n_work reals, 64-byte aligned */
 vl_real *vlt_common(vlt_tape *t);
 
-/* The batch is cut into at most this many parts, whatever the number of threads: partial sums over
- * a batch are kept a part and added in order. It also bounds how many threads one op can use. */
+/* The batch is cut into at most this many parts, whatever the number of threads: partial sums over a batch
+ * are kept a part and added in order. It also bounds how many threads one op can use. */
 enum { VLT_PARTS = 8 };
 static inline size_t vlt_part_begin(size_t n, size_t parts, size_t part)
 {
     return n * part / parts;
 }
 
-/* vlt_rows -- runs fn over [0, n) cut into runs of about `grain`; for elementwise kernels. */
+/* vlt_ranges -- runs fn over [0, n) cut into runs of about `grain`; for elementwise kernels. */
 typedef void (*vlt_range_fn)(void *arg, size_t begin, size_t end);
 void vlt_ranges(vlt_tape *t, size_t n, size_t grain, vlt_range_fn fn, void *arg);
 

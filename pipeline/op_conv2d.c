@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * op_conv2d -- y [B,OH,OW,Co] = conv(x [B,H,W,Ci], w [k,k,Ci,Co]) + b [Co]; zero padding, one
- * stride. With c(x) [B OH OW, k k Ci] the rows of patches of x, and c*(.) its adjoint (adds patches
- * back): fwd        y   =  c(x) w + b bwd        gx  += c*(gy w^T)               gw  += c(x)^T gy
- * gb  += sum gy fwd_tan    yt  =  c(x) wt + c(xt) w + bt bwd_tan    gxt += c*(gyt w^T + gy wt^T)
- * gwt += c(x)^T gyt + c(xt)^T gy     gbt += sum gyt Saved: nothing.
+ * op_conv2d -- y [B,OH,OW,Co] = conv(x [B,H,W,Ci], w [k,k,Ci,Co]) + b [Co]; zero padding, one stride.
+ * With c(x) [B OH OW, k k Ci] the rows of patches of x, and c*(.) its adjoint (adds patches back):
+ *   fwd        y   =  c(x) w + b
+ *   bwd        gx  += c*(gy w^T)              gw  += c(x)^T gy                  gb  += sum gy
+ *   fwd_tan    yt  =  c(x) wt + c(xt) w + bt
+ *   bwd_tan    gxt += c*(gyt w^T + gy wt^T)   gwt += c(x)^T gyt + c(xt)^T gy    gbt += sum gyt
+ * Saved: nothing.
  *
- * The batch is cut into at most VLT_PARTS parts, which threads take; a part goes through a few
- * lines of output at a time, so that their patches stay in the second-level cache. Each part has
- * its own sum for gw and gb; the sums are added in part order. */
+ * The batch is cut into at most VLT_PARTS parts, which threads take; a part goes through a few lines of
+ * output at a time, so that their patches stay in the second-level cache. Each part has its own sum for gw
+ * and gb; the sums are added in part order. */
 #include "pipeline/blas.h"
 #include "pipeline/op.h"
 
@@ -24,7 +26,7 @@ typedef struct job {
     size_t parts, lines; /* lines: rows of output at a time, through the whole batch */
     vlt_tape *t;
     const vl_real *x1, *w1, *x2, *w2, *bias; /* fwd: y = c(x1) w1 + c(x2) w2 + bias */
-    const vl_real *g1, *g2; /* bwd: gx += c*(g1 w1^T + g2 w2^T), gw += c(x1)^T g1 + ... */
+    const vl_real *g1, *g2;                  /* bwd: gx += c*(g1 w1^T + g2 w2^T), gw += c(x1)^T g1 + ... */
     vl_real *y, *gx;
     vl_real *sums; /* [parts][kk co + co], NULL: weights want no gradient */
 } job;
@@ -46,8 +48,8 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
     const vlt_node *x = vlt_in(t, y, 0), *w = vlt_in(t, y, 1), *b = vlt_in(t, y, 2);
     size_t k, rows, kk, parts;
 
-    if (x->rank != 4 || w->rank != 4 || b->rank != 1 || w->dim[0] != w->dim[1] ||
-        w->dim[2] != x->dim[3] || w->dim[3] != b->dim[0] || w->flow != b->flow)
+    if (x->rank != 4 || w->rank != 4 || b->rank != 1 || w->dim[0] != w->dim[1] || w->dim[2] != x->dim[3] ||
+        w->dim[3] != b->dim[0] || w->flow != b->flow)
         return vl_fail(e, VL_EARG, "shapes do not fit: x [B,H,W,Ci], w [k,k,Ci,Co], b [Co] wanted");
     k = w->dim[0];
     if (y->attr[0] < 1 || y->attr[1] < 0 || (size_t)y->attr[1] >= k ||
@@ -165,8 +167,8 @@ static void unpatch(const job *j, const vl_real *restrict col, size_t line, size
             size_t lo = p.lo * j->ci, hi = p.hi * j->ci;
             for (size_t ky = 0; ky < j->k; ky++, p.iy++)
                 if (p.iy >= 0 && p.iy < (long)j->h)
-                    add_run(image + p.iy * (long)row + p.ix * (long)j->ci + (long)lo,
-                            col + ky * run + lo, hi - lo);
+                    add_run(image + p.iy * (long)row + p.ix * (long)j->ci + (long)lo, col + ky * run + lo,
+                            hi - lo);
         }
     }
 }

@@ -91,8 +91,8 @@ static void fwd_tan(vlt_tape *t, vlt_node *y)
 }
 
 /* out += s * d(softmax p along zt), n values at a stride */
-static void add_softmax_tangent(const vl_real *p, const vl_real *zt, vl_real *out, size_t n,
-                                size_t stride, vl_real s)
+static void add_softmax_tangent(const vl_real *p, const vl_real *zt, vl_real *out, size_t n, size_t stride,
+                                vl_real s)
 {
     double mean = 0;
 

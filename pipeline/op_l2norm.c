@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * op_l2norm -- rows of unit length: y = x / r, r = |x|; a zero row gives a zero row and no
- * gradient, and so does a row shorter than 1e-35, whose 1 / r float cannot be trusted to hold. x, y
- * [B,D] fwd        y   =  x / r bwd        gx  += (gy - y (y.gy)) / r fwd_tan    yt  =  (xt - y
- * (y.xt)) / r bwd_tan    gxt += (gyt - yt (y.gy) - y (yt.gy + y.gyt)) / r - (gy - y (y.gy)) (y.xt)
- * / r^2 (the derivative of bwd along x' = xt, y' = yt, r' = y.xt, gy' = gyt) Saved: 1 / r (0 for a
- * zero row). */
+ * op_l2norm -- rows of unit length: y = x / r, r = |x|; a zero row gives a zero row and no gradient, and so
+ * does a row shorter than 1e-35, whose 1 / r float cannot be trusted to hold.
+ *   x, y       [B,D]
+ *   fwd        y   =  x / r
+ *   bwd        gx  += (gy - y (y.gy)) / r
+ *   fwd_tan    yt  =  (xt - y (y.xt)) / r
+ *   bwd_tan    gxt += (gyt - yt (y.gy) - y (yt.gy + y.gyt)) / r - (gy - y (y.gy)) (y.xt) / r^2
+ *              (the derivative of bwd along x' = xt, y' = yt, r' = y.xt, gy' = gyt)
+ * Saved: 1 / r (0 for a zero row). */
 #include "pipeline/op.h"
 
 #include <math.h>

@@ -4,8 +4,7 @@
  *   bwd        gx  += gy w^T              gw  += x^T gy                gb  += sum_B gy
  *   fwd_tan    yt  =  xt w + x wt + bt
  *   bwd_tan    gxt += gyt w^T + gy wt^T   gwt += x^T gyt + xt^T gy     gbt += sum_B gyt
- * Saved: nothing. Parts: rows of w for gw, columns of w for the products with w: no partial sums.
- */
+ * Saved: nothing. Parts: rows of w for gw, columns of w for the products with w: no partial sums. */
 #include "pipeline/blas.h"
 #include "pipeline/op.h"
 
@@ -13,8 +12,8 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
 {
     const vlt_node *x = vlt_in(t, y, 0), *w = vlt_in(t, y, 1), *b = vlt_in(t, y, 2);
 
-    if (x->rank != 2 || w->rank != 2 || b->rank != 1 || x->dim[1] != w->dim[0] ||
-        w->dim[1] != b->dim[0] || w->flow != b->flow)
+    if (x->rank != 2 || w->rank != 2 || b->rank != 1 || x->dim[1] != w->dim[0] || w->dim[1] != b->dim[0] ||
+        w->flow != b->flow)
         return vl_fail(e, VL_EARG, "shapes do not fit: x [B,K], w [K,N], b [N] wanted");
     y->rank = 2;
     y->dim[0] = x->dim[0];

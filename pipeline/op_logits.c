@@ -29,8 +29,7 @@ static void times(const vlt_node *y, size_t d, int transpose, const vl_real *g, 
         vl_gemm(transpose, 0, b, d, b, (vl_real)y->scale, g, b, a, d, 1, out, d);
 }
 
-static void outer(const vlt_node *y, size_t d, const vl_real *u, const vl_real *v, vl_real beta,
-                  vl_real *out)
+static void outer(const vlt_node *y, size_t d, const vl_real *u, const vl_real *v, vl_real beta, vl_real *out)
 {
     size_t b = y->dim[0];
 

@@ -93,8 +93,8 @@ static int read_open(int fd, uint8_t **bytes, size_t *n, vl_err *e)
     if (!S_ISREG(st.st_mode))
         return vl_fail(e, VL_EFORMAT, "not a regular file");
     if ((uint64_t)st.st_size > VL_PACK_IMAGE_MAX)
-        return vl_fail(e, VL_EFORMAT, "%" PRIu64 " bytes, at most %" PRIu64 " allowed",
-                       (uint64_t)st.st_size, VL_PACK_IMAGE_MAX);
+        return vl_fail(e, VL_EFORMAT, "%" PRIu64 " bytes, at most %" PRIu64 " allowed", (uint64_t)st.st_size,
+                       VL_PACK_IMAGE_MAX);
     *n = (size_t)st.st_size;
     if (!(*bytes = malloc(*n ? *n : 1)))
         return vl_fail(e, VL_ENOMEM, "out of memory: %zu bytes", *n);

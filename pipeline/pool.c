@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * pool.c -- threads that wait for a loop, share its tiles through one counter, and wait again.
  *
- * State: `job` counts loops started; a worker that sees a new job takes tiles until the counter
- * passes n_tiles, then reports by lowering `busy`. The caller takes tiles as well, then waits for
- * busy == 0. Invariants 1 fn, arg, n_tiles are written before `job` rises (release) and read after
- * it was seen (acquire). 2 `next` is reset only while busy == 0, so no worker of an earlier loop
- * can take a tile of this one. Loops here last microseconds, so both sides spin a while before they
- * sleep on the condition. */
+ * State: `job` counts loops started; a worker that sees a new job takes tiles until the counter passes
+ * n_tiles, then reports by lowering `busy`. The caller takes tiles as well, then waits for busy == 0.
+ *
+ * Invariants
+ *   1. fn, arg, n_tiles are written before `job` rises (release) and read after it was seen (acquire).
+ *   2. `next` is reset only while busy == 0, so no worker of an earlier loop can take a tile of this one.
+ *
+ * Loops here last microseconds, so both sides spin a while before they sleep on the condition. */
 #include "pipeline/pool.h"
 
 #include <pthread.h>

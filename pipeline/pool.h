@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * pool.h -- a small set of threads that run the tiles of one loop at a time.
  *
- * What a tile is never depends on the number of threads, and tiles write to places of their own
- * (sums over tiles are taken afterwards, in tile order): so results do not depend on it either. A
- * NULL pool runs every tile on the caller's thread: the way to nest (one expert a thread, say). */
+ * What a tile is never depends on the number of threads, and tiles write to places of their own (sums over
+ * tiles are taken afterwards, in tile order): so results do not depend on it either.
+ * A NULL pool runs every tile on the caller's thread: the way to nest (one expert a thread, say). */
 #ifndef VL_POOL_H
 #define VL_POOL_H
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * real.h -- the engine's number. Every source here and in distill/ is compiled twice: vl_real is
- * float in the tools and double (VL_REAL_DOUBLE) in the tests that hold gradients against
- * differences. */
+ * real.h -- the engine's number. Every source here and in distill/ is compiled twice: vl_real is float in the
+ * tools and double (VL_REAL_DOUBLE) in the tests that hold gradients against differences. */
 #ifndef VL_REAL_H
 #define VL_REAL_H
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * rng.h -- numbers by (seed, stream, index): no state, so any worker on any device finds the same
- * one. The generator is Philox 4x32-10 (Salmon et al. 2011) with the key (seed) and counter
- * (stream, index). */
+ * rng.h -- numbers by (seed, stream, index): no state, so any worker on any device finds the same one.
+ * The generator is Philox 4x32-10 (Salmon et al. 2011) with the key (seed) and counter (stream, index). */
 #ifndef VL_RNG_H
 #define VL_RNG_H
 
@@ -18,8 +17,7 @@ double vl_rng_unit(uint64_t seed, uint64_t stream, uint64_t index);
 /* vl_rng_below -- uniform in [0, n), n >= 1 (bias below 2^-32 for n < 2^32). */
 uint64_t vl_rng_below(uint64_t seed, uint64_t stream, uint64_t index, uint64_t n);
 
-/* vl_rng_normal -- out[n] = sd * standard normals (Box-Muller on pairs), index i uses counter i
- * / 2. */
+/* vl_rng_normal -- out[n] = sd * standard normals (Box-Muller on pairs), index i uses counter i / 2. */
 void vl_rng_normal(uint64_t seed, uint64_t stream, size_t n, double sd, vl_real *out);
 
 /* vl_rng_shuffle -- out[n] = a permutation of 0..n-1 (Fisher-Yates). */

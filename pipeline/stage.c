@@ -56,14 +56,14 @@ static void *worker(void *arg)
     return NULL;
 }
 
-int vl_stage_new(int threads, size_t depth, void (*fn)(void *job, void *ctx), void *ctx,
-                 vl_stage **out, vl_err *e)
+int vl_stage_new(int threads, size_t depth, void (*fn)(void *job, void *ctx), void *ctx, vl_stage **out,
+                 vl_err *e)
 {
     vl_stage *s;
 
     if (threads < 1 || threads > THREADS_MAX || !depth)
-        return vl_fail(e, VL_EARG, "%d threads for %zu jobs, 1 to %d threads expected", threads,
-                       depth, THREADS_MAX);
+        return vl_fail(e, VL_EARG, "%d threads for %zu jobs, 1 to %d threads expected", threads, depth,
+                       THREADS_MAX);
     if (!(s = vl_alloc(1, sizeof *s, e)))
         return VL_ENOMEM;
     pthread_mutex_init(&s->lock, NULL); /* on Linux these three cannot fail */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * stage.h -- work on jobs in parallel; results come out in the order in which jobs went in.
  *
- * One thread owns the stage: it puts and takes; only fn runs elsewhere. What happens to a job
- * depends on the job alone, and jobs are taken in order, so the number of threads never shows in
- * the output. */
+ * One thread owns the stage: it puts and takes; only fn runs elsewhere. What happens to a job depends on the
+ * job alone, and jobs are taken in order, so the number of threads never shows in the output. */
 #ifndef VL_STAGE_H
 #define VL_STAGE_H
 

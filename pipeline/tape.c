@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * tape.c -- recording, planning, sweeping. Nodes are in topological order because an op can only
- * name nodes that exist; sweeps walk that order up or down.
+ * tape.c -- recording, planning, sweeping. Nodes are in topological order because an op can only name nodes
+ * that exist; sweeps walk that order up or down.
  *
  * Invariants
- *   1 flow of an op is the union of its inputs' flows; T implies G (vlt_leaf refuses a leaf
- * without). 2 all pointers of op nodes lie in `block`, 64-byte aligned, from vlt_plan until
- * vlt_tape_free. 3 leaf pointers lie in `block` until vlt_bind replaces them. */
+ *   1. The flow of an op is the union of its inputs' flows; T implies G (vlt_leaf refuses a leaf without).
+ *   2. All pointers of op nodes lie in `block`, 64-byte aligned, from vlt_plan until vlt_tape_free.
+ *   3. Leaf pointers lie in `block` until vlt_bind replaces them. */
 #include "pipeline/op.h"
 
 #include <limits.h>
@@ -174,8 +174,7 @@ vlt_id vlt_infonce(vlt_tape *t, vlt_id z)
     return record(t, VLT_OP_infonce, &z, NULL, 0);
 }
 
-/* ---- planning ---------------------------------------------------------------------------------
- */
+/* ---- planning ----------------------------------------------------------------------------------- */
 
 /* Takes n reals from the block, or only counts them while base is NULL. */
 static vl_real *take(vl_real *base, size_t *used, size_t n)
@@ -220,8 +219,7 @@ int vlt_plan(vlt_tape *t, vl_err *e)
         return vl_fail(e, VL_ENOMEM, "the tape needs %zu reals", t->n_block);
     t->block = aligned_alloc(64, (t->n_block + ALIGN) / ALIGN * 64);
     if (!t->block)
-        return vl_fail(e, VL_ENOMEM, "out of memory: tape of %zu bytes",
-                       t->n_block * sizeof(vl_real));
+        return vl_fail(e, VL_ENOMEM, "out of memory: tape of %zu bytes", t->n_block * sizeof(vl_real));
     memset(t->block, 0, t->n_block * sizeof(vl_real));
     lay_out(t, t->block);
     return VL_OK;
@@ -241,8 +239,7 @@ void vlt_bind(vlt_tape *t, vlt_id leaf, vl_real *x, vl_real *gx, vl_real *xt, vl
         n->gxt = gxt;
 }
 
-/* ---- sweeps ------------------------------------------------------------------------------------
- */
+/* ---- sweeps ------------------------------------------------------------------------------------- */
 
 void vlt_forward(vlt_tape *t)
 {
@@ -278,8 +275,7 @@ void vlt_tangent(vlt_tape *t, vlt_id loss)
             vlt_ops[t->node[i].op]->bwd_tan(t, &t->node[i]);
 }
 
-/* ---- looking -----------------------------------------------------------------------------------
- */
+/* ---- looking ------------------------------------------------------------------------------------ */
 
 vlt_node *vlt_at(vlt_tape *t, vlt_id id)
 {

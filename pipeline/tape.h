@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * tape.h -- a recorded computation and its three sweeps.
  *
- *   build    leaves and ops are recorded once, with shapes; vlt_plan allocates everything in one
- * block forward  computes every x backward computes gx = d loss / dx of every node that wants it
- * (zeroed first, then added into) tangent  forward-over-reverse along the leaves' xt: xt of every
- * node, then gxt = d(gx)/d(eps) at leaves + eps * xt: Hessian-vector products for the parameters,
- * mixed second derivatives for the data, all in one sweep. Needs forward and backward before it.
- * Sweeps allocate nothing and can be repeated with other leaf values; leaves point to the caller's
- * memory (vlt_bind) or to the tape's own (until bound).
+ *   build     leaves and ops are recorded once, with shapes; vlt_plan allocates everything in one block
+ *   forward   computes every x
+ *   backward  computes gx = d loss / dx of every node that wants it (zeroed first, then added into)
+ *   tangent   forward-over-reverse along the leaves' xt: xt of every node, then gxt = d(gx)/d(eps) at
+ *             leaves + eps * xt. Hessian-vector products for the parameters, mixed second derivatives for the
+ *             data, all in one sweep. Needs forward and backward before it.
  *
+ * Sweeps allocate nothing and can be repeated with other leaf values; leaves point to the caller's memory
+ * (vlt_bind) or to the tape's own (until bound).
  * Results do not depend on the pool's threads. A tape is used by one thread at a time. */
 #ifndef VLT_TAPE_H
 #define VLT_TAPE_H
@@ -55,8 +56,7 @@ vlt_id vlt_logits(vlt_tape *t, vlt_id u, vlt_id v, double scale);
 /* z [B,B] -> [1], nats: mean over rows and columns of the cross-entropy of the diagonal */
 vlt_id vlt_infonce(vlt_tape *t, vlt_id z);
 
-/* vlt_plan -- ends recording: reports the first recording error, allocates. Errors: VL_EARG,
- * VL_ENOMEM. */
+/* vlt_plan -- ends recording: reports the first recording error, allocates. Errors: VL_EARG, VL_ENOMEM. */
 VL_MUST_USE int vlt_plan(vlt_tape *t, vl_err *e);
 
 /* ---- running ---- */

@@ -67,16 +67,15 @@ static void add_grams(row *r, const char *marked, size_t n)
     }
 }
 
-/* The next word of text from *at on: gives its start and length, 0 at the end; *at moves behind it.
- */
+/* The next word of text from *at on: gives its start and length, 0 at the end; *at moves behind it. */
 static size_t next_word(const char *text, size_t n, size_t *at, size_t *start)
 {
     size_t length = 0;
 
     while (*at < n) {
         utf8proc_int32_t c;
-        size_t step = (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text + *at,
-                                               (utf8proc_ssize_t)(n - *at), &c);
+        size_t step =
+            (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text + *at, (utf8proc_ssize_t)(n - *at), &c);
         bool inside = in_word(c);
         if (!inside && length)
             break;
@@ -116,9 +115,9 @@ static void add_all(row *r, const char *text, size_t n, char *scratch)
 static int fold(const char *caption, size_t n, char **text, size_t *text_n, vl_err *e)
 {
     utf8proc_uint8_t *out = NULL;
-    utf8proc_ssize_t got = utf8proc_map(
-        (const utf8proc_uint8_t *)caption, (utf8proc_ssize_t)n, &out,
-        UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+    utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)caption, (utf8proc_ssize_t)n, &out,
+                                        UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
+                                            UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
 
     if (got < 0)
         return vl_fail(e, got == UTF8PROC_ERROR_NOMEM ? VL_ENOMEM : VL_EFORMAT, "caption: %s",

@@ -38,10 +38,8 @@ int vl_caption_check(const char *s, size_t n, vl_err *e)
         utf8proc_ssize_t step =
             utf8proc_iterate((const utf8proc_uint8_t *)s + at, (utf8proc_ssize_t)(n - at), &c);
         utf8proc_category_t kind = utf8proc_category(c);
-        if (kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_ZL ||
-            kind == UTF8PROC_CATEGORY_ZP)
-            return vl_fail(e, VL_EFORMAT, "holds the control character U+%04X (byte %zu)",
-                           (unsigned)c, at);
+        if (kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_ZL || kind == UTF8PROC_CATEGORY_ZP)
+            return vl_fail(e, VL_EFORMAT, "holds the control character U+%04X (byte %zu)", (unsigned)c, at);
         blank += kind == UTF8PROC_CATEGORY_ZS;
         at += (size_t)step;
     }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * vmath.h -- exp, tanh, erf and the normal distribution, written so that a loop over them
- * vectorises: no branch, no call, no table. In the double build they are libm's: that is the
- * reference which tests/t_vmath.c holds the float forms against (bounds stated there).
+ * vmath.h -- exp, tanh, erf and the normal distribution, written so that a loop over them vectorises: no
+ * branch, no call, no table. In the double build they are libm's: that is the reference which
+ * tests/t_vmath.c holds the float forms against (bounds stated there).
  *
- * All take any input; NaN stays NaN. vl_exp goes to its smallest normal value below -87.3 instead
- * of through the denormals, and to about 2e38 above 88.3 instead of infinity. Sources: Cody &
- * Waite's reduction with the exp and tanh coefficients of Moshier's Cephes; erfc(z) = t Q(t)
- * exp(-z^2), t = 1 / (1 + p z), coefficients from spec/math/vmath_fit.py. */
+ * All take any input; NaN stays NaN. vl_exp gives 0 below -87.3 instead of going through the denormals, and
+ * stays at about 2e38 above 88.37 instead of infinity.
+ * Sources: Cody & Waite's reduction with the exp and tanh coefficients of Moshier's Cephes;
+ *          erfc(z) = t Q(t) exp(-z^2), t = 1 / (1 + p z), coefficients from spec/math/vmath_fit.py. */
 #ifndef VL_VMATH_H
 #define VL_VMATH_H
 
@@ -101,8 +101,7 @@ static inline float vl_tanh(float x)
 
 static inline void vl_normal(float x, float *cdf, float *pdf)
 {
-    float z = fabsf(x) * VL_INV_SQRT2, e = vl_exp(-0.5f * x * x),
-          tail = 0.5f * vl_erfc_scaled(z) * e;
+    float z = fabsf(x) * VL_INV_SQRT2, e = vl_exp(-0.5f * x * x), tail = 0.5f * vl_erfc_scaled(z) * e;
 
     *cdf = x < 0 ? tail : 1.0f - tail;
     *pdf = VL_INV_SQRT2PI * e;

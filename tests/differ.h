@@ -46,9 +46,8 @@ static inline double vec_max(const vl_real *v, size_t n)
 
 /* d1, d2: differences at h and h / 2 of n values; exact: the derivatives; size: of what was
  * subtracted, for its rounding error. Fails the test with `label: what`. */
-static inline void differ_judge(const char *label, const char *what, const vl_real *d1,
-                                const vl_real *d2, const vl_real *exact, size_t n, double h,
-                                double size)
+static inline void differ_judge(const char *label, const char *what, const vl_real *d1, const vl_real *d2,
+                                const vl_real *exact, size_t n, double h, double size)
 {
     double e1 = 0, e2 = 0, e3 = 0, top = 1, rounding = 200 * DBL_EPSILON * (1 + size) / h;
 

@@ -63,70 +63,65 @@ static vlt_id build_infonce(vlt_tape *t, const vlt_id *in, const op_case *c)
     return vlt_infonce(t, in[0]);
 }
 
-#define CONV(b, h, w, ci, k, co, stride, pad)                                                      \
-    {                                                                                              \
-        .rank = {4, 4, 1}, .dim = {{b, h, w, ci}, {k, k, ci, co}, {co}}, .attr = { stride, pad }   \
+#define CONV(b, h, w, ci, k, co, stride, pad)                                                                \
+    {                                                                                                        \
+        .rank = {4, 4, 1}, .dim = {{b, h, w, ci}, {k, k, ci, co}, {co}}, .attr = { stride, pad }             \
     }
 static const op_case cases_conv2d[] = {
-    CONV(1, 1, 1, 1, 1, 1, 1, 0),    CONV(1, 5, 7, 3, 1, 2, 1, 0),
-    CONV(3, 7, 5, 2, 1, 3, 2, 0),    CONV(3, 7, 5, 2, 3, 5, 1, 1),
-    CONV(9, 5, 5, 3, 3, 4, 2, 1),    CONV(17, 6, 7, 1, 3, 7, 2, 1),
-    CONV(3, 3, 3, 2, 3, 2, 1, 0),    CONV(3, 9, 9, 2, 3, 3, 4, 2),
-    CONV(9, 8, 12, 3, 4, 5, 4, 0),   CONV(3, 7, 6, 2, 4, 3, 1, 2),
-    CONV(1, 11, 10, 3, 4, 2, 2, 1),  CONV(17, 5, 5, 2, 5, 3, 1, 2),
-    CONV(3, 11, 7, 1, 5, 2, 2, 2),   CONV(9, 13, 5, 2, 5, 2, 4, 1),
-    CONV(1, 1, 1, 2, 5, 2, 1, 2),    CONV(2, 2, 3, 2, 4, 2, 2, 1),
-    CONV(17, 4, 4, 19, 3, 13, 1, 1), CONV(3, 1, 6, 2, 3, 2, 2, 1),
+    CONV(1, 1, 1, 1, 1, 1, 1, 0),    CONV(1, 5, 7, 3, 1, 2, 1, 0),     CONV(3, 7, 5, 2, 1, 3, 2, 0),
+    CONV(3, 7, 5, 2, 3, 5, 1, 1),    CONV(9, 5, 5, 3, 3, 4, 2, 1),     CONV(17, 6, 7, 1, 3, 7, 2, 1),
+    CONV(3, 3, 3, 2, 3, 2, 1, 0),    CONV(3, 9, 9, 2, 3, 3, 4, 2),     CONV(9, 8, 12, 3, 4, 5, 4, 0),
+    CONV(3, 7, 6, 2, 4, 3, 1, 2),    CONV(1, 11, 10, 3, 4, 2, 2, 1),   CONV(17, 5, 5, 2, 5, 3, 1, 2),
+    CONV(3, 11, 7, 1, 5, 2, 2, 2),   CONV(9, 13, 5, 2, 5, 2, 4, 1),    CONV(1, 1, 1, 2, 5, 2, 1, 2),
+    CONV(2, 2, 3, 2, 4, 2, 2, 1),    CONV(17, 4, 4, 19, 3, 13, 1, 1),  CONV(3, 1, 6, 2, 3, 2, 2, 1),
     CONV(3, 32, 32, 17, 3, 4, 1, 1), /* one image has more patches than the scratch's target */
     CONV(20, 9, 9, 16, 3, 8, 1, 1),  CONV(33, 12, 12, 24, 3, 3, 1, 1), /* parts of several rounds */
 };
 
-#define LINEAR(b, k, n)                                                                            \
-    {                                                                                              \
-        .rank = {2, 2, 1}, .dim = { {b, k}, {k, n}, {n} }                                          \
+#define LINEAR(b, k, n)                                                                                      \
+    {                                                                                                        \
+        .rank = {2, 2, 1}, .dim = { {b, k}, {k, n}, {n} }                                                    \
     }
-static const op_case cases_linear[] = {
-    LINEAR(1, 1, 1),   LINEAR(1, 7, 3),      LINEAR(5, 1, 2),
-    LINEAR(13, 3, 1),  LINEAR(17, 31, 11),   LINEAR(20, 230, 270),
-    LINEAR(3, 64, 64), LINEAR(20, 300, 500), LINEAR(61, 40, 701)};
+static const op_case cases_linear[] = {LINEAR(1, 1, 1),   LINEAR(1, 7, 3),      LINEAR(5, 1, 2),
+                                       LINEAR(13, 3, 1),  LINEAR(17, 31, 11),   LINEAR(20, 230, 270),
+                                       LINEAR(3, 64, 64), LINEAR(20, 300, 500), LINEAR(61, 40, 701)};
 
-#define GELU1(n, s)                                                                                \
-    {                                                                                              \
-        .rank = {1}, .dim = {{n}}, .spread = s                                                     \
+#define GELU1(n, s)                                                                                          \
+    {                                                                                                        \
+        .rank = {1}, .dim = {{n}}, .spread = s                                                               \
     }
-#define GELU4(a, b, c, d)                                                                          \
-    {                                                                                              \
-        .rank = {4}, .dim = { {a, b, c, d} }                                                       \
+#define GELU4(a, b, c, d)                                                                                    \
+    {                                                                                                        \
+        .rank = {4}, .dim = { {a, b, c, d} }                                                                 \
     }
-static const op_case cases_gelu[] = {GELU1(1, 1),      GELU1(7, 1),      GELU1(101, 0.001),
-                                     GELU1(101, 1e-9), GELU1(101, 6),    GELU1(101, 50),
-                                     GELU1(50021, 1),  GELU4(3, 5, 7, 2)};
+static const op_case cases_gelu[] = {GELU1(1, 1),   GELU1(7, 1),    GELU1(101, 0.001), GELU1(101, 1e-9),
+                                     GELU1(101, 6), GELU1(101, 50), GELU1(50021, 1),   GELU4(3, 5, 7, 2)};
 
-#define POOLED(b, h, w, c)                                                                         \
-    {                                                                                              \
-        .rank = {4}, .dim = { {b, h, w, c} }                                                       \
+#define POOLED(b, h, w, c)                                                                                   \
+    {                                                                                                        \
+        .rank = {4}, .dim = { {b, h, w, c} }                                                                 \
     }
 static const op_case cases_meanpool[] = {POOLED(1, 1, 1, 1), POOLED(3, 5, 7, 2), POOLED(2, 1, 9, 1),
                                          POOLED(17, 4, 4, 13), POOLED(1, 8, 8, 64)};
 
-#define NORM(b, d, s, z)                                                                           \
-    {                                                                                              \
-        .rank = {2}, .dim = {{b, d}}, .spread = s, .zero_row = z                                   \
+#define NORM(b, d, s, z)                                                                                     \
+    {                                                                                                        \
+        .rank = {2}, .dim = {{b, d}}, .spread = s, .zero_row = z                                             \
     }
 static const op_case cases_l2norm[] = {NORM(1, 1, 1, 0),  NORM(5, 1, 1, 0),   NORM(1, 7, 1, 0),
                                        NORM(3, 13, 1, 0), NORM(7, 5, 1, 3),   NORM(3, 64, 1, 2),
                                        NORM(5, 31, 9, 0), NORM(20, 257, 1, 0)};
 
-#define LOGITS(b, d, s)                                                                            \
-    {                                                                                              \
-        .rank = {2, 2}, .dim = {{b, d}, {b, d}}, .scale = s                                        \
+#define LOGITS(b, d, s)                                                                                      \
+    {                                                                                                        \
+        .rank = {2, 2}, .dim = {{b, d}, {b, d}}, .scale = s                                                  \
     }
 static const op_case cases_logits[] = {LOGITS(1, 1, 1),     LOGITS(1, 5, 14.3), LOGITS(2, 3, -0.5),
                                        LOGITS(7, 13, 14.3), LOGITS(20, 31, 1),  LOGITS(3, 1, 2)};
 
-#define NCE(b, s)                                                                                  \
-    {                                                                                              \
-        .rank = {2}, .dim = {{b, b}}, .spread = s                                                  \
+#define NCE(b, s)                                                                                            \
+    {                                                                                                        \
+        .rank = {2}, .dim = {{b, b}}, .spread = s                                                            \
     }
 static const op_case cases_infonce[] = {NCE(1, 1), NCE(2, 1), NCE(7, 1), NCE(7, 20), NCE(31, 3)};
 
@@ -139,9 +134,9 @@ typedef struct op_row {
 } op_row;
 
 static const op_row rows[] = {
-#define VLT_OP(name, n)                                                                            \
-    [VLT_OP_##name] = {VLT_OP_##name, n,                                                           \
-                       build_##name,  plain_##name,                                                \
+#define VLT_OP(name, n)                                                                                      \
+    [VLT_OP_##name] = {VLT_OP_##name, n,                                                                     \
+                       build_##name,  plain_##name,                                                          \
                        cases_##name,  sizeof cases_##name / sizeof *cases_##name},
 #include "pipeline/ops.def"
 #undef VLT_OP
@@ -187,8 +182,7 @@ static void draw(fixture *f)
     f->gyt = normals(f->number, 21, f->y->n, 1);
 }
 
-static void open_case(fixture *f, const op_row *row, size_t number, const unsigned *flow,
-                      vl_pool *pool)
+static void open_case(fixture *f, const op_row *row, size_t number, const unsigned *flow, vl_pool *pool)
 {
     vlt_id in[VLT_MAX_IN] = {0}, y;
     vl_err e = {0};
@@ -269,8 +263,8 @@ static void compare_identity(const fixture *f)
         size += vec_dot_abs(f->in[i]->gx, f->xt[i], f->in[i]->n);
     }
     if (!(fabs(left - right) <= 100 * EPS * (1 + size)))
-        fail_msg("%s case %zu: <gy, yt> = %.17g, <gx, xt> = %.17g", vlt_ops[f->row->op]->name,
-                 f->number, left, right);
+        fail_msg("%s case %zu: <gy, yt> = %.17g, <gx, xt> = %.17g", vlt_ops[f->row->op]->name, f->number,
+                 left, right);
 }
 
 static const unsigned all_param[VLT_MAX_IN] = {VLT_PARAM, VLT_PARAM, VLT_PARAM};
@@ -327,13 +321,11 @@ static void near(const fixture *f, const char *what, const vl_real *a, const vl_
     for (size_t i = 0; i < n; i++)
         if (!(fabs(a[i] - (b[i] + start)) <= 500 * EPS * (1 + top)))
             fail_msg("%s case %zu, flows %u %u %u, %s[%zu]: %.17g, all-parameter result %.17g",
-                     vlt_ops[f->row->op]->name, f->number, f->in[0]->flow,
-                     f->in[1] ? f->in[1]->flow : 0, f->in[2] ? f->in[2]->flow : 0, what, i, a[i],
-                     b[i] + start);
+                     vlt_ops[f->row->op]->name, f->number, f->in[0]->flow, f->in[1] ? f->in[1]->flow : 0,
+                     f->in[2] ? f->in[2]->flow : 0, what, i, a[i], b[i] + start);
 }
 
-/* One combination against all-parameter with the tangents that the combination lacks set to zero.
- */
+/* One combination against all-parameter with the tangents that the combination lacks set to zero. */
 static void compare_flows(const op_row *row, size_t c, const unsigned *flow)
 {
     fixture a, b;
@@ -361,8 +353,7 @@ static void compare_flows(const op_row *row, size_t c, const unsigned *flow)
 
 static void test_flows(void **state)
 {
-    static const unsigned flows[] = {VLT_CONST, VLT_DATA,      VLT_PARAM,
-                                     VLT_G,     VLT_G | VLT_T, VLT_G | VLT_GT};
+    static const unsigned flows[] = {VLT_CONST, VLT_DATA, VLT_PARAM, VLT_G, VLT_G | VLT_T, VLT_G | VLT_GT};
     const op_row *row = *state;
     size_t n = sizeof flows / sizeof *flows, free_inputs = row->n_in == 3 ? 2 : (size_t)row->n_in;
 
@@ -377,8 +368,8 @@ static void test_flows(void **state)
 static void same(const fixture *f, const char *what, const vl_real *a, const vl_real *b, size_t n)
 {
     if (memcmp(a, b, n * sizeof *a))
-        fail_msg("%s case %zu: %s depends on the number of threads", vlt_ops[f->row->op]->name,
-                 f->number, what);
+        fail_msg("%s case %zu: %s depends on the number of threads", vlt_ops[f->row->op]->name, f->number,
+                 what);
 }
 
 static void test_threads(void **state)
@@ -428,12 +419,12 @@ static void test_zero_row(void **state)
 }
 
 /* The checks above for every op; a program adds its own. */
-#define OPS_SHARED_TESTS(name)                                                                     \
-    {#name " plain", test_plain, NULL, NULL, (void *)&rows[VLT_OP_##name]},                        \
-        {#name " identity", test_identity, NULL, NULL, (void *)&rows[VLT_OP_##name]},              \
-        {#name " flows", test_flows, NULL, NULL, (void *)&rows[VLT_OP_##name]},                    \
-    {                                                                                              \
-#name " threads", test_threads, NULL, NULL, (void *)&rows[VLT_OP_##name]                   \
+#define OPS_SHARED_TESTS(name)                                                                               \
+    {#name " plain", test_plain, NULL, NULL, (void *)&rows[VLT_OP_##name]},                                  \
+        {#name " identity", test_identity, NULL, NULL, (void *)&rows[VLT_OP_##name]},                        \
+        {#name " flows", test_flows, NULL, NULL, (void *)&rows[VLT_OP_##name]},                              \
+    {                                                                                                        \
+#name " threads", test_threads, NULL, NULL, (void *)&rows[VLT_OP_##name]                             \
     }
 
 #endif

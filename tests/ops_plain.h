@@ -114,8 +114,7 @@ static void plain_infonce(const vlt_node *y, vlt_node *const *in, plain p)
 
     (void)y;
     for (size_t i = 0; i < b; i++)
-        p.y[0] +=
-            plain_cross_entropy(z->x + i * b, b, 1, i) + plain_cross_entropy(z->x + i, b, b, i);
+        p.y[0] += plain_cross_entropy(z->x + i * b, b, 1, i) + plain_cross_entropy(z->x + i, b, b, i);
     p.y[0] /= 2 * (double)b;
     p.size[0] = 1 + p.y[0] + vec_max(z->x, z->n);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * shard_help.h -- what the tests of shards share: a scratch folder, small shards, whole readings.
- */
+ * shard_help.h -- what the tests of shards share: a scratch folder, small shards, whole readings. */
 #ifndef T_SHARD_HELP_H
 #define T_SHARD_HELP_H
 
@@ -91,8 +90,7 @@ static inline void begin(vls_writer *w, const char *kind)
     json_decref(m);
 }
 
-static inline int try_add(vls_writer *w, const char *key, const char *ext, const void *p, size_t n,
-                          vl_err *e)
+static inline int try_add(vls_writer *w, const char *key, const char *ext, const void *p, size_t n, vl_err *e)
 {
     vls_member m[2] = {{ext, p, n}, {"txt", (const uint8_t *)key, strlen(key)}};
     vls_record rec = {key, m, 2};
@@ -116,8 +114,7 @@ static inline void end_and_close(vls_writer *w)
         fail_msg("%s", e.text);
 }
 
-/* n records k-00000000 ... of `bytes` bytes that do not compress, in each of `segments` segments.
- */
+/* n records k-00000000 ... of `bytes` bytes that do not compress, in each of `segments` segments. */
 static inline void make(const char *path, int segments, int n, size_t bytes)
 {
     vls_writer *w = writer(path);

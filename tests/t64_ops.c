@@ -119,8 +119,8 @@ static void test_differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define VLT_OP(name, n)                                                                            \
-    {#name " differences", test_differences, NULL, NULL, (void *)&rows[VLT_OP_##name]},            \
+#define VLT_OP(name, n)                                                                                      \
+    {#name " differences", test_differences, NULL, NULL, (void *)&rows[VLT_OP_##name]},                      \
         OPS_SHARED_TESTS(name),
 #include "pipeline/ops.def"
 #undef VLT_OP

@@ -134,9 +134,9 @@ static void test_tesla(void **state)
         make(&w, row);
         run(&w, &w.other, VLD_TESLA, &res);
         assert_true(isnan(res.cosine));
-        assert_int_equal(vld_unroll_run(w.u, w.start, w.target, &w.set, 5, w.iter, VLD_EXACT, true,
-                                        &w.grad, &res, &e),
-                         VL_OK);
+        assert_int_equal(
+            vld_unroll_run(w.u, w.start, w.target, &w.set, 5, w.iter, VLD_EXACT, true, &w.grad, &res, &e),
+            VL_OK);
         for (size_t i = 0; i < w.set.n * 768; i++) {
             ab += w.grad.pixels[i] * w.other.pixels[i];
             aa += w.grad.pixels[i] * w.grad.pixels[i];
@@ -165,9 +165,8 @@ static void test_diverged(void **state)
     (void)state;
     make(&w, 1);
     w.set.rate[0] = 1e200;
-    assert_int_equal(vld_unroll_run(w.u, w.start, w.target, &w.set, 5, 0, VLD_EXACT, false, &w.grad, &res,
-                                    &e),
-                     VL_EMATH);
+    assert_int_equal(
+        vld_unroll_run(w.u, w.start, w.target, &w.set, 5, 0, VLD_EXACT, false, &w.grad, &res, &e), VL_EMATH);
     assert_non_null(strstr(e.text, "diverged"));
     unmake(&w);
 }

@@ -51,9 +51,9 @@ static void check_product(const product *p, const vl_real *a, const vl_real *b, 
             size = fabs((double)p->alpha) * size + fabs(was);
             if (!(fabs((double)c[i * p->ldc + j] - s) <=
                   2 * sqrt((double)p->k + 4) * (double)FLT_EPSILON * size))
-                fail_msg("%d%d %zu x %zu x %zu, alpha %g, beta %g: [%zu,%zu] is %.9g, not %.9g",
-                         p->ta, p->tb, p->m, p->n, p->k, (double)p->alpha, (double)p->beta, i, j,
-                         (double)c[i * p->ldc + j], s);
+                fail_msg("%d%d %zu x %zu x %zu, alpha %g, beta %g: [%zu,%zu] is %.9g, not %.9g", p->ta, p->tb,
+                         p->m, p->n, p->k, (double)p->alpha, (double)p->beta, i, j, (double)c[i * p->ldc + j],
+                         s);
         }
 }
 
@@ -85,9 +85,8 @@ static void run_product(product p, size_t gap)
 
 static void test_products(void **state)
 {
-    static const size_t shapes[][3] = {{1, 1, 1},   {3, 5, 7},      {1, 13, 31},
-                                       {17, 1, 5},  {64, 64, 64},   {61, 103, 59},
-                                       {128, 3, 1}, {20, 257, 300}, {256, 64, 27}};
+    static const size_t shapes[][3] = {{1, 1, 1},     {3, 5, 7},   {1, 13, 31},    {17, 1, 5},   {64, 64, 64},
+                                       {61, 103, 59}, {128, 3, 1}, {20, 257, 300}, {256, 64, 27}};
     static const vl_real scales[][2] = {{1, 0}, {1, 1}, {-0.5, 0}, {2, -0.25}, {0, 1}};
 
     (void)state;
@@ -184,8 +183,7 @@ static void test_core(void **state)
 {
     (void)state;
 #if defined(__x86_64__)
-    if (getenv("OPENBLAS_CORETYPE") || !__builtin_cpu_supports("avx2") ||
-        !__builtin_cpu_supports("fma"))
+    if (getenv("OPENBLAS_CORETYPE") || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         skip();
     assert_string_not_equal(vl_blas_core(), "Prescott");
 #else
@@ -196,9 +194,8 @@ static void test_core(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),   cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_concurrent), cmocka_unit_test(test_counters),
-        cmocka_unit_test(test_core),
+        cmocka_unit_test(test_products), cmocka_unit_test(test_empty), cmocka_unit_test(test_concurrent),
+        cmocka_unit_test(test_counters), cmocka_unit_test(test_core),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

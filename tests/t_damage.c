@@ -43,8 +43,7 @@ static void every_truncation(void **state)
         check_damage(&whole, &r, "cut at", k);
     }
     r = read_pipe(p, n - 1);
-    snprintf(want, sizeof want, "standard input: truncated: no seek table, input ends at byte %zu",
-             n - 1);
+    snprintf(want, sizeof want, "standard input: truncated: no seek table, input ends at byte %zu", n - 1);
     assert_string_equal(r.e.text, want);
     check_damage(&whole, &r, "pipe cut at", n - 1);
     free(whole.log.p);
@@ -265,8 +264,7 @@ static void hostile_content(void **state)
             assert_int_equal(vl_buf_add(&data, head, head_n, &e), 0);
             assert_int_equal(vl_buf_add(&data, body[k], 2, &e), 0);
             assert_int_equal(vl_buf_add(&data, pad, sizeof pad, &e), 0);
-            assert_int_equal(vls_sums_line(name, XXH64(body[k], 2, rows[i].lie == 1), &sums, &e),
-                             0);
+            assert_int_equal(vls_sums_line(name, XXH64(body[k], 2, rows[i].lie == 1), &sums, &e), 0);
         }
         assert_int_equal(vl_sha_reset(sha, &e), 0);
         assert_int_equal(vl_sha_add(sha, data.p, data.n - (rows[i].lie == 2), &e), 0);
@@ -317,8 +315,7 @@ static void hostile_frames(void **state)
 /* A reserved record index before the table is stepped over; any other skippable frame is not. */
 static void index_is_stepped_over(void **state)
 {
-    static const uint8_t index[] = {0x5d, 0x2a, 0x4d, 0x18, 8, 0, 0, 0,
-                                    'V',  'L',  'I',  'X',  1, 2, 3, 4};
+    static const uint8_t index[] = {0x5d, 0x2a, 0x4d, 0x18, 8, 0, 0, 0, 'V', 'L', 'I', 'X', 1, 2, 3, 4};
     const vls_read_opts stream = {.plain_fd = true}, skip = {.skip_bad = true};
     vl_frame f = {sizeof index, 0, 0x51D8E999};
     vl_seektab t = {0};

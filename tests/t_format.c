@@ -83,8 +83,7 @@ static void worked_example(void **state)
         fail_msg("%s", r.e.text);
     assert_int_equal(r.log.n, strlen("pairs boat txt=a red boat"));
     assert_memory_equal(r.log.p, "pairs boat txt=a red boat", r.log.n);
-    assert_string_equal(r.id.id,
-                        "dedc889bec3d6bc179ac67e01f43b4dff02c1568538dea2aaa66d2420a472072");
+    assert_string_equal(r.id.id, "dedc889bec3d6bc179ac67e01f43b4dff02c1568538dea2aaa66d2420a472072");
     write_boat(&mine);
     decode(&page, &page_raw);
     decode(&mine, &mine_raw);

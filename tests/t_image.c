@@ -10,8 +10,7 @@
 
 enum { W = 37, H = 23 };
 
-/* Decodes b and gives the greatest difference to want, u8 [h,w,3]; -1 with the text when refused.
- */
+/* Decodes b and gives the greatest difference to want, u8 [h,w,3]; -1 with the text when refused. */
 static int worst(const blob *b, const uint8_t *want, uint32_t w, uint32_t h)
 {
     vl_image_info info;
@@ -96,11 +95,9 @@ static void turned(void **state)
         uint8_t *want = upright(rgb, W, H, o);
         uint32_t w = o >= 5 ? H : W, h = o >= 5 ? W : H;
         blob le = test_jpeg(rgb, W, H, (jpeg_how){.stored = JCS_RGB, .orientation = o});
-        blob be = test_jpeg(rgb, W, H,
-                            (jpeg_how){.stored = JCS_RGB, .orientation = o, .big_endian = true});
-        blob png =
-            test_png(rgb, W, H, W * 3,
-                     (png_how){.colour_type = PNG_COLOR_TYPE_RGB, .depth = 8, .orientation = o});
+        blob be = test_jpeg(rgb, W, H, (jpeg_how){.stored = JCS_RGB, .orientation = o, .big_endian = true});
+        blob png = test_png(rgb, W, H, W * 3,
+                            (png_how){.colour_type = PNG_COLOR_TYPE_RGB, .depth = 8, .orientation = o});
         assert_in_range(worst(&le, want, w, h), 0, 6);
         assert_in_range(worst(&be, want, w, h), 0, 6);
         assert_int_equal(worst(&png, want, w, h), 0);
@@ -161,8 +158,7 @@ static void png_kinds(void **state)
                 int s = (int)((seed = seed * 1664525u + 1013904223u) >> 16) & top;
                 uint8_t *p = rows + (size_t)(i / W) * STRIDE;
                 if (how.depth == 16)
-                    memcpy(p + 2 * (x * row[r].samples + c),
-                           (uint8_t[2]){(uint8_t)(s >> 8), (uint8_t)s}, 2);
+                    memcpy(p + 2 * (x * row[r].samples + c), (uint8_t[2]){(uint8_t)(s >> 8), (uint8_t)s}, 2);
                 else if (how.depth == 8)
                     p[x * row[r].samples + c] = (uint8_t)s;
                 else
@@ -196,8 +192,7 @@ static void png_kinds(void **state)
 static void cut_everywhere(const blob *b, size_t whole)
 {
     for (size_t n = 0; n < whole; n++) {
-        uint8_t *copy = must(malloc(n ? n : 1)),
-                *rgb = NULL; /* exact size: ASan sees one byte over */
+        uint8_t *copy = must(malloc(n ? n : 1)), *rgb = NULL; /* exact size: ASan sees one byte over */
         vl_image_info info;
         vl_err e = {0};
         memcpy(copy, b->p, n);
@@ -374,8 +369,7 @@ static void bad_pngs(void **state)
         free(b.p);
     }
     blob big = test_png_header(40000, 40000);
-    refuse("40000 x 40000", &big, false,
-           "PNG: 40000 x 40000 pixels, more than 100000000 allowed (byte 16)");
+    refuse("40000 x 40000", &big, false, "PNG: 40000 x 40000 pixels, more than 100000000 allowed (byte 16)");
     free(big.p);
 
     static const struct {
@@ -484,12 +478,10 @@ static void png_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(jpeg_kinds),     cmocka_unit_test(turned),
-        cmocka_unit_test(png_kinds),      cmocka_unit_test(cuts),
-        cmocka_unit_test(flips),          cmocka_unit_test(bad_jpegs),
-        cmocka_unit_test(bad_pngs),       cmocka_unit_test(bad_png_data),
-        cmocka_unit_test(trailing_bytes), cmocka_unit_test(limit_is_exact),
-        cmocka_unit_test(png_round_trip),
+        cmocka_unit_test(jpeg_kinds),     cmocka_unit_test(turned),         cmocka_unit_test(png_kinds),
+        cmocka_unit_test(cuts),           cmocka_unit_test(flips),          cmocka_unit_test(bad_jpegs),
+        cmocka_unit_test(bad_pngs),       cmocka_unit_test(bad_png_data),   cmocka_unit_test(trailing_bytes),
+        cmocka_unit_test(limit_is_exact), cmocka_unit_test(png_round_trip),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -82,8 +82,7 @@ static void tsv(void **state)
         {"plain", "a/b.jpg\tone\ttwo\nc.png\tthree", 0,
          "a/b|a/b.jpg|x.tsv: record 0: a/b.jpg|-|one|two\nc|c.png|x.tsv: record 1: "
          "c.png|-|three\n"},
-        {"no file name part", "a.jpg/b\tone\n", 0,
-         "a.jpg/b|a.jpg/b|x.tsv: record 0: a.jpg/b|-|one\n"},
+        {"no file name part", "a.jpg/b\tone\n", 0, "a.jpg/b|a.jpg/b|x.tsv: record 0: a.jpg/b|-|one\n"},
         {"CR LF and empty lines", "\r\na.jpg\tone\r\n\nb.jpg\ttwo\r\n\n", 0,
          "a|a.jpg|x.tsv: record 0: a.jpg|-|one\nb|b.jpg|x.tsv: record 1: b.jpg|-|two\n"},
         {"empty file", "\n", 0, ""},
@@ -123,8 +122,7 @@ static void tsv(void **state)
          "! x.tsv: record 0: key 'my.dog' has a '.' in its last part\n"},
         {"parent folder", "../a.jpg\tone\n", 0,
          "! x.tsv: record 0: key '../a': a part begins with '.' or '__'\n"},
-        {"absolute path as key", "/a.jpg\tone\n", 0,
-         "! x.tsv: record 0: key '/a' has an empty part\n"},
+        {"absolute path as key", "/a.jpg\tone\n", 0, "! x.tsv: record 0: key '/a' has an empty part\n"},
     };
 
     (void)state;

@@ -56,8 +56,7 @@ static void verbosity(void **state)
         {true, false, "vltry: error 4\nvltry: a failure\n"},
         {true, true, "vltry: error 4\nvltry: a failure\n"},
         {false, false, "vltry: info 2\nvltry: warn 3\nvltry: error 4\nvltry: a failure\n"},
-        {false, true,
-         "vltry: debug 1\nvltry: info 2\nvltry: warn 3\nvltry: error 4\nvltry: a failure\n"},
+        {false, true, "vltry: debug 1\nvltry: info 2\nvltry: warn 3\nvltry: error 4\nvltry: a failure\n"},
     };
 
     (void)state;

@@ -20,8 +20,7 @@ typedef struct values {
     cli_list real;
 } values;
 
-static const values START = {
-    CLI_COMMON_DEFAULT, 3, 0.5, 1 << 20, NULL, "a", false, false, {{0}, 0}};
+static const values START = {CLI_COMMON_DEFAULT, 3, 0.5, 1 << 20, NULL, "a", false, false, {{0}, 0}};
 static values v;
 
 static const cli_opt options[] = {
@@ -35,8 +34,8 @@ static const cli_opt options[] = {
     {'y', "flag-too", CLI_FLAG, &v.other, NULL, "its name begins like another's", 0, 0, NULL},
     {0, "real", CLI_LIST, &v.real, "FILE", "several", 0, 0, NULL},
     CLI_END};
-static const cli_tool tool = {
-    "vltry", "[options] FILE...", "Tries.", "vltry a", options, &v.common, 63, 1, 3};
+static const cli_tool tool = {"vltry", "[options] FILE...", "Tries.", "vltry a", options, &v.common, 63, 1,
+                              3};
 
 enum { ARGS = 12 };
 
@@ -89,8 +88,7 @@ static void scan_refuses(void **state)
         {"a --frame 1T", "--frame: '1T' is not a size in bytes (suffixes K, M, G)"},
         {"a --frame 1MB", "--frame: '1MB' is not a size in bytes (suffixes K, M, G)"},
         {"a --frame -1", "--frame: '-1' is not a size in bytes (suffixes K, M, G)"},
-        {"a --frame 18446744073709551615G",
-         "--frame: 18446744073709551615G is outside 64K to 8M bytes"},
+        {"a --frame 18446744073709551615G", "--frame: 18446744073709551615G is outside 64K to 8M bytes"},
         {"a --method b", "--method: 'b' is none of a|bc|d-e"},
         {"a --method a|bc", "--method: 'a|bc' is none of a|bc|d-e"},
         {"a --method=", "--method: '' is none of a|bc|d-e"},
@@ -293,8 +291,7 @@ static void tsv_shows_the_table(void **state)
     const char *text = printed(tsv);
 
     (void)state;
-    assert_ptr_equal(strstr(text, "--count\t-n\tN\tint\t3\thow many\n--lr\t-\tRATE\treal\t0.5\t"),
-                     text);
+    assert_ptr_equal(strstr(text, "--count\t-n\tN\tint\t3\thow many\n--lr\t-\tRATE\treal\t0.5\t"), text);
     assert_non_null(strstr(text, "\n--text\t-t\tTEXT\ttext\t-\tany words\n"));
     assert_non_null(strstr(text, "\n--flag\t-x\t-\tflag\t-\ta switch\n"));
     assert_non_null(strstr(text, "\n--version\t-\t-\tflag\t-\t"));

@@ -108,8 +108,8 @@ static void test_many_tiny_loops(void **state)
             for (size_t i = 0; i < 5; i++) {
                 runs[i] += i < n;
                 if (count[i] != runs[i]) /* read between loops: their writes must be visible */
-                    fail_msg("%d threads, loop %zu: tile %zu ran %u of %u times", threads, r, i,
-                             count[i], runs[i]);
+                    fail_msg("%d threads, loop %zu: tile %zu ran %u of %u times", threads, r, i, count[i],
+                             runs[i]);
             }
         }
         vl_pool_free(p);

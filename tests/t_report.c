@@ -119,8 +119,7 @@ static void reader_sees_faults(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (!misformed(bad[i]))
             fail_msg("'%s' passes as well-formed", bad[i]);
-    assert_null(
-        misformed("<!DOCTYPE html>\n<p class=\"a\">x &amp; y<img alt=\"\"></p><rect x=\"1\"/>"));
+    assert_null(misformed("<!DOCTYPE html>\n<p class=\"a\">x &amp; y<img alt=\"\"></p><rect x=\"1\"/>"));
 }
 
 /* ---- helpers --------------------------------------------------------------------------------- */
@@ -214,19 +213,14 @@ static void pictures_are_base64(void **state)
 {
     static const struct {
         const char *bytes, *text;
-    } rows[] = {{"", "\"data:image/png;base64,\""},
-                {"f", "base64,Zg==\""},
-                {"fo", "base64,Zm8=\""},
-                {"foo", "base64,Zm9v\""},
-                {"foob", "base64,Zm9vYg==\""},
-                {"fooba", "base64,Zm9vYmE=\""},
-                {"foobar", "base64,Zm9vYmFy\""},
-                {"\377\376\375", "base64,//79\""}};
+    } rows[] = {
+        {"", "\"data:image/png;base64,\""}, {"f", "base64,Zg==\""},           {"fo", "base64,Zm8=\""},
+        {"foo", "base64,Zm9v\""},           {"foob", "base64,Zm9vYg==\""},    {"fooba", "base64,Zm9vYmE=\""},
+        {"foobar", "base64,Zm9vYmFy\""},    {"\377\376\375", "base64,//79\""}};
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        cli_report_cell cell = {
-            {(const uint8_t *)rows[i].bytes, strlen(rows[i].bytes)}, {NULL, 0}, NULL};
+        cli_report_cell cell = {{(const uint8_t *)rows[i].bytes, strlen(rows[i].bytes)}, {NULL, 0}, NULL};
         cli_report *r = cli_report_new("t");
 
         cli_report_sheet(r, &cell, 1);
@@ -372,8 +366,7 @@ static void same_calls_same_bytes(void **state)
 
 static void page_is_self_contained(void **state)
 {
-    static const char *outside[] = {"http:",   "https:",  "url(",   "<link",
-                                    "@import", "<script", "src=\"/"};
+    static const char *outside[] = {"http:", "https:", "url(", "<link", "@import", "<script", "src=\"/"};
     cli_report *r = cli_report_new("t");
     const char *html;
 

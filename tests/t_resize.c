@@ -86,8 +86,7 @@ static void near_the_formula(void **state)
                 double d = fabs(out[i] - wanted(rgb, w, h, size, o % size, o / size, (int)(i % 3)));
                 most = d > most ? d : most;
                 if (d > 0.52)
-                    fail_msg("%u x %u to %u: sample %ld is %d, off by %.3f", w, h, size, i, out[i],
-                             d);
+                    fail_msg("%u x %u to %u: sample %ld is %d, off by %.3f", w, h, size, i, out[i], d);
             }
         }
         free(rgb);
@@ -165,9 +164,8 @@ static void bad_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(near_the_formula), cmocka_unit_test(exact_cases),
-        cmocka_unit_test(padded_by_hand),   cmocka_unit_test(very_long),
-        cmocka_unit_test(bad_arguments),
+        cmocka_unit_test(near_the_formula), cmocka_unit_test(exact_cases),   cmocka_unit_test(padded_by_hand),
+        cmocka_unit_test(very_long),        cmocka_unit_test(bad_arguments),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -167,16 +167,15 @@ static void parents_and_notes_arrive(void **state)
     assert_int_equal(vls_next(r, &rec, &seg, &e), 0);
     tail = vls_reader_tail(r, 0);
     assert_int_equal(json_integer_value(json_object_get(tail, "left_out")), 7);
-    assert_string_equal(json_string_value(json_object_get(
-                            json_array_get(json_object_get(tail, "parents"), 0), "content_id")),
-                        p.id);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(tail, "parents"), 0), "content_id")),
+        p.id);
     assert_string_equal(json_string_value(json_object_get(seg->manifest, "first_key")), "k");
     assert_null(vls_reader_tail(r, 1));
     vls_reader_close(r);
 }
 
-/* cat of shards is a shard; terminators inside are stepped over; heads_only reads manifests alone.
- */
+/* cat of shards is a shard; terminators inside are stepped over; heads_only reads manifests alone. */
 static void cat_and_terminators(void **state)
 {
     const vls_read_opts heads = {.heads_only = true}, stream = {.plain_fd = true};
@@ -338,10 +337,14 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, enter, leave)
     const struct CMUnitTest tests[] = {
         T(memory_is_bounded), /* first: later peaks would hide its own */
-        T(file_and_pipe_agree),    T(equal_input_equal_bytes),
-        T(frames_are_cut_as_said), T(parents_and_notes_arrive),
-        T(cat_and_terminators),    T(writer_refuses),
-        T(nothing_partial),        T(full_disk),
+        T(file_and_pipe_agree),
+        T(equal_input_equal_bytes),
+        T(frames_are_cut_as_said),
+        T(parents_and_notes_arrive),
+        T(cat_and_terminators),
+        T(writer_refuses),
+        T(nothing_partial),
+        T(full_disk),
         T(given_up_streams_are_truncated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,8 +64,7 @@ static void child(int sig, bool ignored)
     char path[64];
     vl_outfile *f = NULL;
 
-    signal(sig,
-           ignored ? SIG_IGN : SIG_DFL); /* a shell's background job starts with SIGINT ignored */
+    signal(sig, ignored ? SIG_IGN : SIG_DFL); /* a shell's background job starts with SIGINT ignored */
     cli_signals_install();
     cli_on_signal(say_a);
     cli_on_signal(say_b);

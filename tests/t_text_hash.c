@@ -30,12 +30,11 @@ static void golden_rows(void **state)
             square += (double)(v * v);
             p = end + strspn(end, " ");
         }
-        assert_int_equal(vl_text_hash(golden[g].caption, strlen(golden[g].caption), DIM, out, &e),
-                         VL_OK);
+        assert_int_equal(vl_text_hash(golden[g].caption, strlen(golden[g].caption), DIM, out, &e), VL_OK);
         for (int i = 0; i < DIM; i++)
             if (out[i] != (float)(want[i] / (square > 0 ? sqrt(square) : 1)))
-                fail_msg("'%s': index %d is %g, sum %g of norm %g expected", golden[g].caption, i,
-                         out[i], want[i], sqrt(square));
+                fail_msg("'%s': index %d is %g, sum %g of norm %g expected", golden[g].caption, i, out[i],
+                         want[i], sqrt(square));
     }
 }
 

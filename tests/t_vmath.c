@@ -72,8 +72,7 @@ static void check_tanh(float x, double *worst)
 
 static void check_normal(float x, double *worst)
 {
-    double want = 0.5 * erfc(-(double)x * 0.70710678118654752440),
-           half = 0.5 * (double)x * (double)x;
+    double want = 0.5 * erfc(-(double)x * 0.70710678118654752440), half = 0.5 * (double)x * (double)x;
     double density = 0.39894228040143267794 * exp(-half);
     float cdf, pdf;
 
@@ -105,12 +104,11 @@ static void test_bounds(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double worst[4] = {0};
         every(rows[i].fn, worst);
-        printf("%s: largest errors %.3g %.3g %.3g %.3g\n", rows[i].name, worst[0], worst[1],
-               worst[2], worst[3]);
+        printf("%s: largest errors %.3g %.3g %.3g %.3g\n", rows[i].name, worst[0], worst[1], worst[2],
+               worst[3]);
         for (int k = 0; k < 4; k++)
             if (!(worst[k] <= rows[i].bound[k]))
-                fail_msg("%s: error %d is %.3g, %.3g allowed", rows[i].name, k, worst[k],
-                         rows[i].bound[k]);
+                fail_msg("%s: error %d is %.3g, %.3g allowed", rows[i].name, k, worst[k], rows[i].bound[k]);
     }
 }
 

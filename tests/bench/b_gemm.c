@@ -65,9 +65,9 @@ static void bench_product(product p)
     p.c = normals(p.m * p.n);
     u = bench_run(ours, &p, 0.04, 1);
     t = bench_run(theirs, &p, 0.04, 1);
-    printf("%-26s %c%c %5zu %5zu %5zu  %6.1f (%.1f-%.1f)  %6.1f (%.1f-%.1f)\n", p.name,
-           p.ta ? 'T' : 'N', p.tb ? 'T' : 'N', p.m, p.n, p.k, gflop / u.median, gflop / u.max,
-           gflop / u.min, gflop / t.median, gflop / t.max, gflop / t.min);
+    printf("%-26s %c%c %5zu %5zu %5zu  %6.1f (%.1f-%.1f)  %6.1f (%.1f-%.1f)\n", p.name, p.ta ? 'T' : 'N',
+           p.tb ? 'T' : 'N', p.m, p.n, p.k, gflop / u.median, gflop / u.max, gflop / u.min, gflop / t.median,
+           gflop / t.max, gflop / t.min);
     free(p.a);
     free(p.b);
     free(p.c);
@@ -78,15 +78,13 @@ static void bench_products(void)
     bench_product((product){.name = "square", .m = 2048, .n = 2048, .k = 2048});
     for (size_t m = 256; m <= 1024; m *= 2) {
         bench_product((product){.name = "conv forward", .add = 1, .m = m, .n = 64, .k = 576});
-        bench_product((product){
-            .name = "conv weight gradient", .ta = 1, .add = 1, .m = 576, .n = 64, .k = m});
+        bench_product(
+            (product){.name = "conv weight gradient", .ta = 1, .add = 1, .m = 576, .n = 64, .k = m});
         bench_product((product){.name = "conv data gradient", .tb = 1, .m = m, .n = 576, .k = 64});
     }
     bench_product((product){.name = "linear forward", .m = 20, .n = 2304, .k = 2304});
-    bench_product(
-        (product){.name = "linear data gradient", .tb = 1, .m = 20, .n = 2304, .k = 2304});
-    bench_product(
-        (product){.name = "linear weight gradient", .ta = 1, .m = 2304, .n = 2304, .k = 20});
+    bench_product((product){.name = "linear data gradient", .tb = 1, .m = 20, .n = 2304, .k = 2304});
+    bench_product((product){.name = "linear weight gradient", .ta = 1, .m = 2304, .n = 2304, .k = 20});
 }
 
 /* ---- kernels through the tape ---------------------------------------------------------------- */
@@ -158,26 +156,24 @@ static void bench_conv(size_t b, size_t size, size_t ci, size_t k, size_t co, in
     if (vl_pool_new(threads, &pool, NULL))
         die("no pool");
     t = open_tape(pool);
-    y = vlt_conv2d(t, leaf(t, 4, b, size, size, ci), leaf(t, 4, k, k, ci, co),
-                   leaf(t, 1, co, 1, 1, 1), stride, pad);
+    y = vlt_conv2d(t, leaf(t, 4, b, size, size, ci), leaf(t, 4, k, k, ci, co), leaf(t, 1, co, 1, 1, 1),
+                   stride, pad);
     if (vlt_plan(t, NULL))
         die("conv2d does not plan");
     fill_nodes(t, y);
-    printf("conv2d [%zu,%zu,%zu,%zu] w [%zu,%zu,%zu,%zu] s%d p%d, %d thread%s\n", b, size, size, ci,
-           k, k, ci, co, stride, pad, threads, threads > 1 ? "s" : "");
+    printf("conv2d [%zu,%zu,%zu,%zu] w [%zu,%zu,%zu,%zu] s%d p%d, %d thread%s\n", b, size, size, ci, k, k, ci,
+           co, stride, pad, threads, threads > 1 ? "s" : "");
     for (int i = 0; i < 4; i++) {
-        kernel j = {
-            t, vlt_at(t, y),
-            (void (*[])(vlt_tape *, vlt_node *)){o->fwd, o->bwd, o->fwd_tan, o->bwd_tan}[i]};
+        kernel j = {t, vlt_at(t, y),
+                    (void (*[])(vlt_tape *, vlt_node *)){o->fwd, o->bwd, o->fwd_tan, o->bwd_tan}[i]};
         double flops = vl_blas_flops(), inside;
         bench_times u;
         call(&j);
         flops = vl_blas_flops() - flops;
         u = bench_run(call, &j, 0.04, threads);
         inside = share_inside(&j, threads);
-        printf("  %-8s %8.3f ms  %6.1f GFLOP/s (%.1f-%.1f)  %3.0f %% in products\n", name[i],
-               1e3 * u.median, 1e-9 * flops / u.median, 1e-9 * flops / u.max, 1e-9 * flops / u.min,
-               100 * inside);
+        printf("  %-8s %8.3f ms  %6.1f GFLOP/s (%.1f-%.1f)  %3.0f %% in products\n", name[i], 1e3 * u.median,
+               1e-9 * flops / u.median, 1e-9 * flops / u.max, 1e-9 * flops / u.min, 100 * inside);
     }
     vlt_tape_free(t);
     vl_pool_free(pool);
@@ -195,13 +191,11 @@ static void bench_gelu(void)
     fill_nodes(t, y);
     printf("gelu of %zu values, 1 thread\n", vlt_size(t, y));
     for (int i = 0; i < 4; i++) {
-        kernel j = {
-            t, vlt_at(t, y),
-            (void (*[])(vlt_tape *, vlt_node *)){o->fwd, o->bwd, o->fwd_tan, o->bwd_tan}[i]};
+        kernel j = {t, vlt_at(t, y),
+                    (void (*[])(vlt_tape *, vlt_node *)){o->fwd, o->bwd, o->fwd_tan, o->bwd_tan}[i]};
         double ns = 1e9 / (double)vlt_size(t, y);
         bench_times u = bench_run(call, &j, 0.02, 1);
-        printf("  %-8s %.2f ns a value (%.2f-%.2f)\n", name[i], ns * u.median, ns * u.min,
-               ns * u.max);
+        printf("  %-8s %.2f ns a value (%.2f-%.2f)\n", name[i], ns * u.median, ns * u.min, ns * u.max);
     }
     vlt_tape_free(t);
 }
@@ -209,8 +203,7 @@ static void bench_gelu(void)
 int main(void)
 {
     printf("%s, core %s\n", vl_blas_config(), vl_blas_core());
-    printf("%-26s    %5s %5s %5s  vl_gemm GFLOP/s        cblas_sgemm in a loop\n", "product", "m",
-           "n", "k");
+    printf("%-26s    %5s %5s %5s  vl_gemm GFLOP/s        cblas_sgemm in a loop\n", "product", "m", "n", "k");
     bench_products();
     for (int threads = 1; threads <= 2; threads++) {
         bench_conv(50, 16, 64, 3, 64, 1, 1, threads);

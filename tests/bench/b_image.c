@@ -122,8 +122,7 @@ static void time_it(const char *name, work *f, const blob *b)
         rate[r] = n / (now() - t0);
     }
     qsort(rate, ROUNDS, sizeof *rate, by_value);
-    printf("%-34s %8.0f images/s  (%.0f to %.0f)\n", name, rate[ROUNDS / 2], rate[0],
-           rate[ROUNDS - 1]);
+    printf("%-34s %8.0f images/s  (%.0f to %.0f)\n", name, rate[ROUNDS / 2], rate[0], rate[ROUNDS - 1]);
 }
 
 int main(void)
@@ -138,8 +137,8 @@ int main(void)
     }
     blob jpeg = test_jpeg(plain, SIDE, SIDE, (jpeg_how){.stored = JCS_YCbCr});
     blob png = test_png(plain, SIDE, SIDE, SIDE * 3, (png_how){.colour_type = 2, .depth = 8});
-    printf("%d x %d pixels to %d x %d; JPEG %zu bytes, PNG %zu bytes\n", SIDE, SIDE, SIZE, SIZE,
-           jpeg.n, png.n);
+    printf("%d x %d pixels to %d x %d; JPEG %zu bytes, PNG %zu bytes\n", SIDE, SIDE, SIZE, SIZE, jpeg.n,
+           png.n);
     time_it("JPEG, libjpeg-turbo alone", bare_jpeg, &jpeg);
     time_it("JPEG, check", check_only, &jpeg);
     time_it("JPEG, check + decode", decode_only, &jpeg);

@@ -40,9 +40,8 @@ static void report(const struct load *l, const char *what, double *seconds)
     double mb = (double)l->records * (double)l->bytes / 1e6;
 
     qsort(seconds, RUNS, sizeof *seconds, by_value);
-    printf("%-8s %-6s %8.0f MB/s (%.0f to %.0f)  %9.0f records/s\n", l->name, what,
-           mb / seconds[RUNS / 2], mb / seconds[RUNS - 1], mb / seconds[0],
-           l->records / seconds[RUNS / 2]);
+    printf("%-8s %-6s %8.0f MB/s (%.0f to %.0f)  %9.0f records/s\n", l->name, what, mb / seconds[RUNS / 2],
+           mb / seconds[RUNS - 1], mb / seconds[0], l->records / seconds[RUNS / 2]);
 }
 
 static void fill(const struct load *l, uint8_t *p, int i)

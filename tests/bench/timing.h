@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * timing.h -- repetitions, median and spread for the benchmarks. What one thread does is measured
- * by its processor time, so that other programs' turns do not count; what several do, by the clock.
- */
+ * by its processor time, so that other programs' turns do not count; what several do, by the clock. */
 #ifndef VL_BENCH_TIMING_H
 #define VL_BENCH_TIMING_H
 
