@@ -47,7 +47,7 @@ static struct options {
 };
 
 static const cli_opt options[] = {
-    {0, NULL, CLI_GROUP, NULL, NULL, "the network", 0, 0, NULL},
+    {0, NULL, CLI_GROUP, NULL, NULL, "Network", 0, 0, NULL},
     {0, "scope", CLI_CHOICE, &o.scope, "PARTS", "what is trained: image, the image encoder and the text head",
      0, 0, "image"},
     {0, "model", CLI_TEXT, &o.model, "SPEC", "image encoder: convnet:WIDTHxLAYERS", 0, 0, NULL},
@@ -56,7 +56,7 @@ static const cli_opt options[] = {
     {0, "scale", CLI_REAL, &o.scale, "X", "of the logits: 1 / temperature", 1e-3, 1e6, NULL},
     {0, "text", CLI_TEXT, &o.text, "EXT",
      "member of the embeddings with the text rows; the default is the only one there is", 0, 0, NULL},
-    {0, NULL, CLI_GROUP, NULL, NULL, "the training", 0, 0, NULL},
+    {0, NULL, CLI_GROUP, NULL, NULL, "Training", 0, 0, NULL},
     {'n', "experts", CLI_INT, &o.experts, "N", "how many", 1, VLD_MAX_EXPERTS, NULL},
     {'e', "epochs", CLI_INT, &o.epochs, "N", "of each; a snapshot is written after every one", 1,
      VLD_MAX_SNAPS - 1, NULL},

@@ -5,7 +5,7 @@
  * has. The shard is read to its end all the same, for its content id and because only then is it whole. */
 #include "distill/card.h"
 #include "distill/encoder.h"
-#include "formats/npy.h"
+#include "distill/member.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -74,32 +74,12 @@ static int images(vld_encoder *enc, const uint8_t *rgb, size_t n, float *out, vl
 static int take_param(const vls_record *rec, const vlm_param *p, vl_real *theta, vl_err *e)
 {
     char ext[sizeof p->name + 4];
-    const vls_member *m;
-    float *flat;
     vl_npy a;
-    int rc, same;
+    int rc;
 
     snprintf(ext, sizeof ext, "%s.npy", p->name);
-    if (!(m = vls_get(rec, ext)))
-        return vl_fail(e, VL_EFORMAT, "no %s", ext);
-    rc = vl_npy_parse(m->data, m->n, &a, e);
-    if (rc)
-        return vl_within(e, "%s", ext);
-    same = a.rank == p->rank;
-    for (int i = 0; same && i < p->rank; i++)
-        same = a.shape[i] == p->dim[i];
-    if (!same)
-        return vl_fail(e, VL_EFORMAT, "%s: its shape is not the network's", ext);
-    if (!(flat = vl_alloc(p->n, sizeof *flat, e)))
-        return VL_ENOMEM;
-    rc = vl_npy_floats(&a, flat, e);
-    for (size_t i = 0; !rc && i < p->n; i++) {
-        theta[p->offset + i] = flat[i];
-        if (!isfinite(flat[i]))
-            rc = vl_fail(e, VL_EFORMAT, "weight %zu is not finite", i);
-    }
-    free(flat);
-    return rc ? vl_within(e, "%s", ext) : VL_OK;
+    rc = vld_npy_find(rec, ext, p->rank, p->dim, &a, e);
+    return rc ? rc : vld_npy_reals(&a, ext, theta + p->offset, e);
 }
 
 /* The snapshot's network must be the one that was asked for; then c->model is it, whole. */

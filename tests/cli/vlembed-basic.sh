@@ -105,3 +105,22 @@ out_like 'records=40 '
 
 run 0 vlembed -q --run-log log.json -o l.tar.zst pairs.tar.zst
 ok 'the log says what was done' grep -q '"event": "end".*"records": 150, "captions": 200' log.json
+
+# weights of a snapshot: sizes come with them, the shard they lie in is a parent
+run 0 vltrain-expert -q -n 1 -e 1 --size 16 --embed-dim 10 --model convnet:8x2 -o experts.tar.zst pairs.tar.zst text.tar.zst
+for snap in 0000 0001; do
+    run 0 vlembed -q --image-model "convnet:8x2@experts.tar.zst#expert-0000/snap-$snap" -o snap-$snap.tar.zst pairs.tar.zst
+    run 0 vlls snap-$snap.tar.zst
+    out_like "^img/p1	[0-9]+	convnet-8x2-expert-0000-snap-$snap.img.npy=168 hash768.txt.npy=3200\$"
+done
+mkdir v
+for snap in 0000 0001; do zstd -dcq snap-$snap.tar.zst | tar -xf - -C v; done
+no 'training changed the rows' cmp -s v/img/p1.convnet-8x2-expert-0000-snap-000*.img.npy
+id=$(vlls --check experts.tar.zst | cut -f 5)
+run 0 vlls --manifest --json snap-0001.tar.zst
+out_like "\"image_model\":\"convnet:8x2@$id#expert-0000/snap-0001\",\"size\":16"
+out_like "\"parents\":\[\{\"content_id\":\"$id\",\"kind\":\"trajectory\"\},\{\"content_id\":\"[0-9a-f]{64}\",\"kind\":\"pairs\"\}\]"
+out_unlike 'experts\.tar'
+mv experts.tar.zst elsewhere.tar.zst
+run 0 vlembed -q --image-model 'convnet:8x2@elsewhere.tar.zst#expert-0000/snap-0001' -o moved.tar.zst pairs.tar.zst
+same snap-0001.tar.zst moved.tar.zst
