@@ -93,7 +93,7 @@ vld_comparison vld_compare(const vld_summary *a, const vld_summary *b)
     vld_comparison c = {NAN, NAN, NAN, a->mean > b->mean, false};
     double va, vb, df, half;
 
-    c.apart = c.above && a->low > b->high; /* false for NAN */
+    c.apart = a->low > b->high || a->high < b->low; /* false for NAN */
     if (!(a->mean > 0) || !(b->mean > 0))
         return c;
     c.ratio = a->mean / b->mean;
