@@ -27,7 +27,7 @@ typedef struct vld_comparison {
     double ratio;     /* mean of a over mean of b; NAN unless both are positive */
     double low, high; /* its 95 % interval; NAN when an sd is */
     bool above;       /* the mean of a is the greater one */
-    bool apart; /* the two means' own 95 % intervals do not meet; false where there are none */
+    bool apart;       /* the two means' own 95 % intervals do not meet; false where there are none */
 } vld_comparison;
 
 /* vld_compare -- a against b, independent samples. The interval of the ratio is that of its logarithm

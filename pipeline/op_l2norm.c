@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * op_l2norm -- rows of unit length: y = x / r, r = |x|; a zero row gives a zero row and no gradient, and so
- * does a row shorter than 1e-35, whose 1 / r float cannot be trusted to hold.
+ * does a row shorter than 1e-35 or longer than 8e37, whose 1 / r float cannot be trusted to hold (denormals
+ * count as zero, blas.c).
  *   x, y       [B,D]
  *   fwd        y   =  x / r
  *   bwd        gx  += (gy - y (y.gy)) / r
@@ -43,7 +44,7 @@ static void fwd(vlt_tape *t, vlt_node *y)
         double ss = 0;
         for (size_t i = 0; i < d; i++)
             ss += (double)x[b * d + i] * (double)x[b * d + i];
-        y->saved[b] = ss < 1e-70 ? 0 : (vl_real)(1 / sqrt(ss)); /* NaN stays */
+        y->saved[b] = ss < 1e-70 || ss > 6.4e75 ? 0 : (vl_real)(1 / sqrt(ss)); /* NaN stays */
         for (size_t i = 0; i < d; i++)
             y->x[b * d + i] = x[b * d + i] * y->saved[b];
     }

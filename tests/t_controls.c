@@ -12,8 +12,7 @@
 
 enum { N = 50, SIDE = 16, TEXT = 3, REALS = SIDE * SIDE * 3, DRAWS = 6, PICK = 10 };
 
-/* Record i: every byte i, captions 2i and 2i + 1 with the rows (2i, 0, 0) and (2i + 1, 0, 0), 100 + i
- * bytes. */
+/* Record i: every byte i; captions 2i and 2i + 1 with rows (2i, 0, 0) and (2i + 1, 0, 0); 100 + i bytes. */
 static int set_up(void **state)
 {
     vl_data *d = calloc(1, sizeof *d);

@@ -63,8 +63,7 @@ static void make_points(vl_real *x, size_t n, size_t dim, unsigned values, uint6
         x[i] = (vl_real)vl_rng_below(seed, 1, i, values);
 }
 
-/* The definition: each next record maximises the least distance to all of those chosen; ties to the lowest.
- * */
+/* The definition: each next record maximises the least distance to all chosen; ties to the lowest. */
 static void twin(const vl_real *x, size_t n, size_t dim, size_t first, size_t k, unsigned char *chosen)
 {
     memset(chosen, 0, n);
