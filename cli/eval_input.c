@@ -249,7 +249,8 @@ int eval_network(eval *v, size_t text_dim, vl_err *e)
     if (m && o->size && (size_t)o->size != m->size)
         return vl_fail(e, VL_EARG, "--size %d: the distilled set has images of %zu pixels", (int)o->size,
                        m->size);
-    v->aug = d && !o->augment ? d->augment : o->aug;
+    v->aug = o->aug;
+    v->set_aug = d ? d->augment : o->aug;
     v->batch = o->batch ? (size_t)o->batch : d ? d->batch : 50;
     return vlm_parse(o->model ? o->model
                      : m      ? m->spec

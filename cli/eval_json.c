@@ -172,14 +172,16 @@ static json_t *inputs_json(const eval *v)
 
 static json_t *protocol_json(const eval *v, vl_err *e)
 {
-    json_t *model = NULL, *aug = NULL;
+    json_t *model = NULL, *aug = NULL, *set_aug = NULL;
 
-    if (vld_model_to_json(&v->model, &model, e) || vld_augment_to_json(&v->aug, &aug, e)) {
+    if (vld_model_to_json(&v->model, &model, e) || vld_augment_to_json(&v->aug, &aug, e) ||
+        vld_augment_to_json(&v->set_aug, &set_aug, e)) {
         json_decref(model);
+        json_decref(aug);
         return NULL;
     }
-    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:s, s:o}", "scope", "image",
-                     "model", model, "augment", aug, "batch", (json_int_t)v->batch, "pairs", (json_int_t)v->n,
+    return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:s, s:o}", "scope", "image",
+                     "model", model, "augment", aug, "augment_of_set", set_aug, "batch", (json_int_t)v->batch, "pairs", (json_int_t)v->n,
                      "momentum", v->o.momentum, "grid", v->o.grid.text, "multiples_of_learned_rates",
                      v->o.multiples.text, "full_grid", v->o.full_grid.text, "seed",
                      (json_int_t)v->o.common.seed, "blas", vl_blas_core(), "notes", lines(&v->notes));

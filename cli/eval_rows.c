@@ -76,7 +76,7 @@ static void row_task(const eval *v, eval_row *r)
                          .epochs = (int)(full ? o->full_epochs : o->epochs),
                          .readings = (int)o->readings,
                          .batch = full && o->full_batch ? (size_t)o->full_batch : v->batch,
-                         .aug = v->aug,
+                         .aug = r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES ? v->set_aug : v->aug,
                          .momentum = o->momentum,
                          .students = (int)students_of(o, r->kind)};
 }

@@ -32,13 +32,23 @@ void eval_say(eval_lines *l, const char *fmt, ...)
 
 /* ---- the protocol --------------------------------------------------------------------------------- */
 
+static void views_text(const vl_augment *a, char out[32])
+{
+    char shift[16] = "";
+
+    if (a->shift)
+        snprintf(shift, sizeof shift, "shift%d", a->shift);
+    snprintf(out, 32, "%s%s%s", a->flip ? "flip" : "", a->flip && a->shift ? "+" : "",
+             a->shift ? shift : a->flip ? "" : "none");
+}
+
 static void say_students(eval *v, eval_lines *l)
 {
     const vlm_model *m = &v->model;
-    char shift[32] = "";
+    char real[32], set[32];
 
-    if (v->aug.shift)
-        snprintf(shift, sizeof shift, "%sshift%d", v->aug.flip ? "+" : "", v->aug.shift);
+    views_text(&v->aug, real);
+    views_text(&v->set_aug, set);
     eval_say(l,
              "vleval %s, scope image: students train image encoder and text head from a fresh random start; "
              "no expert weight reaches a student",
@@ -50,9 +60,8 @@ static void say_students(eval *v, eval_lines *l)
              vl_blas_core());
     eval_say(l,
              "training: symmetric InfoNCE, SGD, constant rates, momentum %g, no weight decay, batch %zu%s, "
-             "views %s%s, the last epoch counts",
-             v->o.momentum, v->batch, v->batch > v->n ? " (cut to the set)" : "", v->aug.flip ? "flip" : "",
-             v->aug.flip || v->aug.shift ? shift : "none");
+             "views %s (where rates are learned ones: %s), the last epoch counts",
+             v->o.momentum, v->batch, v->batch > v->n ? " (cut to the set)" : "", real, set);
     eval_say(l,
              "starts: seed %" PRId64 "; students draw from streams with the top bit set, experts from "
              "streams 0 to 4095; no two students of the table share one, all grid points of a row do",

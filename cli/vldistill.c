@@ -23,7 +23,7 @@
 static struct options {
     cli_common common;
     cli_list real;
-    const char *gradient, *text;
+    const char *gradient, *text, *augment;
     int64_t pairs, inner_steps, batch, start_max, expert_epochs, iterations, log_cosine;
     double rate_image, rate_text, step_pixels, step_text, step_rates;
 } o = {.common = CLI_COMMON_DEFAULT,
@@ -56,6 +56,10 @@ static const cli_opt options[] = {
     {0, "start-max", CLI_INT, &o.start_max, "N", "start from the experts' snapshots 0 to N-1", 1, 4096, NULL},
     {0, "expert-epochs", CLI_INT, &o.expert_epochs, "N", "aim at the snapshot so many epochs ahead", 1, 4096,
      NULL},
+    {0, "augment", CLI_TEXT, &o.augment, "VIEWS",
+     "views of the set in training steps: none, flip, shiftN or flip+shiftN; students see it the same way "
+     "[the experts']",
+     0, 0, NULL},
     {0, "log-cosine", CLI_INT, &o.log_cosine, "N",
      "every N iterations also compute the other gradient and log the cosine between them; 0: never", 0, 1e7,
      NULL},
@@ -87,6 +91,7 @@ typedef struct distiller {
     vl_pool *pool;
     vld_experts experts;
     vl_data data;
+    vl_augment aug; /* of the inner steps */
     vld_distilled d;
     vld_outer *outer;
     vls_parent *parents; /* of the trajectories, then of the real shards */
@@ -138,7 +143,7 @@ static int start_set(distiller *p, vl_err *e)
     if (p->data.n < n)
         return vl_fail(e, VL_EFORMAT, "%zu real pairs; %zu synthetic ones are asked for", p->data.n, n);
     p->d.model = p->experts.model;
-    p->d.augment = p->experts.augment;
+    p->d.augment = p->aug;
     p->d.batch = (size_t)o.batch;
     rc = vld_set_new(&p->d.model, n, &p->d.set, e);
     if (!rc)
@@ -315,6 +320,9 @@ static int run(distiller *p, char **operand, vl_err *e)
         rc = vls_writer_open(o.common.output, &p->writer, e);
     if (!rc)
         rc = read_all(p, operand, e);
+    if (!rc && !o.augment)
+        p->aug = p->experts.augment;
+    outer.aug = p->aug;
     if (!rc)
         rc = start_set(p, e);
     if (!rc)
@@ -380,6 +388,8 @@ int main(int argc, char **argv)
     int n = cli_parse(&tool, argc, argv), rc;
 
     check_inputs(n, argv + 1);
+    if (o.augment && vl_augment_parse(o.augment, &p.aug, &e))
+        cli_misuse("--augment: %s", e.text);
     cli_refuse_tty(o.common.output);
     p.n_paths = (size_t)n;
     p.n_real = (size_t)o.real.n;

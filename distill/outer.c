@@ -80,7 +80,7 @@ int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, 
     if (!rc)
         rc = adam_new(&u->text, set->n * m->text_dim, e);
     if (!rc)
-        rc = vld_unroll_new(m, pool, set->n, o->inner_steps, o->batch, &x->augment, &u->unroll, e);
+        rc = vld_unroll_new(m, pool, set->n, o->inner_steps, o->batch, &o->aug, &u->unroll, e);
     if (rc)
         vld_outer_free(u);
     else

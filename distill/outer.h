@@ -28,6 +28,7 @@ typedef struct vld_outer_opts {
     int iterations;     /* all steps fall to a tenth along half a cosine over so many */
     vld_gradient gradient;
     int log_cosine; /* compare both gradients every so many iterations; 0: never */
+    vl_augment aug; /* views of the set in the inner steps; the experts' own are baked into their runs */
     uint64_t seed;
 } vld_outer_opts;
 

@@ -47,7 +47,7 @@ pack() {
 
 # A second, untrained view of the images, for k-center alone.
 coreset() {
-    vlembed -j "$J" --image-model 'convnet:32x3#seed=1' --embed-dim 512 --text-model hash768 \
+    vlembed -j "$J" --image-model 'convnet:64x2#seed=1' --size 32 --embed-dim 512 --text-model hash768 \
         -o "$DEMO/coreset.emb.tar.zst" "$DEMO/train.tar.zst"
     vlselect -j "$J" -n 100 --method k-center --seed 1 -o "$DEMO/k-center.tar.zst" \
         "$DEMO/train.tar.zst" "$DEMO/coreset.emb.tar.zst"
@@ -55,20 +55,24 @@ coreset() {
 
 # ---- the method ------------------------------------------------------------------------------------------
 experts() {
-    vltrain-expert -j "$J" --model convnet:32x3 --size 64 --embed-dim 512 --scale 7 \
-        --experts 64 --epochs 1 --batch 64 --rate-image 0.1 --rate-text 1 --augment flip+shift4 --seed 1 \
+    vltrain-expert -j "$J" --model convnet:64x2 --size 32 --embed-dim 512 --scale 7 \
+        --experts 60 --epochs 2 --batch 64 --rate-image 0.1 --rate-text 1 --augment flip+shift2 --seed 1 \
         --run-log "$DEMO/experts.log" -o "$DEMO/experts.tar.zst" "$DEMO/train.tar.zst" "$DEMO/train.emb.tar.zst"
 }
 
 distil() {
     for seed in 1 2; do
         vldistill -j "$J" --seed $seed --pairs 100 --real "$DEMO/train.tar.zst" --real "$DEMO/train.emb.tar.zst" \
-            --run-log "$DEMO/distilled-$seed.log" -o "$DEMO/distilled-$seed.tar.zst" "$DEMO/experts.tar.zst"
+            --inner-steps 2 --batch 50 --expert-epochs 2 --iterations 600 --rate-image 0.3 --rate-text 6 \
+            --step-pixels 0.03 --step-text 0.004 --step-rates 0.02 --augment none --log-cosine 200 \
+            --run-log "$DEMO/distilled-$seed.log" -o "$DEMO/distilled-$seed.tar.zst" \
+            "$DEMO/experts.tar.zst"
     done
 }
 
 evaluate() {
-    vleval -j "$J" --seed 1 \
+    vleval -j "$J" --seed 1 --augment flip+shift2 --grid 0.03:0.3,0.1:0.3,0.1:1,0.3:3 --multiples 0.25,0.5,1,2 --epochs 80 --readings 8 \
+        --full-grid 0.1:1,0.2:2 --full-epochs 10 --full-batch 64 --full-students 2 \
         --train "$DEMO/train.tar.zst" --train "$DEMO/train.emb.tar.zst" \
         --val "$DEMO/val.tar.zst" --val "$DEMO/val.emb.tar.zst" \
         --test "$DEMO/test.tar.zst" --test "$DEMO/test.emb.tar.zst" \
