@@ -163,6 +163,7 @@ def ask_once(records, out):
         if r['split'] != 'train' and name in seen:
             out[f"{r['split']}: named as another picture there"] += 1
             r['split'] = 'none'
+            os.unlink(r['file'])
         seen.add(name)
 
 

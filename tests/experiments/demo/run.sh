@@ -33,9 +33,9 @@ stage() {
 
 # ---- data: train, val and test share no concept --------------------------------------------------------
 data() {
-    [ -e "$DEMO/pairs/audit.txt" ] || python3 "$here/pairs.py" "$DEMO/state" "$DEMO/pairs"
+    [ -e "$DEMO/pairs/audit.txt" ] || /usr/bin/python3 "$here/pairs.py" "$DEMO/state" "$DEMO/pairs"
     cat "$DEMO/pairs/audit.txt"
-    python3 "$here/check_splits.py" "$DEMO/pairs"
+    /usr/bin/python3 "$here/check_splits.py" "$DEMO/pairs"
 }
 
 pack() {
