@@ -19,7 +19,7 @@ mk_distilled -s 1 train.tar.zst train.emb.tar.zst a.tar.zst
 mk_distilled -s 2 train.tar.zst train.emb.tar.zst b.tar.zst
 data='--train train.tar.zst --train train.emb.tar.zst --val val.tar.zst --val val.emb.tar.zst'
 data="$data --test test.tar.zst --test test.emb.tar.zst"
-small='--epochs 8 --full-epochs 2 --draws 3 --students 2 --full-students 1'
+small='--augment flip+shift1 --epochs 8 --full-epochs 2 --draws 3 --students 2 --full-students 1'
 eval_all() {
     # shellcheck disable=SC2086
     vleval $data $small "$@" pick.tar.zst,pick.emb.tar.zst a.tar.zst b.tar.zst
@@ -75,7 +75,7 @@ grep '^random-8' "$OUT" | cut -f1-19 >got
 same got want
 mv pick.tar.zst other.tar.zst
 # shellcheck disable=SC2086
-run 0 vleval $data $small --augment flip+shift1 --batch 4 --model convnet:4x1 --size 16 --embed-dim 16 --scale 10 \
+run 0 vleval $data $small --batch 4 --model convnet:4x1 --size 16 --embed-dim 16 --scale 10 \
     --controls none x=other.tar.zst,pick.emb.tar.zst
 grep '^pick-8' table.tsv | cut -f2-19 >want
 grep '^x-8' "$OUT" | cut -f2-19 >got
