@@ -29,16 +29,16 @@ static struct options {
 } o = {.common = CLI_COMMON_DEFAULT,
        .gradient = "exact",
        .pairs = 100,
-       .inner_steps = 8,
+       .inner_steps = 2,
        .batch = 50,
        .start_max = 1,
-       .expert_epochs = 1,
-       .iterations = 500,
-       .rate_image = 0.05,
-       .rate_text = 0.4,
-       .step_pixels = 0.04,
-       .step_text = 0.01,
-       .step_rates = 0.03};
+       .expert_epochs = 2,
+       .iterations = 600,
+       .rate_image = 0.3,
+       .rate_text = 6,
+       .step_pixels = 0.015,
+       .step_text = 0.002,
+       .step_rates = 0.02};
 
 static const cli_opt options[] = {
     {0, "real", CLI_LIST, &o.real, "SHARD", "real pairs and their embeddings; give it for each shard", 0, 0,

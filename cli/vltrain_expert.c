@@ -32,18 +32,18 @@ static struct options {
 } o = {
     .common = CLI_COMMON_DEFAULT,
     .scope = "image",
-    .model = "convnet:64x3",
-    .size = 64,
-    .embed_dim = 128,
-    .scale = 14.3,
-    .experts = 10,
-    .epochs = 10,
+    .model = "convnet:64x2",
+    .size = 32,
+    .embed_dim = 512,
+    .scale = 7,
+    .experts = 60,
+    .epochs = 2,
     .batch = 64,
     .rate_image = 0.1,
-    .rate_text = 0.1,
+    .rate_text = 1,
     .momentum = 0,
     .weight_decay = 0,
-    .augment = "flip+shift4",
+    .augment = "flip+shift2",
 };
 
 static const cli_opt options[] = {

@@ -82,6 +82,9 @@ static void bench_products(void)
             (product){.name = "conv weight gradient", .ta = 1, .add = 1, .m = 576, .n = 64, .k = m});
         bench_product((product){.name = "conv data gradient", .tb = 1, .m = m, .n = 576, .k = 64});
     }
+    bench_product((product){.name = "stem forward", .add = 1, .m = 256, .n = 64, .k = 48});
+    bench_product((product){.name = "second conv forward", .add = 1, .m = 256, .n = 96, .k = 576});
+    bench_product((product){.name = "text head forward", .add = 1, .m = 50, .n = 512, .k = 768});
     bench_product((product){.name = "linear forward", .m = 20, .n = 2304, .k = 2304});
     bench_product((product){.name = "linear data gradient", .tb = 1, .m = 20, .n = 2304, .k = 2304});
     bench_product((product){.name = "linear weight gradient", .ta = 1, .m = 2304, .n = 2304, .k = 20});
@@ -206,10 +209,10 @@ int main(void)
     printf("%-26s    %5s %5s %5s  vl_gemm GFLOP/s        cblas_sgemm in a loop\n", "product", "m", "n", "k");
     bench_products();
     for (int threads = 1; threads <= 2; threads++) {
+        bench_conv(50, 32, 3, 4, 64, 4, 0, threads); /* the demonstration's three */
+        bench_conv(50, 8, 64, 3, 64, 1, 1, threads);
+        bench_conv(50, 8, 64, 3, 96, 2, 1, threads);
         bench_conv(50, 16, 64, 3, 64, 1, 1, threads);
-        bench_conv(50, 64, 3, 4, 64, 4, 0, threads);
-        bench_conv(50, 16, 64, 3, 96, 2, 1, threads);
-        bench_conv(50, 8, 96, 3, 128, 2, 1, threads);
     }
     bench_gelu();
     return 0;

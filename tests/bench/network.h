@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NET_SIZE = 64, NET_TEXT = 768, NET_EMBED = 128, NET_REPS = 5 };
+enum { NET_SIZE = 32, NET_TEXT = 768, NET_EMBED = 512, NET_REPS = 5 };
 
 static inline void net_need(int ok, const char *what)
 {
@@ -25,7 +25,7 @@ static inline vlm_model net_model(void)
 {
     vlm_model m;
 
-    net_need(!vlm_parse("convnet:64x3", NET_SIZE, NET_TEXT, NET_EMBED, 14.3, &m, NULL), "vlm_parse");
+    net_need(!vlm_parse("convnet:64x2", NET_SIZE, NET_TEXT, NET_EMBED, 7, &m, NULL), "vlm_parse");
     return m;
 }
 

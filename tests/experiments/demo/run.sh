@@ -18,22 +18,34 @@ J=${J:-$(nproc)}
 PATH=$BIN:$PATH
 began=$(date +%s)
 mkdir -p "$DEMO"
-: > "$DEMO/times.tsv"
+printf "%-10s %8s %8s\n" stage seconds GFLOP/s >"$DEMO/times.txt"
 
-# stage NAME COMMAND... -- runs it and notes its seconds; what the tools print stays on the terminal.
+[ -t 2 ] && progress=always || progress=auto
+
+# stage NAME COMMAND... -- runs it and notes its seconds and the GFLOP/s that its tools report last; what they
+# say goes to the terminal as they say it.
 stage() {
     name=$1
     shift
     echo "== $name" >&2
+    rm -f "$DEMO/said" "$DEMO/saying"
+    mkfifo "$DEMO/saying"
+    tee "$DEMO/said" <"$DEMO/saying" >&2 &
     t0=$(date +%s.%N)
-    "$@"
+    "$@" 2>"$DEMO/saying"
     t1=$(date +%s.%N)
-    awk -v n="$name" -v a="$t0" -v b="$t1" 'BEGIN { printf "%s\t%.1f\n", n, b - a }' >> "$DEMO/times.tsv"
+    wait
+    rate=$(grep -o '[0-9][0-9.]* GFLOP/s' "$DEMO/said" | tail -n 1)
+    awk -v n="$name" -v a="$t0" -v b="$t1" -v r="${rate% *}" \
+        'BEGIN { printf "%-10s %8.1f %8s\n", n, b - a, r ? r : "-" }' >>"$DEMO/times.txt"
+    rm -f "$DEMO/said" "$DEMO/saying"
 }
 
 # ---- data: train, val and test share no concept --------------------------------------------------------
 data() {
-    [ -e "$DEMO/pairs/audit.txt" ] || /usr/bin/python3 "$here/pairs.py" "$DEMO/state" "$DEMO/pairs"
+    made=$DEMO/pairs/audit.txt
+    [ -e "$made" ] && [ -z "$(find "$here" -name '*.py' -newer "$made")" ] ||
+        /usr/bin/python3 "$here/pairs.py" "$DEMO/state" "$DEMO/pairs"
     cat "$DEMO/pairs/audit.txt"
     /usr/bin/python3 "$here/check_splits.py" "$DEMO/pairs"
 }
@@ -55,23 +67,23 @@ coreset() {
 
 # ---- the method ------------------------------------------------------------------------------------------
 experts() {
-    vltrain-expert -j "$J" --model convnet:64x2 --size 32 --embed-dim 512 --scale 7 \
+    vltrain-expert -j "$J" --progress $progress --model convnet:64x2 --size 32 --embed-dim 512 --scale 7 \
         --experts 60 --epochs 2 --batch 64 --rate-image 0.1 --rate-text 1 --augment flip+shift2 --seed 1 \
         --run-log "$DEMO/experts.log" -o "$DEMO/experts.tar.zst" "$DEMO/train.tar.zst" "$DEMO/train.emb.tar.zst"
 }
 
 distil() {
     for seed in 1 2; do
-        vldistill -j "$J" --seed $seed --pairs 100 --real "$DEMO/train.tar.zst" --real "$DEMO/train.emb.tar.zst" \
+        vldistill -j "$J" --progress $progress --seed $seed --pairs 100 --real "$DEMO/train.tar.zst" --real "$DEMO/train.emb.tar.zst" \
             --inner-steps 2 --batch 50 --expert-epochs 2 --iterations 600 --rate-image 0.3 --rate-text 6 \
-            --step-pixels 0.015 --step-text 0.002 --step-rates 0.02 --augment none --log-cosine 200 \
+            --step-pixels 0.015 --step-text 0.002 --step-rates 0.02 --augment flip --log-cosine 200 \
             --run-log "$DEMO/distilled-$seed.log" -o "$DEMO/distilled-$seed.tar.zst" \
             "$DEMO/experts.tar.zst"
     done
 }
 
 evaluate() {
-    vleval -j "$J" --seed 1 --augment flip+shift2 --grid 0.03:0.3,0.1:0.3,0.1:1,0.3:3 --multiples 0.5,1,2,4 --epochs 120 --readings 8 \
+    vleval -j "$J" --progress $progress --seed 1 --augment flip+shift2 --grid 0.03:0.3,0.1:0.3,0.1:1,0.3:3 --multiples 0.5,1,2 --epochs 120 --readings 8 \
         --full-grid 0.1:1,0.2:2 --full-epochs 12 --full-batch 64 --full-students 2 \
         --train "$DEMO/train.tar.zst" --train "$DEMO/train.emb.tar.zst" \
         --val "$DEMO/val.tar.zst" --val "$DEMO/val.emb.tar.zst" \
@@ -91,8 +103,8 @@ stage evaluate evaluate
 echo
 cat "$DEMO/table.tsv"
 echo
-echo "seconds of each stage ($J threads):"
-cat "$DEMO/times.tsv"
+echo "$J threads:"
+cat "$DEMO/times.txt"
 echo "all: $(($(date +%s) - began)) s"
 echo "distilled sets: $(cd "$DEMO" && sha256sum distilled-1.tar.zst distilled-2.tar.zst | tr '\n' ' ')"
 echo "report: $DEMO/report.html"
