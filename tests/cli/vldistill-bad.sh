@@ -14,7 +14,7 @@ vltrain-expert -q --size 16 --model convnet:4x1 --embed-dim 8 --batch 4 -n 2 -e 
 vltrain-expert -q --size 20 --model convnet:4x1 --embed-dim 8 --batch 4 -n 1 -e 2 -o wide.tar.zst \
     pairs.tar.zst emb.tar.zst
 real='--real pairs.tar.zst --real emb.tar.zst'
-small='--pairs 4 --batch 3 --inner-steps 3 --iterations 4 --expert-epochs 1'
+small='--pairs 4 --batch 3 --inner-steps 3 --iterations 4 --expert-epochs 1 --rate-text 0.4'
 
 # fails 'message' ARGUMENTS: exit 1, one line, no output.
 fails() {
