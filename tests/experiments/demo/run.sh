@@ -90,6 +90,7 @@ evaluate() {
         --test "$DEMO/test.tar.zst" --test "$DEMO/test.emb.tar.zst" \
         --json "$DEMO/table.json" --report "$DEMO/report.html" -o "$DEMO/table.tsv" \
         k-center="$DEMO/k-center.tar.zst" "$DEMO/distilled-1.tar.zst" "$DEMO/distilled-2.tar.zst"
+    grep 'GFLOP/s together' "$DEMO/table.tsv" >&2
 }
 
 stage fetch "$here/fetch.sh" "$DEMO/state"
