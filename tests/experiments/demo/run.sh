@@ -9,7 +9,7 @@
 #   J      threads [processors online]; changes no byte of any shard
 #
 # The settings below were chosen on validation pairs (search/README.md beside this file tells how, and of the
-# one look at the test pairs in between); vleval reads the test pairs once a student.
+# two looks at the test pairs in between); vleval reads the test pairs once a student.
 set -eu
 
 here=$(dirname "$0")
