@@ -2,7 +2,7 @@
  * blas.h -- the one way to OpenBLAS: row-major products, always on the caller's thread alone.
  *
  * OpenBLAS chooses its kernels when the library is loaded and does not know processors newer than
- * itself: 0.3.21 falls back to "Prescott" (SSE3, a tenth of the speed) on recent AVX-512 machines.
+ * itself: 0.3.21 falls back to "Prescott" (SSE3, a fifth of the speed) on recent AVX-512 machines.
  * Where it has, and OPENBLAS_CORETYPE is unset, blas.c has it choose again before main, naming the
  * best kernels that the processor can run. vl_blas_core() says what is in use; shards that hold
  * computed floats record it. */
