@@ -254,17 +254,17 @@ int eval_network(eval *v, size_t text_dim, vl_err *e)
     v->batch = o->batch ? (size_t)o->batch : d ? d->batch : 50;
     return vlm_parse(o->model ? o->model
                      : m      ? m->spec
-                              : "convnet:64x3",
+                              : VLM_DEFAULT_SPEC,
                      m         ? m->size
                      : o->size ? (size_t)o->size
-                               : 64,
+                               : VLM_DEFAULT_SIZE,
                      m ? m->text_dim : text_dim,
                      o->embed_dim ? (size_t)o->embed_dim
                      : m          ? m->embed_dim
-                                  : 128,
+                                  : VLM_DEFAULT_EMBED,
                      o->scale > 0 ? o->scale
                      : m          ? m->scale
-                                  : 14.3,
+                                  : VLM_DEFAULT_SCALE,
                      &v->model, e);
 }
 

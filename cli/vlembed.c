@@ -14,6 +14,7 @@
 #include "formats/version.h"
 #include "pipeline/blas.h"
 #include "pipeline/image.h"
+#include "pipeline/model.h"
 #include "pipeline/pair_read.h"
 
 #include <inttypes.h>
@@ -30,15 +31,15 @@ static struct options {
 } o = {.common = CLI_COMMON_DEFAULT,
        .image_model = "none",
        .text_model = "hash768",
-       .size = 64,
-       .embed_dim = 128,
+       .size = VLM_DEFAULT_SIZE,
+       .embed_dim = VLM_DEFAULT_EMBED,
        .max_pixels = VL_IMAGE_MAX_PIXELS};
 
 static const cli_opt options[] = {
     {0, "text-model", CLI_TEXT, &o.text_model, "NAME", "encoder of the captions: hash:DIM, or none", 0, 0,
      NULL},
     {0, "image-model", CLI_TEXT, &o.image_model, "NAME",
-     "encoder of the images: convnet:64x3#seed=1, convnet:64x3@FILE#expert-0000/snap-0003, or none", 0, 0,
+     "encoder of the images: convnet:64x2#seed=1, convnet:64x2@FILE#expert-0000/snap-0003, or none", 0, 0,
      NULL},
     {0, "size", CLI_INT, &o.size, "PIXELS",
      "side of the images that a convnet by seed sees; one from a file brings its own", 16, 1024, NULL},
@@ -51,7 +52,7 @@ static const cli_tool tool = {
     .name = "vlembed",
     .usage = "[options] PAIRS...|-",
     .sentence = "Computes embeddings of the images and captions of pairs, as a sidecar shard.",
-    .example = "vlembed --image-model convnet:64x3#seed=1 -o train.emb.tar.zst train.tar.zst",
+    .example = "vlembed --image-model convnet:64x2#seed=1 -o train.emb.tar.zst train.tar.zst",
     .options = options,
     .common = &o.common,
     .common_set = CLI_OUTPUT | CLI_THREADS | CLI_PROGRESS | CLI_RUNLOG,

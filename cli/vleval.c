@@ -16,16 +16,16 @@
 #include <string.h>
 
 static eval v = {.o = {.common = CLI_COMMON_DEFAULT,
-                       .grid_text = "0.03:0.3,0.1:0.3,0.1:1,0.3:0.3",
-                       .multiples_text = "0.5,1,2,4",
-                       .full_grid_text = "0.05:1,0.1:1",
+                       .grid_text = "0.03:0.3,0.1:0.3,0.1:1,0.3:3",
+                       .multiples_text = "0.5,1,2",
+                       .full_grid_text = "0.1:1,0.2:2",
                        .pairs = 100,
                        .draws = 5,
                        .students = 3,
-                       .epochs = 80,
-                       .full_epochs = 6,
-                       .readings = 4,
-                       .aug = {true, 4}}};
+                       .epochs = 160,
+                       .full_epochs = 12,
+                       .readings = 8,
+                       .augment = VLM_DEFAULT_VIEWS}};
 
 static const cli_opt options[] = {
     {0, "data", CLI_GROUP, NULL, NULL, "Data: pairs and embeddings, each shard with an option of its own", 0,
@@ -64,15 +64,17 @@ static const cli_opt options[] = {
     {0, "momentum", CLI_REAL, &v.o.momentum, "X", "share of the last step that is kept, in every row", 0,
      0.999999, NULL},
     {0, "network", CLI_GROUP, NULL, NULL, "Network; a distilled set names its own", 0, 0, NULL},
-    {0, "model", CLI_TEXT, &v.o.model, "SPEC", "convnet:WIDTHxLAYERS [the set's, or convnet:64x3]", 0, 0,
+    {0, "model", CLI_TEXT, &v.o.model, "SPEC", "convnet:WIDTHxLAYERS [the set's, or convnet:64x2]", 0, 0,
      NULL},
-    {0, "size", CLI_INT, &v.o.size, "PIXELS", "side of the images; 0: the set's, or 64", 0, 1024, NULL},
-    {0, "embed-dim", CLI_INT, &v.o.embed_dim, "N", "length of embeddings; 0: the set's, or 128", 0, 65536,
+    {0, "size", CLI_INT, &v.o.size, "PIXELS", "side of the images; 0: the set's, or 32", 0, 1024, NULL},
+    {0, "embed-dim", CLI_INT, &v.o.embed_dim, "N", "length of embeddings; 0: the set's, or 512", 0, 65536,
      NULL},
-    {0, "scale", CLI_REAL, &v.o.scale, "X", "of the logits; 0: the set's, or 14.3", 0, 1e6, NULL},
+    {0, "scale", CLI_REAL, &v.o.scale, "X", "of the logits; 0: the set's, or 7", 0, 1e6, NULL},
     {0, "augment", CLI_TEXT, &v.o.augment, "VIEWS",
-     "of real pairs: none, flip, shiftN or flip+shiftN [flip+shift4]; a distilled set, and its start with its "
-     "rates, are seen as the set was in its making", 0, 0, NULL},
+     "of real pairs: none, flip, shiftN or flip+shiftN; a distilled set, and its start with "
+     "its "
+     "rates, are seen as the set was in its making",
+     0, 0, NULL},
     {0, "output", CLI_GROUP, NULL, NULL, "Output", 0, 0, NULL},
     {'o', "output", CLI_PATH, &v.o.common.output, "FILE", "write the table to FILE; - is standard output [-]",
      0, 0, NULL},
@@ -250,7 +252,7 @@ static void check_texts(void)
     for (int i = 0; i < 3; i++)
         if (eval_grid_parse(g[i].text, g[i].grid, &e))
             cli_misuse("%s: %s", g[i].name, e.text);
-    if (v.o.augment && vl_augment_parse(v.o.augment, &v.o.aug, &e))
+    if (vl_augment_parse(v.o.augment, &v.o.aug, &e))
         cli_misuse("--augment: %s", e.text);
     if (!v.o.val.n)
         cli_misuse("--val: validation data are needed, rates are chosen on them");

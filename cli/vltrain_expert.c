@@ -32,18 +32,18 @@ static struct options {
 } o = {
     .common = CLI_COMMON_DEFAULT,
     .scope = "image",
-    .model = "convnet:64x2",
-    .size = 32,
-    .embed_dim = 512,
-    .scale = 7,
-    .experts = 60,
-    .epochs = 2,
+    .model = VLM_DEFAULT_SPEC,
+    .size = VLM_DEFAULT_SIZE,
+    .embed_dim = VLM_DEFAULT_EMBED,
+    .scale = VLM_DEFAULT_SCALE,
+    .experts = 80,
+    .epochs = 3,
     .batch = 64,
     .rate_image = 0.1,
     .rate_text = 1,
     .momentum = 0,
     .weight_decay = 0,
-    .augment = "flip+shift2",
+    .augment = VLM_DEFAULT_VIEWS,
 };
 
 static const cli_opt options[] = {

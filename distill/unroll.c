@@ -9,6 +9,9 @@
 /* Of the gradient's length: an optimiser that keeps squares in float must not meet infinity. */
 static const double max_squared = 1e30;
 
+/* Of a match: an end a hundred times as far away as the start teaches nothing. */
+static const double max_match = 1e4;
+
 enum { STEPS_MAX = 4096 };
 
 struct vld_unroll {
@@ -296,8 +299,8 @@ int vld_unroll_run(vld_unroll *u, const vld_window *w, const vld_set *set, vld_g
     train(u, w, set, res);
     end_point(u, w, res);
     adjoint(u, w, set, kind, grad);
-    if (!isfinite(res->match[0] + res->match[1]) || !(set_dot(u, grad, grad) < max_squared) ||
-        !isfinite(grad->rate[0] + grad->rate[1]))
+    if (!(res->match[0] < max_match && res->match[1] < max_match) ||
+        !(set_dot(u, grad, grad) < max_squared) || !isfinite(grad->rate[0] + grad->rate[1]))
         return vl_fail(
             e, VL_EMATH, "iteration %llu: the inner training diverged (loss %g to %g nats, match %g and %g)",
             (unsigned long long)w->iter, res->loss_first, res->loss_last, res->match[0], res->match[1]);

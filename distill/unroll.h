@@ -70,8 +70,8 @@ typedef struct vld_window {
  *   set            in   pairs and rates
  *   grad           out  overwritten; grad->rate: dJ/drate
  *   compare        in   also compute the other kind's gradient and res->cosine (one more adjoint pass)
- * Errors: VL_EMATH when J or a gradient is not finite, or the gradient's length is over 1e15 (grad's
- * contents are then meaningless); VL_ENOMEM, the first time with compare. */
+ * Errors: VL_EMATH when a match is over 10,000 or not a number, a gradient is not finite, or its length is over
+ * 1e15 (grad's contents are then meaningless); VL_ENOMEM, the first time with compare. */
 VL_MUST_USE int vld_unroll_run(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind,
                                bool compare, vld_set *grad, vld_unroll_result *res, vl_err *e);
 

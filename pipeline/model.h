@@ -19,6 +19,12 @@
 
 enum { VLM_MAX_PARAMS = 64, VLM_MAX_LAYERS = 8, VLM_IMAGE = 0, VLM_TEXT = 1, VLM_BRANCHES = 2 };
 
+/* What every tool takes where nobody says otherwise; tests/experiments/demo/search says how they were found. */
+#define VLM_DEFAULT_SPEC  "convnet:64x2"
+#define VLM_DEFAULT_VIEWS "flip+shift2" /* of real pairs */
+#define VLM_DEFAULT_SCALE 7.0
+enum { VLM_DEFAULT_SIZE = 32, VLM_DEFAULT_EMBED = 512 };
+
 typedef struct vlm_param {
     char name[32]; /* "image.conv1.weight" */
     int rank;

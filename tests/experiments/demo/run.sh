@@ -22,11 +22,11 @@ printf "%-10s %8s %8s\n" stage seconds GFLOP/s >"$DEMO/times.txt"
 
 [ -t 2 ] && progress=always || progress=auto
 
-# stage NAME COMMAND... -- runs it and notes its seconds and the GFLOP/s that its tools report last; what they
-# say goes to the terminal as they say it.
+# stage NAME N COMMAND... -- runs it and notes its seconds and the GFLOP/s that its last N tools report, summed:
+# those that ran side by side. What they say goes to the terminal as they say it.
 stage() {
-    name=$1
-    shift
+    name=$1 n=$2
+    shift 2
     echo "== $name" >&2
     rm -f "$DEMO/said" "$DEMO/saying"
     mkfifo "$DEMO/saying"
@@ -35,8 +35,8 @@ stage() {
     "$@" 2>"$DEMO/saying"
     t1=$(date +%s.%N)
     wait
-    rate=$(grep -o '[0-9][0-9.]* GFLOP/s' "$DEMO/said" | tail -n 1)
-    awk -v n="$name" -v a="$t0" -v b="$t1" -v r="${rate% *}" \
+    rate=$(grep -o '[0-9][0-9.]* GFLOP/s' "$DEMO/said" | tail -n "$n" | awk '{ s += $1 } END { if (NR) print s }')
+    awk -v n="$name" -v a="$t0" -v b="$t1" -v r="$rate" \
         'BEGIN { printf "%-10s %8.1f %8s\n", n, b - a, r ? r : "-" }' >>"$DEMO/times.txt"
     rm -f "$DEMO/said" "$DEMO/saying"
 }
@@ -68,22 +68,37 @@ coreset() {
 # ---- the method ------------------------------------------------------------------------------------------
 experts() {
     vltrain-expert -j "$J" --progress $progress --model convnet:64x2 --size 32 --embed-dim 512 --scale 7 \
-        --experts 60 --epochs 2 --batch 64 --rate-image 0.1 --rate-text 1 --augment flip+shift2 --seed 1 \
+        --experts 80 --epochs 3 --batch 64 --rate-image 0.1 --rate-text 1 --augment flip+shift2 --seed 1 \
         --run-log "$DEMO/experts.log" -o "$DEMO/experts.tar.zst" "$DEMO/train.tar.zst" "$DEMO/train.emb.tar.zst"
 }
 
+# distil_one SEED THREADS PROGRESS
+distil_one() {
+    vldistill -j "$2" --progress "$3" --seed "$1" --pairs 100 \
+        --real "$DEMO/train.tar.zst" --real "$DEMO/train.emb.tar.zst" \
+        --inner-steps 4 --warm-steps 50 --batch 50 --expert-epochs 3 --iterations 600 --rate-image 0.12 --rate-text 2 \
+        --step-pixels 0.015 --step-text 0.002 --step-rates 0.02 --augment flip --log-cosine 200 \
+        --run-log "$DEMO/distilled-$1.log" -o "$DEMO/distilled-$1.tar.zst" "$DEMO/experts.tar.zst"
+}
+
+# Two sets, side by side where there are threads for both: batches of 50 keep one core busier than two.
 distil() {
-    for seed in 1 2; do
-        vldistill -j "$J" --progress $progress --seed $seed --pairs 100 --real "$DEMO/train.tar.zst" --real "$DEMO/train.emb.tar.zst" \
-            --inner-steps 2 --batch 50 --expert-epochs 2 --iterations 600 --rate-image 0.3 --rate-text 6 \
-            --step-pixels 0.015 --step-text 0.002 --step-rates 0.02 --augment flip --log-cosine 200 \
-            --run-log "$DEMO/distilled-$seed.log" -o "$DEMO/distilled-$seed.tar.zst" \
-            "$DEMO/experts.tar.zst"
-    done
+    [ "$J" -gt 1 ] || {
+        distil_one 1 1 $progress
+        distil_one 2 1 $progress
+        return
+    }
+    distil_one 1 $((J / 2)) never &
+    first=$!
+    trap 'kill $first 2>/dev/null' EXIT
+    trap 'exit 130' INT TERM
+    distil_one 2 $((J - J / 2)) $progress
+    wait $first
+    trap - EXIT INT TERM
 }
 
 evaluate() {
-    vleval -j "$J" --progress $progress --seed 1 --augment flip+shift2 --grid 0.03:0.3,0.1:0.3,0.1:1,0.3:3 --multiples 0.5,1,2 --epochs 120 --readings 8 \
+    vleval -j "$J" --progress $progress --seed 1 --augment flip+shift2 --grid 0.03:0.3,0.1:0.3,0.1:1,0.3:3 --multiples 0.5,1,2 --epochs 160 --readings 8 \
         --full-grid 0.1:1,0.2:2 --full-epochs 12 --full-batch 64 --full-students 2 \
         --train "$DEMO/train.tar.zst" --train "$DEMO/train.emb.tar.zst" \
         --val "$DEMO/val.tar.zst" --val "$DEMO/val.emb.tar.zst" \
@@ -93,13 +108,13 @@ evaluate() {
     grep 'GFLOP/s together' "$DEMO/table.tsv" >&2
 }
 
-stage fetch "$here/fetch.sh" "$DEMO/state"
-stage data data
-stage pack pack
-stage coreset coreset
-stage experts experts
-stage distil distil
-stage evaluate evaluate
+stage fetch 1 "$here/fetch.sh" "$DEMO/state"
+stage data 1 data
+stage pack 1 pack
+stage coreset 1 coreset
+stage experts 1 experts
+stage distil $((J > 1 ? 2 : 1)) distil
+stage evaluate 1 evaluate
 
 echo
 cat "$DEMO/table.tsv"
