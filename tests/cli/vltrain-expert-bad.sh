@@ -125,7 +125,7 @@ printf x | dd of=out.tar.zst.part bs=1 seek=9000 conv=notrunc 2>"$T_KEEP/dd"
 cp out.tar.zst.part damaged.part
 # shellcheck disable=SC2086
 run 1 vltrain-expert -q $small --resume -o out.tar.zst pairs.tar.zst emb.tar.zst
-err_like '^vltrain-expert: out\.tar\.zst\.part: segment [0-9]+.*'
+err_like '^vltrain-expert: out\.tar\.zst\.part: frame [0-9]+ .*'
 same damaged.part out.tar.zst.part
 rm out.tar.zst.part
 absent 'out.tar.zst*'
