@@ -152,7 +152,8 @@ VL_MUST_USE int vls_writer_open(const char *path, vls_writer **out, vl_err *e);
 
 /* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must
  * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level 1
- * to 19 of the records' frames, 0 = the default (1: images and tensors gain nothing from more). */
+ * to 19 of the records' frames, 0 = the default (1: images and tensors gain nothing from more; .vlt
+ * members are compressed plane by plane). */
 VL_MUST_USE int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e);
 
 /* vls_add -- one record. Names are checked as FORMAT.md says and refused, never repaired; a key may
