@@ -139,6 +139,8 @@ typedef struct vls_write_opts {
     bool seal;  /* end with TERM, the end-of-archive mark that strict tar readers want; stock tools then
                    see nothing of what `cat` puts behind it */
     vls_index_rule index;
+    int threads; /* that compress, hash and write, 1 to 64; 0: the processors online, 4 at most. The bytes do
+                    not depend on it. They start when the first frame is full */
 } vls_write_opts;
 
 /* vls_writer_open_opts -- vls_writer_open with options; opts may be NULL. */

@@ -6,7 +6,7 @@
 
 #include "pipeline/data.h"
 #include "pipeline/keytab.h"
-#include "pipeline/stage.h"
+#include "formats/stage.h"
 
 #define VL_LOAD_ROWS_MAX ((size_t)1 << 31)
 
