@@ -439,7 +439,7 @@ static int make_manifest(trainer *t, vl_err *e)
 /* The output, and how far it has come. */
 static int open_output(trainer *t, vl_err *e)
 {
-    const vls_write_opts how = {.part = true, .resume = o.resume};
+    const vls_write_opts how = {.part = true, .resume = o.resume, .threads = 1};
     const vld_resume_plan plan = {&t->model,    t->manifest,    t->parents,
                                   t->n_parents, (int)o.experts, (int)o.epochs};
     vls_resumed was;

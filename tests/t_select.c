@@ -174,7 +174,7 @@ static int add(vld_features *f, size_t number, side a, side b, vl_err *e)
             m[n].data = bytes[i];
             m[n++].ext = s[i].ext;
         }
-    rc = vld_features_add(f, &(vls_record){"k", m, n}, number, e);
+    rc = vld_features_add(f, &(vls_record){"k", m, n}, NULL, number, e);
     free(bytes[0]);
     free(bytes[1]);
     return rc;
@@ -279,8 +279,8 @@ static void features_refused(void **state)
     assert_int_equal(f.text.dim, 2);
     vld_features_free(&f);
     assert_int_equal(
-        vld_features_add(&f, &(vls_record){"k", &(vls_member){"m.txt.npy", (const uint8_t *)"x", 1}, 1}, 0,
-                         &e),
+        vld_features_add(&f, &(vls_record){"k", &(vls_member){"m.txt.npy", (const uint8_t *)"x", 1}, 1}, NULL,
+                         0, &e),
         VL_EFORMAT);
     vld_features_free(&f);
 }
