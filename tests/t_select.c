@@ -285,6 +285,29 @@ static void features_refused(void **state)
     vld_features_free(&f);
 }
 
+/* Rows in bf16, which the manifest's schema tells from integers. */
+static void brain_floats(void **state)
+{
+    static const uint16_t bits[2] = {0x4040, 0x4080}; /* 3 and 4 */
+    vl_npy npy = {.dtype = VL_BF16, .rank = 2, .shape = {1, 2}, .data = bits};
+    json_t *manifest = json_pack("{s:{s:{s:s}}}", "schema", "m.img.npy", "dtype", "bf16");
+    vls_member m = {.ext = "m.img.npy"};
+    vld_features f = {0};
+    uint8_t *p;
+    vl_err e;
+
+    (void)state;
+    assert_int_equal(vl_npy_build(&npy, &p, &m.n, &e), VL_OK);
+    m.data = p;
+    assert_int_equal(vld_features_add(&f, &(vls_record){"k", &m, 1}, NULL, 0, &e), VL_EFORMAT);
+    vld_features_free(&f);
+    assert_int_equal(vld_features_add(&f, &(vls_record){"k", &m, 1}, manifest, 0, &e), VL_OK);
+    assert_true(f.image.row[0] == 0.6f && f.image.row[1] == 0.8f); /* of unit norm */
+    vld_features_free(&f);
+    free(p);
+    json_decref(manifest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +317,7 @@ int main(void)
         cmocka_unit_test(table_is_whole),
         cmocka_unit_test(features_are_as_said),
         cmocka_unit_test(features_refused),
+        cmocka_unit_test(brain_floats),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
