@@ -60,7 +60,7 @@ typedef struct snapshot {
 
 static int put_param(snapshot *s, const vlm_param *p, const char *ext, vl_err *e)
 {
-    char name[VL_VLT_REF_MAX + 1];
+    char name[VLD_KEY_MAX + EXT_MAX];
     vl_npy a = {.dtype = REAL, .rank = p->rank, .data = s->theta + p->offset};
     vl_vlt_ref ref = {.name = name};
 
@@ -68,7 +68,7 @@ static int put_param(snapshot *s, const vlm_param *p, const char *ext, vl_err *e
         a.shape[i] = p->dim[i];
     if (!s->key_before)
         return vl_vlt_build(&a, VL_VLT_SHUFFLE, NULL, &s->bytes, NULL, e);
-    snprintf(name, sizeof name, "%s.%s", s->key_before, ext);
+    snprintf(name, sizeof name, "%.*s.%.*s", VLD_KEY_MAX - 1, s->key_before, EXT_MAX - 1, ext);
     ref.raw = s->before + p->offset;
     ref.bytes = p->n * sizeof(vl_real);
     ref.sum = vl_vlt_sum(ref.raw, ref.bytes);
