@@ -24,7 +24,7 @@ static struct options {
     cli_common common;
     cli_list real;
     const char *gradient, *text, *augment;
-    int64_t pairs, inner_steps, batch, start_max, expert_epochs, iterations, log_cosine;
+    int64_t pairs, inner_steps, warm_steps, batch, start_max, expert_epochs, iterations, log_cosine;
     double rate_image, rate_text, step_pixels, step_text, step_rates;
 } o = {.common = CLI_COMMON_DEFAULT,
        .gradient = "exact",
@@ -52,6 +52,10 @@ static const cli_opt options[] = {
     {0, "iterations", CLI_INT, &o.iterations, "N", "outer iterations", 1, 1e7, NULL},
     {0, "inner-steps", CLI_INT, &o.inner_steps, "T", "training steps on the set in an iteration", 1, 4096,
      NULL},
+    {0, "warm-steps", CLI_INT, &o.warm_steps, "N",
+     "begin each iteration behind 0 to N further training steps on the set, drawn anew, which no gradient "
+     "goes through: students train longer than T steps",
+     0, 4096, NULL},
     {0, "batch", CLI_INT, &o.batch, "N", "pairs in a training step; at most --pairs", 2, 100000, NULL},
     {0, "start-max", CLI_INT, &o.start_max, "N", "start from the experts' snapshots 0 to N-1", 1, 4096, NULL},
     {0, "expert-epochs", CLI_INT, &o.expert_epochs, "N", "aim at the snapshot so many epochs ahead", 1, 4096,
@@ -188,6 +192,7 @@ static void log_iteration(distiller *p, int k, const vld_outer_report *r)
     cli_runlog_int(p->log, "iteration", k);
     cli_runlog_int(p->log, "expert", r->expert);
     cli_runlog_int(p->log, "start", r->start);
+    cli_runlog_int(p->log, "warm", r->warm);
     cli_runlog_real(p->log, "match_image", r->inner.match[VLM_IMAGE]);
     cli_runlog_real(p->log, "match_text", r->inner.match[VLM_TEXT]);
     cli_runlog_real(p->log, "loss_first_nats", r->inner.loss_first);
@@ -263,12 +268,12 @@ static json_t *number(double x)
 
 static json_t *options_json(void)
 {
-    return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "pairs",
+    return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "pairs",
                      (json_int_t)o.pairs, "gradient", o.gradient, "iterations", (json_int_t)o.iterations,
-                     "inner_steps", (json_int_t)o.inner_steps, "batch", (json_int_t)o.batch, "start_max",
-                     (json_int_t)o.start_max, "expert_epochs", (json_int_t)o.expert_epochs, "rate_image",
-                     o.rate_image, "rate_text", o.rate_text, "step_pixels", o.step_pixels, "step_text",
-                     o.step_text, "step_rates", o.step_rates);
+                     "inner_steps", (json_int_t)o.inner_steps, "warm_steps", (json_int_t)o.warm_steps,
+                     "batch", (json_int_t)o.batch, "start_max", (json_int_t)o.start_max, "expert_epochs",
+                     (json_int_t)o.expert_epochs, "rate_image", o.rate_image, "rate_text", o.rate_text,
+                     "step_pixels", o.step_pixels, "step_text", o.step_text, "step_rates", o.step_rates);
 }
 
 static int describe(distiller *p, vl_err *e)
@@ -300,17 +305,17 @@ static int write_set(distiller *p, vl_err *e)
 
 static int run(distiller *p, char **operand, vl_err *e)
 {
-    vld_outer_opts outer = {.inner_steps = (int)o.inner_steps,
-                            .batch = (size_t)o.batch,
-                            .start_max = (int)o.start_max,
-                            .expert_epochs = (int)o.expert_epochs,
-                            .step_pixels = o.step_pixels,
-                            .step_text = o.step_text,
-                            .step_rates = o.step_rates,
-                            .iterations = (int)o.iterations,
-                            .gradient = strcmp(o.gradient, "tesla") ? VLD_EXACT : VLD_TESLA,
-                            .log_cosine = (int)o.log_cosine,
-                            .seed = (uint64_t)o.common.seed};
+    vld_outer_opts outer = {
+        .inner = {.steps = (int)o.inner_steps, .warm_max = (int)o.warm_steps, .batch = (size_t)o.batch},
+        .start_max = (int)o.start_max,
+        .expert_epochs = (int)o.expert_epochs,
+        .step_pixels = o.step_pixels,
+        .step_text = o.step_text,
+        .step_rates = o.step_rates,
+        .iterations = (int)o.iterations,
+        .gradient = strcmp(o.gradient, "tesla") ? VLD_EXACT : VLD_TESLA,
+        .log_cosine = (int)o.log_cosine,
+        .seed = (uint64_t)o.common.seed};
     double t0, flops, seconds;
     int rc = vl_pool_new((int)o.common.threads, &p->pool, e);
 
@@ -322,7 +327,7 @@ static int run(distiller *p, char **operand, vl_err *e)
         rc = read_all(p, operand, e);
     if (!rc && !o.augment)
         p->aug = p->experts.augment;
-    outer.aug = p->aug;
+    outer.inner.aug = p->aug;
     if (!rc)
         rc = start_set(p, e);
     if (!rc)

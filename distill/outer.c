@@ -80,7 +80,7 @@ int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, 
     if (!rc)
         rc = adam_new(&u->text, set->n * m->text_dim, e);
     if (!rc)
-        rc = vld_unroll_new(m, pool, set->n, o->inner_steps, o->batch, &o->aug, &u->unroll, e);
+        rc = vld_unroll_new(m, pool, set->n, &o->inner, &u->unroll, e);
     if (rc)
         vld_outer_free(u);
     else
@@ -161,16 +161,17 @@ int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e)
     const vlm_model *m = &u->x->model;
     bool compare = u->o.log_cosine > 0 && k % u->o.log_cosine == 0;
     double fall = 0.55 + 0.45 * cos(3.14159265358979 * k / u->o.iterations);
-    const vl_real *run;
+    vld_window w = {.seed = u->o.seed, .iter = it};
     int rc;
 
     memset(r, 0, sizeof *r);
-    r->expert = (int)vl_rng_below(u->o.seed, stream, 2 * it, (uint64_t)u->x->n);
-    r->start = (int)vl_rng_below(u->o.seed, stream, 2 * it + 1, (uint64_t)u->o.start_max);
-    run = u->x->theta[r->expert];
-    rc = vld_unroll_run(u->unroll, run + (size_t)r->start * m->n,
-                        run + ((size_t)r->start + (size_t)u->o.expert_epochs) * m->n, u->set, u->o.seed, it,
-                        u->o.gradient, compare, &u->grad, &r->inner, e);
+    r->expert = (int)vl_rng_below(u->o.seed, stream, 3 * it, (uint64_t)u->x->n);
+    r->start = (int)vl_rng_below(u->o.seed, stream, 3 * it + 1, (uint64_t)u->o.start_max);
+    r->warm = (int)vl_rng_below(u->o.seed, stream, 3 * it + 2, (uint64_t)u->o.inner.warm_max + 1);
+    w.start = u->x->theta[r->expert] + (size_t)r->start * m->n;
+    w.target = w.start + (size_t)u->o.expert_epochs * m->n;
+    w.warm = r->warm;
+    rc = vld_unroll_run(u->unroll, &w, u->set, u->o.gradient, compare, &u->grad, &r->inner, e);
     if (rc == VL_EMATH)
         return take_diverged(u, r, e);
     if (rc)

@@ -2,7 +2,7 @@
  * outer.h -- the outer loop of distillation: which stretch of which expert an iteration matches, and how the
  * set moves along the gradient.
  *
- *   iteration k (from 0): expert and start drawn from (seed, k); target = start + expert_epochs
+ *   iteration k (from 0): expert, start and warm-up drawn from (seed, k); target = start + expert_epochs
  *   pixels, texts: Adam, each with its own step
  *   rates: Adam on their logarithms, so they stay positive, and within VLD_RATE_MIN .. VLD_RATE_MAX
  * An iteration whose inner training diverges changes nothing but the rates, which are cut by a fifth, and is
@@ -18,8 +18,7 @@ enum { VLD_MAX_DIVERGED = 20 };
 #define VLD_RATE_MAX 1e9
 
 typedef struct vld_outer_opts {
-    int inner_steps;    /* T */
-    size_t batch;       /* pairs an inner step */
+    vld_inner inner;    /* warm-up steps are drawn from 0 .. warm_max */
     int start_max;      /* starts are drawn from 0 .. start_max - 1 */
     int expert_epochs;  /* R: snapshots ahead of the start */
     double step_pixels; /* Adam's step, in units of x (sd of the pixels is 1) */
@@ -28,22 +27,21 @@ typedef struct vld_outer_opts {
     int iterations;     /* all steps fall to a tenth along half a cosine over so many */
     vld_gradient gradient;
     int log_cosine; /* compare both gradients every so many iterations; 0: never */
-    vl_augment aug; /* views of the set in the inner steps; the experts' own are baked into their runs */
     uint64_t seed;
 } vld_outer_opts;
 
 typedef struct vld_outer vld_outer;
 
 /* vld_outer_new -- experts and pool are borrowed; set is borrowed and changed by the steps.
- * Errors: VL_EARG no expert, one with fewer than start_max + expert_epochs snapshots, an option below 1, a
- * batch that does not fit the set; VL_ENOMEM. */
+ * Errors: VL_EARG no expert, one with fewer than start_max + expert_epochs snapshots, an option below 1, an
+ * inner loop that does not fit the set; VL_ENOMEM. */
 VL_MUST_USE int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, vld_set *set,
                               vld_outer **out, vl_err *e);
 void vld_outer_free(vld_outer *u); /* NULL is harmless */
 
 typedef struct vld_outer_report {
     vld_unroll_result inner;
-    int expert, start;
+    int expert, start, warm;
     bool diverged;
 } vld_outer_report;
 

@@ -9,19 +9,20 @@
 /* Of the gradient's length: an optimiser that keeps squares in float must not meet infinity. */
 static const double max_squared = 1e30;
 
+enum { STEPS_MAX = 4096 };
+
 struct vld_unroll {
     const vlm_model *model;
     vl_pool *pool;
     vlm_graph graph;
-    size_t n, batch, pixels; /* pixels: reals of an image */
-    int steps;
-    vl_augment aug;
+    size_t n, pixels; /* pixels: reals of an image */
+    vld_inner in;
     vl_real *theta;  /* [T+1][P]: the snapshots */
     vl_real *grad;   /* g_i [P] */
     vl_real *lambda; /* [P] */
     vl_real *v;      /* D lambda [P] */
     vl_real *hv;     /* H_i v [P] */
-    uint32_t *rows;  /* [T][batch] */
+    uint32_t *rows;  /* [warm_max + T][batch] */
     uint32_t *order; /* [n] scratch */
     vld_set other;   /* the compared gradient */
 };
@@ -46,30 +47,31 @@ void vld_set_free(vld_set *s)
     memset(s, 0, sizeof *s);
 }
 
-int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, int steps, size_t batch,
-                   const vl_augment *aug, vld_unroll **out, vl_err *e)
+int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner *inner, vld_unroll **out,
+                   vl_err *e)
 {
+    size_t batch = inner->batch;
     vld_unroll *u;
     int rc = VL_ENOMEM;
 
-    if (steps < 1 || steps > 4096 || batch < 2 || batch > n)
-        return vl_fail(e, VL_EARG, "%d inner steps of %zu pairs out of %zu: 1..4096 steps, 2..n pairs wanted",
-                       steps, batch, n);
+    if (inner->steps < 1 || inner->steps > STEPS_MAX || batch < 2 || batch > n)
+        return vl_fail(e, VL_EARG, "%d inner steps of %zu pairs out of %zu: 1..%d steps, 2..n pairs wanted",
+                       inner->steps, batch, n, STEPS_MAX);
+    if (inner->warm_max < 0 || inner->warm_max > STEPS_MAX)
+        return vl_fail(e, VL_EARG, "%d warm-up steps: 0..%d wanted", inner->warm_max, STEPS_MAX);
     u = vl_alloc(1, sizeof *u, e);
     if (!u)
         return VL_ENOMEM;
     u->model = m;
     u->pool = pool;
     u->n = n;
-    u->batch = batch;
     u->pixels = m->size * m->size * 3;
-    u->steps = steps;
-    u->aug = *aug;
-    if (!(u->theta = vl_alloc(((size_t)steps + 1) * m->n, sizeof(vl_real), e)) ||
+    u->in = *inner;
+    if (!(u->theta = vl_alloc(((size_t)inner->steps + 1) * m->n, sizeof(vl_real), e)) ||
         !(u->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
         !(u->lambda = vl_alloc(m->n, sizeof(vl_real), e)) || !(u->v = vl_alloc(m->n, sizeof(vl_real), e)) ||
         !(u->hv = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->rows = vl_alloc((size_t)steps * batch, sizeof *u->rows, e)) ||
+        !(u->rows = vl_alloc(((size_t)inner->warm_max + (size_t)inner->steps) * batch, sizeof *u->rows, e)) ||
         !(u->order = vl_alloc(n, sizeof *u->order, e)))
         goto out;
     rc = vlm_graph_new(m, pool, batch, VLM_HAS_BOTH, VLM_ADJOINT, &u->graph, e);
@@ -121,7 +123,7 @@ typedef struct pass { /* what the tiles over a batch see */
 
 static vl_view view_of(const pass *p, size_t b)
 {
-    return vl_view_draw(&p->u->aug, p->seed, p->stream, b);
+    return vl_view_draw(&p->u->in.aug, p->seed, p->stream, b);
 }
 
 static void gather_one(void *arg, size_t b, int worker)
@@ -155,47 +157,64 @@ static void scatter_one(void *arg, size_t b, int worker)
         out[i] -= gy[i];
 }
 
-static pass step_pass(vld_unroll *u, const vld_set *set, vld_set *grad, uint64_t seed, uint64_t iter, int i)
+/* Step number i of the inner training, warm-up steps counted. */
+static pass step_pass(vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *grad, int i)
 {
-    pass p = {
-        u, set, grad, u->rows + (size_t)i * u->batch, seed, vl_rng_stream("view", iter, (uint64_t)i, 0)};
+    pass p = {u,       set,
+              grad,    u->rows + (size_t)i * u->in.batch,
+              w->seed, vl_rng_stream("view", w->iter, (uint64_t)i, 0)};
 
     return p;
 }
 
-/* Loss and g_i at theta_i, on the tape. */
-static double step_gradient(vld_unroll *u, pass *p, int i)
+static vl_real *snapshot(const vld_unroll *u, int i)
 {
-    vlm_bind(&u->graph, u->theta + (size_t)i * u->model->n, u->grad, u->v, u->hv);
-    vl_pool_run(u->pool, u->batch, gather_one, p);
+    return u->theta + (size_t)i * u->model->n;
+}
+
+/* Loss and gradient at these weights, on the tape. */
+static double step_gradient(vld_unroll *u, pass *p, vl_real *theta)
+{
+    vlm_bind(&u->graph, theta, u->grad, u->v, u->hv);
+    vl_pool_run(u->pool, u->in.batch, gather_one, p);
     vlt_forward(u->graph.tape);
     vlt_backward(u->graph.tape, u->graph.loss);
     return (double)vlt_x(u->graph.tape, u->graph.loss)[0];
 }
 
-static void train(vld_unroll *u, const vld_set *set, uint64_t seed, uint64_t iter, vld_unroll_result *res)
+/* next = at - D g; next may be at. */
+static double step(vld_unroll *u, pass *p, vl_real *at, vl_real *next)
 {
     const vlm_model *m = u->model;
+    double loss = step_gradient(u, p, at);
 
-    for (int i = 0; i < u->steps; i++) {
-        pass p = step_pass(u, set, NULL, seed, iter, i);
-        const vl_real *at = u->theta + (size_t)i * m->n;
-        vl_real *next = u->theta + ((size_t)i + 1) * m->n;
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++)
+            next[k] = at[k] - (vl_real)p->set->rate[b] * u->grad[k];
+    return loss;
+}
 
-        res->loss_last = step_gradient(u, &p, i);
+static void train(vld_unroll *u, const vld_window *w, const vld_set *set, vld_unroll_result *res)
+{
+    memcpy(u->theta, w->start, u->model->n * sizeof *u->theta);
+    vld_batch_rows(u->n, u->in.batch, w->seed, w->iter, w->warm + u->in.steps, u->order, u->rows);
+    for (int i = 0; i < w->warm; i++) {
+        pass p = step_pass(u, w, set, NULL, i);
+        step(u, &p, u->theta, u->theta);
+    }
+    for (int i = 0; i < u->in.steps; i++) {
+        pass p = step_pass(u, w, set, NULL, w->warm + i);
+        res->loss_last = step(u, &p, snapshot(u, i), snapshot(u, i + 1));
         if (i == 0)
             res->loss_first = res->loss_last;
-        for (int b = 0; b < VLM_BRANCHES; b++)
-            for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++)
-                next[k] = at[k] - (vl_real)set->rate[b] * u->grad[k];
     }
 }
 
 /* lambda_T = dJ/dtheta_T, and the ratios. */
-static void end_point(vld_unroll *u, const vl_real *start, const vl_real *target, vld_unroll_result *res)
+static void end_point(vld_unroll *u, const vld_window *w, vld_unroll_result *res)
 {
     const vlm_model *m = u->model;
-    const vl_real *last = u->theta + (size_t)u->steps * m->n;
+    const vl_real *start = w->start, *target = w->target, *last = snapshot(u, u->in.steps);
 
     for (int b = 0; b < VLM_BRANCHES; b++) {
         double num = 0, den = 0;
@@ -217,16 +236,15 @@ static void clear(const vld_unroll *u, vld_set *grad)
     grad->rate[VLM_IMAGE] = grad->rate[VLM_TEXT] = 0;
 }
 
-static void adjoint(vld_unroll *u, const vld_set *set, uint64_t seed, uint64_t iter, vld_gradient kind,
-                    vld_set *grad)
+static void adjoint(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind, vld_set *grad)
 {
     const vlm_model *m = u->model;
 
     clear(u, grad);
-    for (int i = u->steps - 1; i >= 0; i--) {
-        pass p = step_pass(u, set, grad, seed, iter, i);
+    for (int i = u->in.steps - 1; i >= 0; i--) {
+        pass p = step_pass(u, w, set, grad, w->warm + i);
 
-        step_gradient(u, &p, i);
+        step_gradient(u, &p, snapshot(u, i));
         for (int b = 0; b < VLM_BRANCHES; b++) {
             double along = 0;
             for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++) {
@@ -236,7 +254,7 @@ static void adjoint(vld_unroll *u, const vld_set *set, uint64_t seed, uint64_t i
             grad->rate[b] -= along;
         }
         vlt_tangent(u->graph.tape, u->graph.loss);
-        vl_pool_run(u->pool, u->batch, scatter_one, &p);
+        vl_pool_run(u->pool, u->in.batch, scatter_one, &p);
         if (kind == VLD_EXACT)
             for (size_t k = 0; k < m->n; k++)
                 u->lambda[k] -= u->hv[k];
@@ -257,42 +275,40 @@ static double set_dot(const vld_unroll *u, const vld_set *a, const vld_set *b)
     return dot(a->pixels, b->pixels, u->n * u->pixels) + dot(a->text, b->text, u->n * u->model->text_dim);
 }
 
-static int compare_kinds(vld_unroll *u, const vl_real *start, const vl_real *target, const vld_set *set,
-                         uint64_t seed, uint64_t iter, vld_gradient kind, const vld_set *grad,
-                         vld_unroll_result *res, vl_err *e)
+static int compare_kinds(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind,
+                         const vld_set *grad, vld_unroll_result *res, vl_err *e)
 {
     if (!u->other.pixels && vld_set_new(u->model, u->n, &u->other, e))
         return VL_ENOMEM;
-    end_point(u, start, target, res);
-    adjoint(u, set, seed, iter, kind == VLD_EXACT ? VLD_TESLA : VLD_EXACT, &u->other);
+    end_point(u, w, res);
+    adjoint(u, w, set, kind == VLD_EXACT ? VLD_TESLA : VLD_EXACT, &u->other);
     res->cosine =
         set_dot(u, grad, &u->other) / sqrt(set_dot(u, grad, grad) * set_dot(u, &u->other, &u->other));
     return VL_OK;
 }
 
-int vld_unroll_run(vld_unroll *u, const vl_real *start, const vl_real *target, const vld_set *set,
-                   uint64_t seed, uint64_t iter, vld_gradient kind, bool compare, vld_set *grad,
-                   vld_unroll_result *res, vl_err *e)
+int vld_unroll_run(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind, bool compare,
+                   vld_set *grad, vld_unroll_result *res, vl_err *e)
 {
+    if (w->warm < 0 || w->warm > u->in.warm_max)
+        return vl_fail(e, VL_EARG, "%d warm-up steps where there is room for %d", w->warm, u->in.warm_max);
     res->cosine = NAN;
-    memcpy(u->theta, start, u->model->n * sizeof *start);
-    vld_batch_rows(u->n, u->batch, seed, iter, u->steps, u->order, u->rows);
-    train(u, set, seed, iter, res);
-    end_point(u, start, target, res);
-    adjoint(u, set, seed, iter, kind, grad);
+    train(u, w, set, res);
+    end_point(u, w, res);
+    adjoint(u, w, set, kind, grad);
     if (!isfinite(res->match[0] + res->match[1]) || !(set_dot(u, grad, grad) < max_squared) ||
         !isfinite(grad->rate[0] + grad->rate[1]))
         return vl_fail(
             e, VL_EMATH, "iteration %llu: the inner training diverged (loss %g to %g nats, match %g and %g)",
-            (unsigned long long)iter, res->loss_first, res->loss_last, res->match[0], res->match[1]);
-    return compare ? compare_kinds(u, start, target, set, seed, iter, kind, grad, res, e) : VL_OK;
+            (unsigned long long)w->iter, res->loss_first, res->loss_last, res->match[0], res->match[1]);
+    return compare ? compare_kinds(u, w, set, kind, grad, res, e) : VL_OK;
 }
 
 size_t vld_unroll_bytes(const vld_unroll *u, size_t *snapshots)
 {
     size_t p = u->model->n * sizeof(vl_real);
 
-    *snapshots = ((size_t)u->steps + 1) * p;
+    *snapshots = ((size_t)u->in.steps + 1) * p;
     return *snapshots + 4 * p + vlt_bytes(u->graph.tape) +
-           (u->n + (size_t)u->steps * u->batch) * sizeof *u->rows;
+           (u->n + (size_t)(u->in.warm_max + u->in.steps) * u->in.batch) * sizeof *u->rows;
 }

@@ -2,7 +2,10 @@
  * unroll.h -- T training steps on synthetic pairs and the exact gradient of where they end.
  *
  *   theta_{i+1} = theta_i - D g_i,   g_i = grad_theta loss(theta_i; batch_i),   D = diag(rate of each branch)
- *   J = sum over branches of |theta_T - theta*|^2 / |theta_0 - theta*|^2
+ *   J = sum over branches of |theta_T - theta*|^2 / |start - theta*|^2
+ *
+ * theta_0 is the expert's start, or lies some warm-up steps of the same training behind it. Those steps are
+ * taken as given: no gradient goes through them.
  *
  *   exact   lambda_T = dJ/dtheta_T;  for i = T-1 .. 0, with v = D lambda_{i+1}, one tangent sweep at theta_i
  *           along v gives H_i v and d<v, g_i>/d(pixels, texts), and
@@ -12,7 +15,8 @@
  *   tesla   the same with lambda held at lambda_T (the H_i v are dropped): for comparison
  *
  * Memory: the tape of one step, and T+1 parameter vectors; activations do not grow with T.
- * Source: the adjoint of plain gradient descent; R{.} of Pearlmutter 1994; tesla: Cui et al. 2023. */
+ * Source: the adjoint of plain gradient descent; R{.} of Pearlmutter 1994; tesla: Cui et al. 2023; windows
+ * at random places of the inner training: Feng et al. 2023 (RaT-BPTT). */
 #ifndef VLD_UNROLL_H
 #define VLD_UNROLL_H
 
@@ -35,29 +39,41 @@ void vld_set_free(vld_set *s);
 
 typedef struct vld_unroll vld_unroll;
 
-/* vld_unroll_new -- model and pool are borrowed.
- *   steps T in 1..4096, batch in 2..n. n: pairs of the sets it will be run on. */
-VL_MUST_USE int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, int steps, size_t batch,
-                               const vl_augment *aug, vld_unroll **out, vl_err *e);
+/* How the set is trained on. */
+typedef struct vld_inner {
+    int steps;      /* T, 1 to 4096: those the gradient goes through */
+    int warm_max;   /* 0 to 4096: the most warm-up steps before them */
+    size_t batch;   /* pairs a step, 2 to n */
+    vl_augment aug; /* views of the set */
+} vld_inner;
+
+/* vld_unroll_new -- model and pool are borrowed. n: pairs of the sets it will be run on.
+ * Errors: VL_EARG, VL_ENOMEM. */
+VL_MUST_USE int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner *inner,
+                               vld_unroll **out, vl_err *e);
 void vld_unroll_free(vld_unroll *u); /* NULL is harmless */
 
 typedef struct vld_unroll_result {
     double match[VLM_BRANCHES];   /* the two ratios of J */
-    double loss_first, loss_last; /* contrastive loss of the first and last inner step, nats */
+    double loss_first, loss_last; /* contrastive loss of the first and last of the T steps, nats */
     double cosine;                /* of the exact and tesla gradients of pixels and texts; NAN unless asked */
 } vld_unroll_result;
 
+/* The stretch of training that an iteration matches. */
+typedef struct vld_window {
+    const vl_real *start, *target; /* an expert's weights, theta* [m->n] */
+    int warm;                      /* warm-up steps from start to theta_0, 0 to warm_max */
+    uint64_t seed, iter;           /* which batches and views: functions of (seed, iter, step) */
+} vld_window;
+
 /* vld_unroll_run -- one iteration.
- *   start, target  in   theta_0, theta* [m->n]
  *   set            in   pairs and rates
- *   seed, iter     in   which batches and views: functions of (seed, iter, step)
  *   grad           out  overwritten; grad->rate: dJ/drate
  *   compare        in   also compute the other kind's gradient and res->cosine (one more adjoint pass)
  * Errors: VL_EMATH when J or a gradient is not finite, or the gradient's length is over 1e15 (grad's
  * contents are then meaningless); VL_ENOMEM, the first time with compare. */
-VL_MUST_USE int vld_unroll_run(vld_unroll *u, const vl_real *start, const vl_real *target, const vld_set *set,
-                               uint64_t seed, uint64_t iter, vld_gradient kind, bool compare, vld_set *grad,
-                               vld_unroll_result *res, vl_err *e);
+VL_MUST_USE int vld_unroll_run(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind,
+                               bool compare, vld_set *grad, vld_unroll_result *res, vl_err *e);
 
 size_t vld_unroll_bytes(const vld_unroll *u, size_t *snapshots); /* all; of it the T+1 vectors */
 

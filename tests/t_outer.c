@@ -83,8 +83,7 @@ static int free_experts(void **state)
 
 static vld_outer_opts opts(void)
 {
-    return (vld_outer_opts){.inner_steps = 4,
-                            .batch = 4,
+    return (vld_outer_opts){.inner = {.steps = 4, .warm_max = 3, .batch = 4},
                             .start_max = 2,
                             .expert_epochs = 2,
                             .step_pixels = 0.05,
@@ -149,8 +148,8 @@ static void pools_do_not_show(void **state)
  * step size wherever the gradient is not nothing, and goes downhill. */
 static void first_step(void **state)
 {
-    const vl_augment none = {false, 0};
     vld_outer_opts o = opts();
+    vld_window window = {.seed = o.seed};
     const vlm_model *m = &experts.model;
     vld_set s = pairs(m, 8), before = pairs(m, 8), grad;
     vld_outer *u = outer(&o, NULL, &s);
@@ -162,11 +161,11 @@ static void first_step(void **state)
 
     (void)state;
     assert_int_equal(vld_set_new(m, 8, &grad, &e), VL_OK);
-    assert_int_equal(vld_unroll_new(m, NULL, 8, o.inner_steps, o.batch, &none, &direct, &e), VL_OK);
-    assert_int_equal(vld_unroll_run(direct, experts.theta[r.expert] + (size_t)r.start * m->n,
-                                    experts.theta[r.expert] + (size_t)(r.start + o.expert_epochs) * m->n,
-                                    &before, o.seed, 0, VLD_EXACT, false, &grad, &want, &e),
-                     VL_OK);
+    assert_int_equal(vld_unroll_new(m, NULL, 8, &o.inner, &direct, &e), VL_OK);
+    window.start = experts.theta[r.expert] + (size_t)r.start * m->n;
+    window.target = experts.theta[r.expert] + (size_t)(r.start + o.expert_epochs) * m->n;
+    window.warm = r.warm;
+    assert_int_equal(vld_unroll_run(direct, &window, &before, VLD_EXACT, false, &grad, &want, &e), VL_OK);
     assert_memory_equal(r.inner.match, want.match, sizeof want.match);
     assert_true(isnan(r.inner.cosine));
     for (size_t i = 0; i < 8 * REALS; i++) {
@@ -190,16 +189,18 @@ static void all_experts_and_starts(void **state)
     vld_outer_opts o = opts();
     vld_set s = pairs(&experts.model, 8);
     vld_outer *u = outer(&o, NULL, &s);
-    unsigned seen_expert = 0, seen_start = 0;
+    unsigned seen_expert = 0, seen_start = 0, seen_warm = 0;
 
     (void)state;
     for (int k = 0; k < o.iterations; k++) {
         vld_outer_report r = step(u, k);
         seen_expert |= 1u << r.expert;
         seen_start |= 1u << r.start;
+        seen_warm |= 1u << r.warm;
     }
     assert_int_equal(seen_expert, (1 << EXPERTS) - 1);
     assert_int_equal(seen_start, 3);
+    assert_int_equal(seen_warm, 15);
     vld_outer_free(u);
     vld_set_free(&s);
 }
@@ -221,7 +222,7 @@ static void match_falls(void **state)
 
         o.gradient = kinds[g];
         o.start_max = 1;
-        o.batch = 8;
+        o.inner.batch = 8;
         if (vld_outer_new(&one, NULL, &o, &s, &u, &e))
             fail_msg("%s", e.text);
         for (int k = 0; k < o.iterations; k++) {
@@ -251,7 +252,7 @@ static void cosine_when_asked(void **state)
         vld_set s = pairs(&experts.model, 8);
         vld_outer *u;
 
-        o.inner_steps = steps;
+        o.inner.steps = steps;
         s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 0.3;
         u = outer(&o, NULL, &s);
         for (int k = 0; k < 4; k++) {
@@ -384,7 +385,7 @@ static void refused(void **state)
     o.start_max = 0;
     refuse(&o, &experts, "starts, expert epochs and iterations: at least 1 of each wanted");
     o = opts();
-    o.batch = 9;
+    o.inner.batch = 9;
     refuse(&o, &experts, "4 inner steps of 9 pairs out of 8: 1..4096 steps, 2..n pairs wanted");
     o = opts();
     o.start_max = 3; /* the last start would aim behind the end */

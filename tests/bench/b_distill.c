@@ -24,7 +24,7 @@ typedef struct work {
 
 static void open_work(work *w, int steps, int threads)
 {
-    const vl_augment aug = {true, 4};
+    const vld_inner inner = {steps, 0, BATCH, {true, 4}};
 
     w->m = net_model();
     w->pool = net_pool(threads);
@@ -32,7 +32,7 @@ static void open_work(work *w, int steps, int threads)
     w->grad = net_set(&w->m, PAIRS);
     w->start = net_weights(&w->m, 0);
     w->target = net_weights(&w->m, 1);
-    net_need(!vld_unroll_new(&w->m, w->pool, PAIRS, steps, BATCH, &aug, &w->u, NULL), "vld_unroll_new");
+    net_need(!vld_unroll_new(&w->m, w->pool, PAIRS, &inner, &w->u, NULL), "vld_unroll_new");
 }
 
 static void close_work(work *w)
@@ -47,10 +47,10 @@ static void close_work(work *w)
 
 static void iterate(work *w, uint64_t iter, vld_gradient kind)
 {
+    const vld_window at = {w->start, w->target, 0, 1, iter};
     vld_unroll_result res;
 
-    net_need(!vld_unroll_run(w->u, w->start, w->target, &w->set, 1, iter, kind, false, &w->grad, &res, NULL),
-             "vld_unroll_run");
+    net_need(!vld_unroll_run(w->u, &at, &w->set, kind, false, &w->grad, &res, NULL), "vld_unroll_run");
 }
 
 /* ---- time ------------------------------------------------------------------------------------- */

@@ -13,7 +13,7 @@ for seed in 0 1; do
 done
 real='--real pairs.tar.zst --real emb.tar.zst'
 # Experts of both shards, starts 0 and 1, a batch that leaves a remainder.
-small="--pairs 7 --batch 3 --inner-steps 4 --iterations 20 --start-max 2 --expert-epochs 2 $real"
+small="--pairs 7 --batch 3 --inner-steps 4 --warm-steps 3 --iterations 20 --start-max 2 --expert-epochs 2 $real"
 both='experts0.tar.zst experts1.tar.zst'
 
 # shellcheck disable=SC2086
