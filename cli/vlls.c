@@ -2,16 +2,19 @@
  * vlls -- says what is in a shard. Everything that is printed was verified first. */
 #include "cli/msg.h"
 #include "cli/opt.h"
-#include "formats/shard.h"
+#include "formats/shard_index.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { SHOWN = 20 }; /* gaps and keys of a shard that are named */
+
 static cli_common common = CLI_COMMON_DEFAULT;
 static struct {
     bool manifest, check, json, skip_bad;
+    cli_list get;
 } o;
 
 static const cli_opt options[] = {
@@ -21,7 +24,11 @@ static const cli_opt options[] = {
      "print one line a shard, after every frame, sum, key and count was verified", 0, 0, NULL},
     {0, "json", CLI_FLAG, &o.json, NULL, "one JSON object a line; manifests with their tails", 0, 0, NULL},
     {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
-     "in files, leave out frames that do not verify; count them, still exit 1", 0, 0, NULL},
+     "leave out what does not verify and go on behind it; say what is missing, still exit 1", 0, 0, NULL},
+    {0, "get", CLI_LIST, &o.get, "KEY",
+     "print only the record with this key, reading no other; for several keys give it several times; of the "
+     "shards' first kind; no pipes",
+     0, 0, NULL},
     CLI_END};
 
 static const cli_tool tool = {
@@ -93,26 +100,39 @@ static void print_check(const char *path, const vls_reader *r)
     vls_reader_id(r, &id);
     if (o.json)
         print_json(json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "file", path, "ok",
-                             c->bad_frames == 0, "kind", id.kind, "segments", (json_int_t)c->segments,
-                             "records", (json_int_t)c->records, "frames", (json_int_t)c->frames, "raw_bytes",
-                             (json_int_t)c->raw_bytes, "file_bytes", (json_int_t)c->file_bytes, "bad_frames",
-                             (json_int_t)c->bad_frames, "content_id", id.id));
+                             !c->bad_frames && !c->lost_tails, "kind", id.kind, "segments",
+                             (json_int_t)c->segments, "records", (json_int_t)c->records, "frames",
+                             (json_int_t)c->frames, "raw_bytes", (json_int_t)c->raw_bytes, "file_bytes",
+                             (json_int_t)c->file_bytes, "bad_frames", (json_int_t)c->bad_frames, "content_id",
+                             id.id));
     else
         printf("%s\t%s\t%s\tsegments=%" PRIu64 " records=%" PRIu64 " frames=%" PRIu64 " raw_bytes=%" PRIu64
                " file_bytes=%" PRIu64 "\t%s\n",
-               path, c->bad_frames ? "damaged" : "ok", id.kind, c->segments, c->records, c->frames,
-               c->raw_bytes, c->file_bytes, id.id);
+               path, c->bad_frames || c->lost_tails ? "damaged" : "ok", id.kind, c->segments, c->records,
+               c->frames, c->raw_bytes, c->file_bytes, id.id);
 }
 
 /* --skip-bad leaves nothing unsaid. */
 static int say_bad(const char *path, const vls_reader *r)
 {
     const vls_read_counts *c = vls_reader_counts(r);
+    const vls_loss *gap;
+    uint64_t n;
+    const char *key = vls_reader_lost_keys(r, &n);
+    size_t gaps = vls_reader_losses(r, &gap);
 
-    if (!c->bad_frames)
+    if (!c->bad_frames && !c->lost_tails)
         return 0;
     cli_error("%s: %" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", path, c->bad_frames,
               c->lost_records);
+    if (c->lost_tails)
+        cli_error("%s: %" PRIu64 " segments lack their ends: how many records they had is not known", path,
+                  c->lost_tails);
+    for (size_t i = 0; i < gaps && i < SHOWN; i++)
+        cli_error("%s: segment %" PRIu64 ": records may be missing after '%s', before '%s'", path,
+                  gap[i].segment, gap[i].after ? gap[i].after : "", gap[i].before ? gap[i].before : "");
+    for (uint64_t i = 0; i < n && i < SHOWN; i++, key += strlen(key) + 1)
+        cli_error("%s: lost: %s", path, key);
     return 1;
 }
 
@@ -152,17 +172,58 @@ static int one_shard(const char *path)
     return rc;
 }
 
+/* The records of --get, in the order of the keys; 0 or 1 with a message printed. */
+static int get_all(const char *const *paths, int n)
+{
+    vls_index *x = NULL;
+    vls_segment seg = {0};
+    vls_where where;
+    vls_record rec;
+    uint64_t number;
+    vl_err e;
+    int bad = 0, rc = vls_index_open(paths, (size_t)n, NULL, &x, &e);
+
+    if (rc)
+        return cli_fail(&e);
+    seg.kind = vls_index_kind(x);
+    for (int i = 0; i < o.get.n && !ferror(stdout); i++) {
+        rc = vls_index_find(x, o.get.item[i], &number, &e);
+        if (rc == 1)
+            rc = vls_index_get(x, number, &rec, &where, &e);
+        else if (!rc)
+            rc = vl_fail(&e, VL_EARG, "%s%s: no record '%s' of kind '%s'", paths[0],
+                         n > 1 ? " and others" : "", o.get.item[i], seg.kind);
+        if (rc) {
+            bad = cli_fail(&e);
+            continue;
+        }
+        seg.ordinal = where.segment;
+        if (o.json)
+            list_json(where.path, &rec, &seg);
+        else
+            list_text(&rec);
+    }
+    vls_index_close(x);
+    return bad;
+}
+
 int main(int argc, char **argv)
 {
     int n = cli_parse(&tool, argc, argv), bad = 0, inputs = 0;
     static char dash[] = "-";
 
+    if (o.get.n && (o.manifest || o.check || o.skip_bad))
+        cli_misuse("--get goes with --json only");
     if (n == 0)
         argv[n++ + 1] = dash; /* a shard on standard input */
     for (int i = 1; i <= n; i++)
         inputs += !strcmp(argv[i], "-");
     if (inputs > 1)
         cli_misuse("standard input can be read once");
+    if (o.get.n && inputs)
+        cli_misuse("--get needs files: a pipe has no single records");
+    if (o.get.n)
+        return get_all((const char *const *)argv + 1, n) | cli_stdout_close(true);
     for (int i = 1; i <= n && !ferror(stdout); i++)
         bad |= one_shard(argv[i]);
     return cli_stdout_close(true) | bad;

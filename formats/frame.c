@@ -181,14 +181,32 @@ void vl_codec_free(vl_codec *c)
     free(c);
 }
 
+/* Far steps between attempts at a match (targetLength), and literals are coded although zstd would not do so at
+ * this speed. The latter has no stable name in zstd.h; where a library refuses the number, frames get larger. */
+static int planes_ready(ZSTD_CCtx *enc)
+{
+    enum { LITERALS = ZSTD_c_experimentalParam5, CODED = 1, STEP = 16 };
+    int bad = ZSTD_isError(ZSTD_CCtx_setParameter(enc, ZSTD_c_compressionLevel, 1));
+
+    if (!bad && !ZSTD_isError(ZSTD_CCtx_setParameter(enc, (ZSTD_cParameter)LITERALS, CODED)))
+        bad = ZSTD_isError(ZSTD_CCtx_setParameter(enc, ZSTD_c_targetLength, STEP));
+    return bad;
+}
+
 static int encoder_ready(vl_codec *c, int level, vl_err *e)
 {
+    int bad;
+
     if (!c->enc)
         c->enc = ZSTD_createCCtx();
     if (!c->enc)
         return vl_fail(e, VL_ENOMEM, "out of memory: zstd encoder");
-    if (ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_compressionLevel, level)) ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_checksumFlag, 1)) ||
+    bad = ZSTD_isError(ZSTD_CCtx_reset(c->enc, ZSTD_reset_session_and_parameters));
+    if (!bad && level == VL_LEVEL_PLANES)
+        bad = planes_ready(c->enc);
+    else if (!bad)
+        bad = ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_compressionLevel, level));
+    if (bad || ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_checksumFlag, 1)) ||
         ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_contentSizeFlag, 1)))
         return vl_fail(e, VL_EARG, "zstd: level %d refused", level);
     return VL_OK;
@@ -197,20 +215,44 @@ static int encoder_ready(vl_codec *c, int level, vl_err *e)
 int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint8_t **comp, vl_frame *f,
                     vl_err *e)
 {
+    return vl_frame_encode_seams(c, raw, n, level, NULL, 0, comp, f, e);
+}
+
+/* One piece after the other, each flushed: a flush ends the block. */
+static size_t encode_pieces(ZSTD_CCtx *enc, const uint8_t *raw, size_t n, const uint32_t *seam,
+                            size_t n_seams, vl_buf *to)
+{
+    ZSTD_outBuffer out = {to->p, to->cap, 0};
+    ZSTD_inBuffer in = {raw, 0, 0};
+    size_t left = ZSTD_CCtx_setPledgedSrcSize(enc, n);
+
+    for (size_t i = 0; i <= n_seams && !ZSTD_isError(left); i++) {
+        in.size = i < n_seams ? seam[i] : n;
+        left = ZSTD_compressStream2(enc, &out, &in, i < n_seams ? ZSTD_e_flush : ZSTD_e_end);
+    }
+    return left ? left : out.pos; /* an error; 0 is left when there was room for all of it */
+}
+
+int vl_frame_encode_seams(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint32_t *seam,
+                          size_t n_seams, const uint8_t **comp, vl_frame *f, vl_err *e)
+{
     size_t k;
     int rc;
 
     assert(n >= 1 && n <= VL_FRAME_RAW_MAX);
-    if (level < 1 || level > 19)
+    if (level < 1 || (level > 19 && level != VL_LEVEL_PLANES))
         return vl_fail(e, VL_EARG, "zstd level %d, 1 to 19 allowed", level);
     rc = encoder_ready(c, level, e);
     if (rc)
         return rc;
     c->out.n = 0;
-    rc = vl_buf_room(&c->out, ZSTD_compressBound(n), e);
+    rc = vl_buf_room(&c->out, ZSTD_compressBound(n) + 8 * n_seams, e);
     if (rc)
         return rc;
-    k = ZSTD_compress2(c->enc, c->out.p, c->out.cap, raw, n);
+    if (n_seams)
+        k = encode_pieces(c->enc, raw, n, seam, n_seams, &c->out);
+    else
+        k = ZSTD_compress2(c->enc, c->out.p, c->out.cap, raw, n);
     if (ZSTD_isError(k))
         return vl_fail(e, VL_ENOMEM, "zstd: %s", ZSTD_getErrorName(k));
     *f = (vl_frame){(uint32_t)k, (uint32_t)n, vl_le32(c->out.p + k - 4)};

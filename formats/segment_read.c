@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * segment_read.c -- the frames of one segment, in order: HEAD, DATA, TAIL, the table. */
+#include "formats/names.h"
 #include "formats/segment_read.h"
 #include "formats/tarhead.h"
 
@@ -9,28 +10,29 @@
 
 #define JSON_TOTAL_MAX ((uint64_t)64 << 20)
 enum { TERM_FRAME = 23, FRAME_MIN = 13 };
-#define EMPTY_SUM 0x51D8E999u /* low 32 bits of XXH64 of nothing: the entry of a VLIX */
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-static int truncated(const vls_reader *r, vl_err *e)
+int vls_truncated(vls_reader *r, vl_err *e)
 {
-    return vl_fail(e, VL_EFORMAT, "truncated: no seek table, %s ends at byte %" PRIu64,
-                   r->src.regular ? "file" : "input", r->src.at);
+    r->damaged = true;
+    return vl_fail(e, VL_EFORMAT, "truncated: no %s, %s ends at byte %" PRIu64,
+                   r->is_plain ? "tail" : "seek table", r->src.regular ? "file" : "input", r->src.at);
 }
 
-static int in_frame(const vls_reader *r, vl_err *e)
+static int in_frame(vls_reader *r, vl_err *e)
 {
+    r->damaged = true;
     return vl_within(e, "frame %" PRIu64 " (byte %" PRIu64 ")", r->counts.frames, r->frame_at);
 }
 
-static int read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
+int vls_read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
 {
     size_t got;
     int rc = vl_source_read(&r->src, p, n, &got, e);
 
     if (!rc && got < n)
-        rc = truncated(r, e);
+        rc = vls_truncated(r, e);
     return rc;
 }
 
@@ -51,7 +53,7 @@ static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
     r->comp.n = 0;
     rc = vl_buf_room(&r->comp, want.csize, e);
     if (!rc)
-        rc = read_exact(r, r->comp.p, want.csize, e);
+        rc = vls_read_exact(r, r->comp.p, want.csize, e);
     if (rc)
         return rc;
     r->comp.n = want.csize;
@@ -66,11 +68,16 @@ static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
 /* The next frame into r->comp. *more = 0 at the end of the input (r->comp.n bytes were there). */
 static int pull(vls_reader *r, vl_frame *f, int *more, vl_err *e)
 {
+    int rc;
+
     *more = 1;
     r->frame_at = r->src.at;
+    r->whole = false;
     if (r->known.n)
         return pull_known(r, f, e);
-    return vl_frame_pull(&r->src, &r->comp, f, more, e);
+    rc = vl_frame_pull(&r->src, &r->comp, f, more, e);
+    r->whole = !rc && *more;
+    return rc;
 }
 
 /* pull where a frame must come, decoded to dst's end and counted. dst->n stays: the caller adds. */
@@ -80,7 +87,7 @@ static int pull_decode(vls_reader *r, vl_frame *f, int unpack, vl_err *e)
     int more, rc = pull(r, f, &more, e);
 
     if (!rc && !more)
-        return truncated(r, e);
+        return vls_truncated(r, e);
     if (!rc && unpack)
         rc = vls_unpack_room(&r->u, f->dsize, &dst, e);
     else if (!rc)
@@ -139,7 +146,7 @@ static int count_json(vls_reader *r, uint64_t n, vl_err *e)
 static int step_over_term(vls_reader *r, vl_err *e)
 {
     uint8_t rest[VL_TERM_BYTES - TERM_FRAME];
-    int rc = read_exact(r, rest, sizeof rest, e);
+    int rc = vls_read_exact(r, rest, sizeof rest, e);
 
     if (rc)
         return rc;
@@ -150,25 +157,21 @@ static int step_over_term(vls_reader *r, vl_err *e)
     return VL_OK;
 }
 
-static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
+int vls_take_head(vls_reader *r, const uint8_t *raw, size_t n, vl_err *e)
 {
     json_t *m = NULL;
     char id[VLS_ID_HEX + 1];
     vls_seg *s;
-    int rc = count_json(r, f->dsize, e);
+    int rc = count_json(r, n, e);
 
-    if (!rc) {
-        r->tail.b.n = 0;
-        rc = vl_buf_room(&r->tail.b, f->dsize, e);
-    }
     if (!rc)
-        rc = vl_frame_decode(r->codec, r->comp.p, f, r->tail.b.p, e);
-    if (!rc)
-        rc = vls_head_parse(r->tail.b.p, f->dsize, &m, id, e);
-    if (!rc)
-        rc = vl_seektab_add(&r->seen, f, e);
+        rc = vls_head_parse(raw, n, &m, id, e);
     if (!rc)
         rc = new_segment(r, &s, e);
+    if (!rc)
+        rc = vls_vlix_digest_reset(&r->places, e);
+    if (!rc && r->counts.segments > 1)
+        rc = vl_sha_reset(r->sha_seg, e);
     if (rc) {
         json_decref(m);
         return rc;
@@ -177,12 +180,30 @@ static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
     s->pub.manifest = m;
     s->pub.kind = json_string_value(json_object_get(m, "kind"));
     memcpy(s->id, id, sizeof id);
+    return VL_OK;
+}
+
+/* The frame at hand, which must hold a manifest. */
+static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
+{
+    int rc;
+
+    r->tail.b.n = 0;
+    rc = vl_buf_room(&r->tail.b, f->dsize, e);
+    if (!rc)
+        rc = vl_frame_decode(r->codec, r->comp.p, f, r->tail.b.p, e);
+    if (!rc)
+        rc = vls_take_head(r, r->tail.b.p, f->dsize, e);
+    if (!rc)
+        rc = vl_seektab_add(&r->seen, f, e);
+    if (rc)
+        return rc;
     r->counts.frames++;
     r->counts.raw_bytes += f->dsize;
     return VL_OK;
 }
 
-static int skip_to_next_span(vls_reader *r, vl_err *e)
+int vls_skip_span(vls_reader *r, vl_err *e)
 {
     const vl_span *s = &r->spans[r->span];
     uint64_t end = s->table + VL_SEEK_FIXED + (uint64_t)s->n * VL_SEEK_ENTRY;
@@ -192,17 +213,15 @@ static int skip_to_next_span(vls_reader *r, vl_err *e)
     return vl_source_seek(&r->src, end, e);
 }
 
-/* HEAD failed and nothing can be known of the segment. */
-static int skip_segment(vls_reader *r, vl_err *e)
-{
-    r->counts.bad_frames += r->spans[r->span].n;
-    return skip_to_next_span(r, e);
-}
-
-static void begin(vls_reader *r)
+void vls_read_begin(vls_reader *r)
 {
     r->sum = (vls_totals){0};
-    r->gaps = false;
+    r->gaps = r->tail_lost = false;
+    r->last_key.n = 0;
+    r->left_out = 0;
+    r->left = 0;
+    r->place_frame = 1;
+    r->place_start = 0;
     vl_seektab_clear(&r->seen);
     vl_seektab_clear(&r->known);
     vls_unpack_reset(&r->u);
@@ -213,12 +232,20 @@ static bool term_here(const vls_reader *r)
     return r->comp.n == TERM_FRAME && !memcmp(r->comp.p, vl_term, TERM_FRAME);
 }
 
+static int head_failed(vls_reader *r, vl_err *e)
+{
+    r->damaged = true;
+    return r->counts.segments ? in_frame(r, e) : vl_within(e, "not a shard");
+}
+
 int vls_read_head(vls_reader *r, vl_err *e)
 {
     vl_frame f;
     int more, rc;
 
-    begin(r);
+    vls_read_begin(r);
+    if (r->is_plain)
+        return vls_plain_head(r, e);
     if (r->span < r->n_spans) {
         rc = vl_seektab_load(r->src.fd, &r->spans[r->span], &r->known, e);
         if (rc)
@@ -230,57 +257,45 @@ int vls_read_head(vls_reader *r, vl_err *e)
         return VL_OK;
     }
     if (!rc && !more)
-        return truncated(r, e);
+        return vls_truncated(r, e);
     if (!rc && term_here(r))
         return step_over_term(r, e);
     if (!rc)
         rc = take_head(r, &f, e);
-    if (rc == VL_EFORMAT && r->opts.skip_bad && r->known.n)
-        return skip_segment(r, e);
     if (rc)
-        return r->counts.segments ? in_frame(r, e) : vl_within(e, "not a shard");
+        return head_failed(r, e);
     if (r->opts.heads_only && r->known.n)
-        return skip_to_next_span(r, e);
-    if (r->counts.segments > 1)
-        rc = vl_sha_reset(r->sha_seg, e);
+        return vls_skip_span(r, e);
     r->state = DATA;
-    return rc;
+    return VL_OK;
 }
 
-/* A frame of the open segment failed: goes on behind it, where the table says that is. */
-int vls_leave_out(vls_reader *r, vl_err *e)
+void vls_start_tail(vls_reader *r)
 {
-    vl_frame f = vl_seektab_get(&r->known, r->seen.n);
-    uint64_t at = r->frame_at + f.csize;
-    int rc = vl_seektab_add(&r->seen, &f, e);
-
-    if (rc)
-        return rc;
-    r->counts.bad_frames++;
-    r->counts.frames++;
-    r->gaps = true;
-    vls_unpack_gap(&r->u);
-    /* what follows may be the table already, when TAIL was bad */
-    if (r->seen.n == r->known.n || !vl_seektab_get(&r->known, r->seen.n).dsize)
-        r->state = SEEK;
-    return vl_source_seek(&r->src, at, e);
-}
-
-static void start_tail(vls_reader *r)
-{
+    r->state = FLUSH;
     vls_tail_start(&r->tail, vls_read_cur(r)->id, (const uint64_t *)(const void *)r->u.lines.p,
                    r->u.lines.n / sizeof(uint64_t), r->gaps);
 }
 
-static int data_digest(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
+int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
 {
     int rc = vl_sha_add(r->sha_all, p, n, e);
 
     if (!rc && r->counts.segments > 1)
         rc = vl_sha_add(r->sha_seg, p, n, e);
-    r->sum.frames++;
     r->sum.bytes += n;
     return rc;
+}
+
+/* Does a member of DATA begin where this frame does? */
+static bool begins_member(const uint8_t *p, size_t n)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    uint64_t size;
+    size_t used;
+
+    return !vl_tar_parse(p, n, name, &size, &used, NULL) &&
+           (!used || strncmp(name, VLS_META, sizeof VLS_META - 1));
 }
 
 /* The next frame of DATA, or the first one of TAIL. */
@@ -288,26 +303,28 @@ int vls_read_data(vls_reader *r, vl_err *e)
 {
     vl_frame f;
     uint8_t *p;
-    char name[VL_TAR_NAME_MAX + 1];
-    uint64_t size;
-    size_t used;
-    int rc = pull_decode(r, &f, 1, e);
+    int rc;
 
+    if (r->is_plain)
+        return vls_plain_data(r, e);
+    rc = pull_decode(r, &f, 1, e);
     if (rc)
         return rc;
     p = r->u.raw.p + r->u.raw.n;
+    rc = r->gaps && !r->known.n ? vls_other_head(r, p, &f, e) : 0;
+    if (rc)
+        return rc < 0 ? rc : VL_OK;
     if (vls_unpack_at_member(&r->u) && vls_is_sums(p, f.dsize, vls_read_cur(r)->id)) {
-        start_tail(r);
-        r->state = FLUSH;
+        vls_start_tail(r);
         return vl_buf_add(&r->tail.b, p, f.dsize, e);
     }
-    if (r->gaps && vls_unpack_at_member(&r->u) && !r->u.raw.n &&
-        vl_tar_parse(p, f.dsize, name, &size, &used, NULL)) {
+    if (r->gaps && !r->u.raw.n && !begins_member(p, f.dsize)) {
         r->counts.bad_frames++; /* verified, but in the middle of a member that is gone */
         return VL_OK;
     }
     r->u.raw.n += f.dsize;
-    return data_digest(r, p, f.dsize, e);
+    r->sum.frames++;
+    return vls_digest_data(r, p, f.dsize, e);
 }
 
 static int end_tail(vls_reader *r, vl_err *e)
@@ -321,7 +338,7 @@ static int end_tail(vls_reader *r, vl_err *e)
         rc = vl_sha_hex(r->counts.segments > 1 ? r->sha_seg : r->sha_all, r->sum.content_id, e);
     r->sum.members = r->u.members;
     if (!rc)
-        rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, e);
+        rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, r->is_plain, e);
     if (rc)
         return rc;
     s->tail = r->tail.json;
@@ -329,8 +346,10 @@ static int end_tail(vls_reader *r, vl_err *e)
     records = json_object_get(s->tail, "records");
     if (r->gaps && json_integer_value(records) > (json_int_t)r->sum.records)
         r->counts.lost_records += (uint64_t)json_integer_value(records) - r->sum.records;
-    r->state = SEEK;
-    return VL_OK;
+    rc = vls_note_lost(r, e);
+    r->state = r->is_plain ? START : SEEK;
+    r->span += r->is_plain;
+    return rc;
 }
 
 /* The bytes of TAIL that are there; the next frame when they are not enough. */
@@ -339,38 +358,40 @@ int vls_read_tail(vls_reader *r, vl_err *e)
     vl_frame f;
     int rc = vls_tail_step(&r->tail, e);
 
-    if (rc < 0)
+    if (rc < 0) { /* no checksum stands before a plain shard's tail: it may be its bytes that are bad */
+        r->damaged = r->is_plain && !r->tail.mismatch;
         return vl_within(e, "segment %" PRIu64, vls_read_cur(r)->pub.ordinal);
+    }
     if (rc == 1) {
         rc = end_tail(r, e);
         return rc ? vl_within(e, "segment %" PRIu64, vls_read_cur(r)->pub.ordinal) : VL_OK;
     }
+    if (r->is_plain)
+        return vls_plain_tail(r, e);
     rc = pull_decode(r, &f, 0, e);
     if (!rc)
         r->tail.b.n += f.dsize;
     return rc;
 }
 
-/* Steps over a reserved record index, of which only the position is checked. */
-static int skip_vlix(vls_reader *r, uint32_t bytes, vl_err *e)
+/* Behind a gap in a stream: the table has more frames than were read, those that were are among them in order. */
+static int compare_gaps(vls_reader *r, uint32_t bytes, vl_err *e)
 {
-    vl_frame f = {bytes + 8, 0, EMPTY_SUM};
-    uint8_t piece[4096];
-    size_t k;
-    int rc;
+    uint8_t entry[VL_SEEK_ENTRY];
+    uint32_t i = 0, n = bytes / VL_SEEK_ENTRY;
+    int rc = VL_OK;
 
-    if (bytes < 4 || bytes > UINT32_MAX - 8)
-        return vl_fail(e, VL_EFORMAT, "record index of %" PRIu32 " bytes", bytes);
-    rc = read_exact(r, piece, 4, e);
-    if (!rc && memcmp(piece, "VLIX", 4))
-        return vl_fail(e, VL_EFORMAT, "a skippable frame that is no record index");
-    for (bytes -= 4; !rc && bytes; bytes -= (uint32_t)k) {
-        k = bytes < sizeof piece ? bytes : sizeof piece;
-        rc = read_exact(r, piece, k, e);
+    if (bytes % VL_SEEK_ENTRY != 9 || n > VL_SEEK_FRAMES_MAX)
+        return vl_fail(e, VL_EFORMAT, "seek table of %" PRIu32 " bytes", bytes);
+    for (uint32_t k = 0; !rc && k < n; k++) {
+        rc = vls_read_exact(r, entry, sizeof entry, e);
+        if (!rc && i < r->seen.n && !memcmp(entry, r->seen.b.p + (size_t)i * VL_SEEK_ENTRY, sizeof entry))
+            i++;
     }
     if (!rc)
-        rc = vl_seektab_add(&r->seen, &f, e);
-    r->counts.frames++;
+        rc = vls_read_exact(r, entry, 9, e);
+    if (!rc && i < r->seen.n)
+        rc = vl_fail(e, VL_EFORMAT, "seek table does not know frame %" PRIu32, i);
     return rc;
 }
 
@@ -379,8 +400,11 @@ static int compare_table(vls_reader *r, uint32_t bytes, vl_err *e)
 {
     vl_buf want = {0};
     uint32_t i;
-    int rc = vl_seektab_build(&r->seen, &want, e);
+    int rc;
 
+    if (r->gaps && !r->known.n)
+        return compare_gaps(r, bytes, e);
+    rc = vl_seektab_build(&r->seen, &want, e);
     if (rc)
         goto out;
     if (bytes != want.n - 8) {
@@ -391,7 +415,7 @@ static int compare_table(vls_reader *r, uint32_t bytes, vl_err *e)
     r->comp.n = 0;
     rc = vl_buf_room(&r->comp, bytes, e);
     if (!rc)
-        rc = read_exact(r, r->comp.p, bytes, e);
+        rc = vls_read_exact(r, r->comp.p, bytes, e);
     if (rc || !memcmp(r->comp.p, want.p + 8, bytes))
         goto out;
     for (i = 0; i < r->seen.n; i++)
@@ -405,35 +429,43 @@ out:
     return rc;
 }
 
-int vls_read_table(vls_reader *r, vl_err *e)
+/* The index, where there is one, and the table. *at: of what failed. */
+static int read_table(vls_reader *r, uint64_t *at, vl_err *e)
 {
-    uint64_t at = r->src.at;
     uint8_t head[8];
     bool vlix = false;
     int rc;
 
     for (;;) {
-        rc = read_exact(r, head, sizeof head, e);
-        if (rc)
-            return rc;
-        if (vl_le32(head) != VL_VLIX_MAGIC || vlix)
+        *at = r->frame_at = r->src.at;
+        rc = vls_read_exact(r, head, sizeof head, e);
+        if (rc || vl_le32(head) != VL_VLIX_MAGIC || vlix)
             break;
         vlix = true;
-        rc = skip_vlix(r, vl_le32(head + 4), e);
+        rc = vls_check_vlix(r, vl_le32(head + 4), e);
         if (rc)
-            goto out;
-        at = r->src.at;
+            return rc;
     }
-    if (vl_le32(head) != VL_SEEK_MAGIC)
-        rc = vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
-    else
-        rc = compare_table(r, vl_le32(head + 4), e);
-out:
     if (rc)
-        return strncmp(e ? e->text : "", "truncated", 9)
-                   ? vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64,
-                               vls_read_cur(r)->pub.ordinal, at)
-                   : rc;
+        return rc;
+    if (vl_le32(head) != VL_SEEK_MAGIC)
+        return vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
+    return compare_table(r, vl_le32(head + 4), e);
+}
+
+int vls_read_table(vls_reader *r, vl_err *e)
+{
+    uint64_t at;
+    int rc = read_table(r, &at, e);
+
+    r->damaged = r->damaged || rc == VL_EFORMAT;
+    if (rc && strncmp(e ? e->text : "", "truncated", 9))
+        return vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64, vls_read_cur(r)->pub.ordinal,
+                         at);
+    if (rc)
+        return rc;
+    r->counts.sealed_segments++;
+    r->counts.sealed_bytes = r->src.at;
     r->span++;
     r->state = START;
     return VL_OK;

@@ -11,56 +11,130 @@
  *      caller may go on with the next one.
  *   3. After a failed write the writer is stuck: every later call repeats the first error, and
  *      vls_writer_close removes the file. */
+#include "formats/frame_queue.h"
 #include "formats/keyset.h"
 #include "formats/names.h"
 #include "formats/outfile.h"
+#include "formats/resume_find.h"
 #include "formats/seektab.h"
 #include "formats/tail.h"
 #include "formats/tarhead.h"
+#include "formats/vlix.h"
+#include "formats/vlt.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
+enum { THREADS_DEFAULT = 4, THREADS_MAX = 64 };
 enum { FRAME_TARGET = 1 << 20, LEVEL_DATA = 1, LEVEL_TEXT = 3 };
 
 struct vls_writer {
     vl_outfile *f;
+    vls_write_opts opts;
+    int threads;            /* in all, the caller's among them */
+    vls_frame_queue *queue; /* NULL while no frame was full, and with one thread */
     vl_codec *codec;
     vl_sha *sha;      /* of the segment's DATA */
     vls_keyset keys;  /* of the whole shard */
     uint64_t ordinal; /* of the next segment */
     bool open;        /* a segment is open */
     bool head;        /* and its HEAD is written */
+    bool indexed;     /* and it gets a record index */
     int level;        /* of its DATA frames */
     json_t *manifest, *parents, *notes;
     char id[VLS_ID_HEX + 1];
-    vl_buf raw;     /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
-    vl_buf sums;    /* text of the sums member */
-    vl_seektab tab; /* frames of the segment */
-    vls_totals sum; /* of the segment */
-    vl_err stuck;   /* .code != 0: the first failure */
+    vl_buf raw;       /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
+    vl_buf sums;      /* text of the sums member */
+    vl_buf seams;     /* u32 positions in raw where planes of .vlt members end, for the compressor */
+    vls_vlix index;   /* of the segment */
+    vl_seektab tab;   /* frames of the segment */
+    vls_totals sum;   /* of the segment */
+    vls_resumed part; /* what was there */
+    vl_err stuck;     /* .code != 0: the first failure */
 };
 
-int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
+/* More than a few do not help: the caller's thread copies and writes, and one hashes. */
+static int default_threads(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n > THREADS_DEFAULT ? THREADS_DEFAULT : (int)n;
+}
+
+/* Goes on behind the sealed segments of NAME.part, or begins it. */
+static int open_part(vls_writer *w, vl_err *e)
+{
+    uint64_t there = vl_outfile_bytes(w->f);
+    int rc = VL_OK;
+
+    w->part.path = vl_outfile_part(w->f);
+    if (!w->part.path || !there)
+        return VL_OK;
+    rc = vls_resume_find(w->part.path, &w->part.segments, &w->part.bytes, e);
+    if (!rc && w->part.segments && !w->opts.resume)
+        return vl_fail(e, VL_EARG, "%s: holds %" PRIu64 " sealed segments of an earlier run: %s",
+                       w->part.path, w->part.segments, "resume it or remove the file");
+    w->part.cut = there - w->part.bytes;
+    if (!rc)
+        rc = vl_outfile_cut(w->f, w->part.bytes, e);
+    if (!rc && w->part.segments)
+        rc = vls_resume_keys(w->part.path, &w->keys, e);
+    w->ordinal = w->part.segments;
+    return rc;
+}
+
+static int open_output(vls_writer *w, const char *path, vl_err *e)
+{
+    int rc;
+
+    if (!w->opts.part)
+        return vl_outfile_open(path, &w->f, e);
+    if (w->opts.plain)
+        return vl_fail(e, VL_EARG, "%s: the plain carrier cannot be resumed",
+                       path ? path : "standard output");
+    rc = vl_outfile_open_part(path, &w->f, e);
+    return rc ? rc : open_part(w, e);
+}
+
+int vls_writer_open_opts(const char *path, const vls_write_opts *opts, vls_writer **out, vl_err *e)
 {
     vls_writer *w = vl_alloc(1, sizeof *w, e);
     int rc;
 
     if (!w)
         return VL_ENOMEM;
+    if (opts)
+        w->opts = *opts;
+    w->threads = w->opts.threads ? w->opts.threads : default_threads();
+    if (w->threads < 1 || w->threads > THREADS_MAX) {
+        rc = vl_fail(e, VL_EARG, "%d threads, 1 to %d allowed", w->threads, THREADS_MAX);
+        free(w);
+        return rc;
+    }
     rc = vl_codec_new(&w->codec, e);
     if (!rc)
         rc = vl_sha_new(&w->sha, e);
     if (!rc)
-        rc = vl_outfile_open(path, &w->f, e);
+        rc = open_output(w, path, e);
     if (rc)
         vls_writer_abort(w);
     else
         *out = w;
     return rc;
+}
+
+vls_resumed vls_writer_resumed(const vls_writer *w)
+{
+    return w->part;
+}
+
+int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
+{
+    return vls_writer_open_opts(path, NULL, out, e);
 }
 
 static void drop_segment(vls_writer *w)
@@ -69,7 +143,8 @@ static void drop_segment(vls_writer *w)
     json_decref(w->parents);
     json_decref(w->notes);
     w->manifest = w->parents = w->notes = NULL;
-    w->raw.n = w->sums.n = 0;
+    w->raw.n = w->sums.n = w->seams.n = 0;
+    vls_vlix_clear(&w->index);
     vl_seektab_clear(&w->tab);
     w->sum = (vls_totals){0};
     w->open = w->head = false;
@@ -81,7 +156,8 @@ static int put_head(vls_writer *w, const char *first_key, vl_err *e);
  * that its reader finds it truncated; inside a segment it is that already. */
 static void cut_stream(vls_writer *w)
 {
-    json_t *m = w->f && w->ordinal && !w->head && !w->stuck.code ? json_pack("{s:s}", "kind", "cut") : NULL;
+    bool stream = w->f && !vl_outfile_part(w->f);
+    json_t *m = stream && w->ordinal && !w->head && !w->stuck.code ? json_pack("{s:s}", "kind", "cut") : NULL;
     vl_err e;
 
     if (!m)
@@ -98,14 +174,24 @@ void vls_writer_abort(vls_writer *w)
         return;
     cut_stream(w);
     drop_segment(w);
+    vls_frame_queue_free(w->queue); /* before what it borrows */
     vls_keyset_free(&w->keys);
     free(w->raw.p);
     free(w->sums.p);
+    free(w->seams.p);
     free(w->tab.b.p);
+    vls_vlix_free(&w->index);
     vl_sha_free(w->sha);
     vl_codec_free(w->codec);
     vl_outfile_abort(w->f);
     free(w);
+}
+
+void vls_writer_discard(vls_writer *w)
+{
+    if (w && w->f)
+        vl_outfile_keep(w->f, false);
+    vls_writer_abort(w);
 }
 
 static int stick(vls_writer *w, int rc, const vl_err *e)
@@ -128,12 +214,23 @@ static int ready(const vls_writer *w, bool open, vl_err *e)
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
+static int data_level(const vls_writer *w)
+{
+    return w->seams.n && w->level == LEVEL_DATA ? VL_LEVEL_PLANES : w->level;
+}
+
 static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_err *e)
 {
+    const uint32_t *seam = (const uint32_t *)(const void *)w->seams.p;
+    size_t n_seams = w->seams.n / sizeof *seam;
     const uint8_t *comp;
     vl_frame f;
-    int rc = vl_frame_encode(w->codec, raw, n, level, &comp, &f, e);
+    int rc;
 
+    if (w->opts.plain)
+        return vl_outfile_write(w->f, raw, n, e);
+    w->seams.n = 0;
+    rc = vl_frame_encode_seams(w->codec, raw, n, level, seam, n_seams, &comp, &f, e);
     if (!rc)
         rc = vl_seektab_add(&w->tab, &f, e);
     if (!rc)
@@ -141,17 +238,26 @@ static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_
     return rc;
 }
 
-static int flush_data(vls_writer *w, vl_err *e)
+/* The open frame is full, or, without more, the segment ends. Threads start at the first full frame: a small
+ * shard needs none. */
+static int flush_data(vls_writer *w, bool more, vl_err *e)
 {
     int rc;
 
     if (!w->raw.n)
         return VL_OK;
-    rc = vl_sha_add(w->sha, w->raw.p, w->raw.n, e);
-    if (!rc)
-        rc = put_frame(w, w->raw.p, w->raw.n, w->level, e);
     w->sum.frames++;
     w->sum.bytes += w->raw.n;
+    if (more && !w->queue && w->threads > 1) {
+        rc = vls_frame_queue_new(w->threads - 1, w->opts.plain, w->f, w->sha, &w->tab, &w->queue, e);
+        if (rc)
+            return rc;
+    }
+    if (w->queue)
+        return vls_frame_queue_put(w->queue, &w->raw, &w->seams, data_level(w), e);
+    rc = vl_sha_add(w->sha, w->raw.p, w->raw.n, e);
+    if (!rc)
+        rc = put_frame(w, w->raw.p, w->raw.n, data_level(w), e);
     w->raw.n = 0;
     return rc;
 }
@@ -164,7 +270,7 @@ static int put_data(vls_writer *w, const uint8_t *p, size_t n, vl_err *e)
 
     for (; n; n -= k, p += k) {
         if (w->raw.n == VL_FRAME_RAW_MAX) {
-            rc = flush_data(w, e);
+            rc = flush_data(w, true, e);
             if (rc)
                 return rc;
         }
@@ -175,6 +281,33 @@ static int put_data(vls_writer *w, const uint8_t *p, size_t n, vl_err *e)
             return rc;
     }
     return VL_OK;
+}
+
+/* The data of a .vlt member: a seam around each of its byte planes. */
+static int put_planes(vls_writer *w, const vls_member *m, const vl_vlt *t, vl_err *e)
+{
+    size_t at = 0, k;
+    uint32_t seam;
+    int rc = VL_OK;
+
+    for (; !rc && at < m->n; at += k) {
+        k = vl_vlt_piece(t, m->n, at);
+        rc = put_data(w, m->data + at, k, e);
+        seam = (uint32_t)w->raw.n;
+        if (!rc && seam < VL_FRAME_RAW_MAX)
+            rc = vl_buf_add(&w->seams, &seam, sizeof seam, e);
+    }
+    return rc;
+}
+
+static int put_content(vls_writer *w, const vls_member *m, vl_err *e)
+{
+    vl_vlt t;
+
+    if (!w->opts.plain && vl_vlt_is(m->ext) && !vl_vlt_parse(m->data, m->n, &t, NULL) &&
+        vl_vlt_piece(&t, m->n, 0) < m->n)
+        return put_planes(w, m, &t, e);
+    return put_data(w, m->data, m->n, e);
 }
 
 static int put_head(vls_writer *w, const char *first_key, vl_err *e)
@@ -199,18 +332,27 @@ static int put_member(vls_writer *w, const char *name, const vls_member *m, vl_e
     if (!rc)
         rc = put_data(w, head, head_n, e);
     if (!rc)
-        rc = put_data(w, m->data, m->n, e);
+        rc = put_content(w, m, e);
     if (!rc)
         rc = put_data(w, zeros, (size_t)vl_tar_padding(m->n), e);
     if (!rc)
         rc = vls_sums_line(name, XXH64(m->data, m->n, 0), &w->sums, e);
     if (!rc && w->raw.n >= FRAME_TARGET)
-        rc = flush_data(w, e);
+        rc = flush_data(w, true, e);
     w->sum.members++;
     return rc;
 }
 
 /* ---- segments ------------------------------------------------------------------------------- */
+
+/* Pairs and embeddings are what is drawn from at random. A trajectory has one record a segment, of which there
+ * are many, and a distilled set is read whole: an index would be bytes that nobody reads. */
+static bool wants_index(const vls_writer *w, const char *kind)
+{
+    if (w->opts.plain || w->opts.index == VLS_INDEX_NEVER)
+        return false;
+    return w->opts.index == VLS_INDEX_ALWAYS || !strcmp(kind, "pairs") || !strcmp(kind, "embeddings");
+}
 
 int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e)
 {
@@ -240,6 +382,7 @@ int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *
         drop_segment(w);
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     }
+    w->indexed = wants_index(w, kind);
     w->level = level ? level : LEVEL_DATA;
     w->open = true;
     return VL_OK;
@@ -291,7 +434,8 @@ static int check_record(vls_writer *w, const vls_record *rec, vl_err *e)
 int vls_add(vls_writer *w, const vls_record *rec, vl_err *e)
 {
     char name[VL_TAR_NAME_MAX + 1];
-    size_t i;
+    vls_place place;
+    size_t i, line = w->sums.n;
     int rc = ready(w, true, e);
 
     if (!rc)
@@ -300,9 +444,15 @@ int vls_add(vls_writer *w, const vls_record *rec, vl_err *e)
         return rc;
     if (!w->head)
         rc = put_head(w, rec->key, e);
+    place = (vls_place){.offset = w->sum.bytes + w->raw.n, .frame = (uint32_t)w->sum.frames + 1};
     for (i = 0; !rc && i < rec->n_members; i++) {
         snprintf(name, sizeof name, "%s.%s", rec->key, rec->members[i].ext);
         rc = put_member(w, name, &rec->members[i], e);
+    }
+    place.bytes = w->sum.bytes + w->raw.n - place.offset;
+    if (!rc && w->indexed) {
+        place.sum = XXH64(w->sums.p + line, w->sums.n - line, 0);
+        rc = vls_vlix_add(&w->index, &place, rec->key, e);
     }
     w->sum.records++;
     return stick(w, rc, e);
@@ -348,7 +498,7 @@ static int put_tail(vls_writer *w, vl_err *e)
     int rc = vl_sha_hex(w->sha, w->sum.content_id, e);
 
     if (!rc)
-        rc = vls_tail_build(w->id, &w->sums, &w->sum, w->parents, w->notes, &tail, e);
+        rc = vls_tail_build(w->id, &w->sums, &w->sum, w->parents, w->notes, w->opts.plain, &tail, e);
     for (at = 0; !rc && at < tail.n; at += k) {
         k = tail.n - at < VL_FRAME_RAW_MAX ? tail.n - at : VL_FRAME_RAW_MAX;
         rc = put_frame(w, tail.p + at, k, LEVEL_TEXT, e);
@@ -357,9 +507,29 @@ static int put_tail(vls_writer *w, vl_err *e)
     return rc;
 }
 
+/* The record index, where there is one, and the seek table. */
+static int put_tables(vls_writer *w, vl_err *e)
+{
+    vl_frame vlix = {0, 0, VL_EMPTY_SUM};
+    vl_buf out = {0};
+    int rc = VL_OK;
+
+    if (w->indexed) {
+        rc = vls_vlix_build(&w->index, &out, e);
+        vlix.csize = (uint32_t)out.n;
+        if (!rc)
+            rc = vl_seektab_add(&w->tab, &vlix, e);
+    }
+    if (!rc)
+        rc = vl_seektab_build(&w->tab, &out, e);
+    if (!rc)
+        rc = vl_outfile_write(w->f, out.p, out.n, e);
+    free(out.p);
+    return rc;
+}
+
 int vls_segment_end(vls_writer *w, vl_err *e)
 {
-    vl_buf seek = {0};
     int rc = ready(w, true, e);
 
     if (rc)
@@ -367,19 +537,30 @@ int vls_segment_end(vls_writer *w, vl_err *e)
     if (!w->head)
         rc = put_head(w, NULL, e);
     if (!rc)
-        rc = flush_data(w, e);
+        rc = flush_data(w, false, e);
+    if (w->queue) {
+        int late = vls_frame_queue_drain(w->queue, rc ? NULL : e);
+        rc = rc ? rc : late;
+    }
     if (!rc)
         rc = put_tail(w, e);
-    if (!rc)
-        rc = vl_seektab_build(&w->tab, &seek, e);
-    if (!rc)
-        rc = vl_outfile_write(w->f, seek.p, seek.n, e);
+    if (!rc && !w->opts.plain)
+        rc = put_tables(w, e);
     if (!rc)
         rc = vl_outfile_sync(w->f, e);
-    free(seek.p);
+    if (!rc)
+        vl_outfile_keep(w->f, true);
     drop_segment(w);
     w->ordinal++;
     return stick(w, rc, e);
+}
+
+static int put_term(vls_writer *w, vl_err *e)
+{
+    static const uint8_t zeros[VL_TERM_CONTENT];
+
+    return w->opts.plain ? vl_outfile_write(w->f, zeros, sizeof zeros, e)
+                         : vl_outfile_write(w->f, vl_term, sizeof vl_term, e);
 }
 
 int vls_writer_close(vls_writer *w, vl_err *e)
@@ -388,6 +569,8 @@ int vls_writer_close(vls_writer *w, vl_err *e)
 
     if (!rc && !w->ordinal)
         rc = vl_fail(e, VL_EARG, "%s: a shard needs a segment", vl_outfile_name(w->f));
+    if (!rc && w->opts.seal)
+        rc = put_term(w, e);
     if (!rc) {
         rc = vl_outfile_commit(w->f, e);
         w->f = NULL;
