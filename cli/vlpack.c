@@ -68,11 +68,11 @@ static void make(void *job, void *opts)
 
 static int manifest(json_t **out, vl_err *e)
 {
-    json_t *m =
-        json_pack("{s:s, s:{s:s, s:s}, s:{s:b, s:I, s:b}, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "kind",
-                  "pairs", "tool", "name", "vlpack", "version", VL_VERSION, "options", "decode", o.decode,
-                  "max_pixels", (json_int_t)o.max_pixels, "skip_bad", o.skip_bad, "schema", "jpg", "type",
-                  "image", "png", "type", "image", "json", "type", "json", "txt", "type", "text");
+    json_t *m = json_pack(
+        "{s:s, s:{s:s, s:s}, s:{s:b, s:I, s:b}, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "kind",
+        "pairs", "tool", "name", "vlpack", "version", VL_VERSION, "options", "decode", o.decode, "max_pixels",
+        (json_int_t)o.max_pixels, "skip_bad", o.skip_bad, "schema", "jpg", "type", "image", "png", "type",
+        "image", "webp", "type", "image", "json", "type", "json", "txt", "type", "text");
     int bad = !m || (o.split && json_object_set_new(m, "split", json_string(o.split))) ||
               (o.source && json_object_set_new(m, "source", json_string(o.source))) ||
               (o.licence && json_object_set_new(m, "licence", json_string(o.licence)));

@@ -6,7 +6,7 @@
  *         caption at least once, key and source at most once. A last column "caption" stands for all fields
  *         from there on. Lines end in LF or CR LF; empty lines are passed over. Image paths are relative to
  *         root. Without a key column the key is the image's path without its extension.
- *   DIR   name.jpg, name.jpeg or name.png (in any case) with name.txt beside it, one caption a line, empty
+ *   DIR   name.jpg, name.jpeg, name.png or name.webp (in any case) with name.txt beside it, one caption a line, empty
  *         lines passed over; folders within folders; in the bytewise order of the paths. The key is the path
  *         below DIR without its extension. Symbolic links to folders are not followed, those to files must
  *         stay below DIR.

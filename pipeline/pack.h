@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * pack.h -- from a pair (where an image lies, its captions) to the record that a shard holds.
  *
- *   jpg or png   the image file's bytes, untouched; the extension by its first bytes, not its name
- *   json         {"captions":[...],"height":H,"width":W} with "source" and "split" where known; the
- *                size is that of the upright picture
- *   txt          the first caption, which is what WebDataset loaders expect */
+ *   jpg, png, webp   the image file's bytes, untouched; the extension by its first bytes, not its name
+ *   json             {"captions":[...],"height":H,"width":W} with "source" and "split" where known; the
+ *                    size is that of the upright picture
+ *   txt              the first caption, which is what WebDataset loaders expect */
 #ifndef VL_PACK_H
 #define VL_PACK_H
 
