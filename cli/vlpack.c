@@ -16,6 +16,7 @@
 #include <string.h>
 
 enum { SEGMENT_RECORDS = 1 << 20, WARNED_MAX = 20, DEPTH_PER_THREAD = 4 };
+#define HELD_MAX ((size_t)32 << 20) /* bytes of images from a tar in the stage, and one more record */
 
 static struct options {
     cli_common common;
@@ -39,7 +40,7 @@ static const cli_opt options[] = {
 
 static const cli_tool tool = {
     .name = "vlpack",
-    .usage = "[options] TSV|DIR|-",
+    .usage = "[options] TSV|DIR|TAR|-",
     .sentence = "Packs images and their captions into a shard of pairs, checking each file.",
     .example = "vlpack --split train -o train.tar.zst pairs.tsv",
     .options = options,
@@ -54,6 +55,7 @@ typedef struct packer {
     vl_layout *layout;
     bool source_ended;
     vl_stage *stage;
+    size_t held; /* bytes in it that came with the pairs */
     vls_writer *writer;
     json_t *manifest;
     uint64_t in_segment, bad_in_segment; /* records in, left out of, the open segment */
@@ -149,7 +151,7 @@ static int write_record(packer *p, const vl_packed *job, vl_err *e)
 /* Fills the stage from the source, as far as both allow. */
 static int fill(packer *p, vl_err *e)
 {
-    while (!p->source_ended && !vl_stage_full(p->stage)) {
+    while (!p->source_ended && !vl_stage_full(p->stage) && p->held < HELD_MAX) {
         vl_pair pair;
         vl_err why = {0};
         vl_packed *job;
@@ -163,6 +165,7 @@ static int fill(packer *p, vl_err *e)
         if (!job)
             return VL_ENOMEM;
         p->source_ended = rc != 1 && rc != VL_EFORMAT;
+        p->held += job->held;
         vl_stage_put(p->stage, job);
     }
     return VL_OK;
@@ -176,6 +179,7 @@ static int pack_all(packer *p, vl_err *e)
 
     cli_progress_begin(&progress, "records", 0);
     while (!(rc = fill(p, e)) && (job = vl_stage_take(p->stage))) {
+        p->held -= job->held;
         if (!job->rc)
             rc = write_record(p, job, e);
         else if (job->rc == VL_EFORMAT)
