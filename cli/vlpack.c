@@ -32,15 +32,17 @@ static const cli_opt options[] = {
     {0, "decode", CLI_FLAG, &o.decode, NULL,
      "decode each image too, which finds damage that its structure does not show", 0, 0, NULL},
     {0, "root", CLI_PATH, &o.root, "DIR",
-     "where the image paths of a TSV start; the default is the folder that holds the TSV", 0, 0, NULL},
-    {0, "split", CLI_TEXT, &o.split, "NAME", "recorded in the manifest and in each record", 0, 0, NULL},
+     "where the image paths of a TSV or JSON start; the default is the folder that holds it", 0, 0, NULL},
+    {0, "split", CLI_TEXT, &o.split, "NAME",
+     "recorded in the manifest and in each record; of a Karpathy JSON only these are packed (A,B: both)", 0,
+     0, NULL},
     {0, "source", CLI_TEXT, &o.source, "TEXT", "recorded: where the data come from", 0, 0, NULL},
     {0, "licence", CLI_TEXT, &o.licence, "TEXT", "recorded: the terms of their use", 0, 0, NULL},
     CLI_END};
 
 static const cli_tool tool = {
     .name = "vlpack",
-    .usage = "[options] TSV|DIR|TAR|-",
+    .usage = "[options] TSV|JSON|TAR|DIR|-",
     .sentence = "Packs images and their captions into a shard of pairs, checking each file.",
     .example = "vlpack --split train -o train.tar.zst pairs.tsv",
     .options = options,
@@ -202,7 +204,7 @@ static int pack_all(packer *p, vl_err *e)
 static int run(packer *p, vl_pack_opts *opts, vl_err *e)
 {
     int threads = (int)o.common.threads;
-    int rc = vl_layout_open(p->operand, o.root, &p->layout, e);
+    int rc = vl_layout_open(p->operand, o.root, o.split, &p->layout, e);
 
     if (rc == VL_EARG) /* nothing was touched yet */
         cli_misuse("%s", e->text);

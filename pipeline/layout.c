@@ -10,7 +10,7 @@
 static int open_dir(const char *path, const char *root, vl_layout **out, vl_err *e)
 {
     if (root)
-        return vl_fail(e, VL_EARG, "%s is a folder: a root is for TSV only", path);
+        return vl_fail(e, VL_EARG, "%s is a folder: a root is for TSV and JSON only", path);
     return vl_layout_dir(path, out, e);
 }
 
@@ -20,12 +20,12 @@ static int open_tar(vl_input *in, const char *root, vl_layout **out, vl_err *e)
 
     if (!root)
         return vl_layout_tar(in, out, e);
-    rc = vl_fail(e, VL_EARG, "%s is a tar: a root is for TSV only", in->name);
+    rc = vl_fail(e, VL_EARG, "%s is a tar: a root is for TSV and JSON only", in->name);
     vl_input_close(in);
     return rc;
 }
 
-int vl_layout_open(const char *path, const char *root, vl_layout **out, vl_err *e)
+int vl_layout_open(const char *path, const char *root, const char *split, vl_layout **out, vl_err *e)
 {
     bool std = !strcmp(path, "-");
     vl_input *in = NULL;
@@ -39,8 +39,14 @@ int vl_layout_open(const char *path, const char *root, vl_layout **out, vl_err *
     rc = vl_input_open(path, &in, e);
     if (rc)
         return rc;
-    return vl_input_sniff(in) == VL_INPUT_TAR ? open_tar(in, root, out, e)
-                                              : vl_layout_tsv(in, path, root, out, e);
+    switch (vl_input_sniff(in)) {
+    case VL_INPUT_TAR:
+        return open_tar(in, root, out, e);
+    case VL_INPUT_JSON:
+        return vl_layout_json(in, path, root, split, out, e);
+    default:
+        return vl_layout_tsv(in, path, root, out, e);
+    }
 }
 
 int vl_layout_next(vl_layout *l, vl_pair *pair, vl_err *e)
@@ -58,6 +64,20 @@ void vl_layout_close(vl_layout *l)
 {
     if (l)
         l->close(l);
+}
+
+char *vl_layout_root(const char *path, const char *root, vl_err *e)
+{
+    const char *slash = strrchr(path, '/'), *from = root ? root : strcmp(path, "-") ? path : "";
+    size_t n = root ? strlen(root) : slash ? (size_t)(slash - path) + 1 : 0;
+    char *p = vl_alloc(n + 2, 1, e);
+
+    if (!p)
+        return NULL;
+    memcpy(p, from, n);
+    if (n && p[n - 1] != '/')
+        p[n] = '/';
+    return p;
 }
 
 int vl_layout_caption(vl_layout *l, const char *s, size_t n, vl_err *e)

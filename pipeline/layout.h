@@ -18,10 +18,20 @@
  *         regular file, an absolute path and a name that a shard may not hold make their record bad. Several
  *         tars behind one another are one; the last must have an end (1024 zero bytes).
  *
+ *   JSON  annotations of one of three forms; white space around a caption is not part of it:
+ *         Karpathy   {"images": [{"filename", "filepath" (optional), "split", "sentences": [{"raw"}], "cocoid" or
+ *                    "imgid"} ...]}; where splits are asked for, others are passed over
+ *         COCO       {"images": [{"id", "file_name", ...} ...], "annotations": [{"image_id", "caption"} ...]}, in
+ *                    either order; "flickr_url" or "coco_url" is the source, "license" the licence that "licenses"
+ *                    names
+ *         BLIP       [{"image", "caption": a string or a list of them, ...} ...]
+ *         Image paths are relative to root; the key is the image's path without its extension. The record keeps
+ *         the split, the image's id and, of BLIP, all other names.
+ *
  * The first bytes tell files apart, not their names.
  * Keys (formats/names.h) and captions (text_utf8.h) are checked here and refused, never repaired; the
- * images themselves are not opened. A source holds one record at a time, DIR the names in the folders on its
- * way besides. */
+ * images themselves are not opened. A source holds one record at a time; besides, DIR the names in the folders
+ * on its way, and COCO its captions and file names. */
 #ifndef VL_LAYOUT_H
 #define VL_LAYOUT_H
 
@@ -53,11 +63,13 @@ typedef struct vl_pair {
 typedef struct vl_layout vl_layout;
 
 /* vl_layout_open -- path: a folder, a file, or "-" for standard input.
- *   root   where the image paths of a TSV start; NULL: the folder that holds the TSV, the working
+ *   root   where the image paths of a TSV or JSON file start; NULL: the folder that holds it, the working
  *          directory for "-"; not for a folder or a tar
+ *   split  splits of a Karpathy file, parted by commas; NULL: all. Kept
  * Errors: VL_EIO; VL_EFORMAT (the header line; a tar that is a shard already); VL_EARG (root where none is
  * wanted). */
-VL_MUST_USE int vl_layout_open(const char *path, const char *root, vl_layout **out, vl_err *e);
+VL_MUST_USE int vl_layout_open(const char *path, const char *root, const char *split, vl_layout **out,
+                               vl_err *e);
 
 /* vl_layout_next -- the next record.
  *   1           *pair is set, borrowed until the next call
@@ -97,13 +109,18 @@ VL_MUST_USE int vl_input_open(const char *path, vl_input **out, vl_err *e);
 ssize_t vl_input_read(vl_input *in, void *to, size_t n);
 void vl_input_close(vl_input *in); /* NULL is harmless */
 
-typedef enum vl_input_kind { VL_INPUT_TSV, VL_INPUT_TAR } vl_input_kind;
+typedef enum vl_input_kind { VL_INPUT_TSV, VL_INPUT_TAR, VL_INPUT_JSON } vl_input_kind;
 vl_input_kind vl_input_sniff(const vl_input *in);
 
 /* Each takes the input, in any case. path: as it was given, for the default root. */
 int vl_layout_tsv(vl_input *in, const char *path, const char *root, vl_layout **out, vl_err *e);
+int vl_layout_json(vl_input *in, const char *path, const char *root, const char *split, vl_layout **out,
+                   vl_err *e);
 int vl_layout_tar(vl_input *in, vl_layout **out, vl_err *e);
 int vl_layout_dir(const char *path, vl_layout **out, vl_err *e);
+
+/* vl_layout_root -- the root of path, as vl_layout_open says, with one slash behind, or "". NULL with *e. */
+char *vl_layout_root(const char *path, const char *root, vl_err *e);
 
 /* vl_layout_caption -- checks a caption and notes it for the record. Errors: VL_EFORMAT. */
 int vl_layout_caption(vl_layout *l, const char *s, size_t n, vl_err *e);

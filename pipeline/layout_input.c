@@ -92,6 +92,22 @@ static bool tar_header(const uint8_t *p)
     return said && (said == sum || said == plain);
 }
 
+static size_t blanks(const vl_input *in, size_t at)
+{
+    while (at < in->n && memchr(" \t\r\n", in->head[at], 4))
+        at++;
+    return at;
+}
+
+/* An object with a member, or an array of objects. A path in a TSV may hold any byte, but not begin like this. */
+static bool json(const vl_input *in)
+{
+    size_t at = blanks(in, 0), next = blanks(in, at + 1);
+
+    return next < in->n &&
+           ((in->head[at] == '{' && in->head[next] == '"') || (in->head[at] == '[' && in->head[next] == '{'));
+}
+
 vl_input_kind vl_input_sniff(const vl_input *in)
 {
     const uint8_t *p = in->head;
@@ -101,7 +117,7 @@ vl_input_kind vl_input_sniff(const vl_input *in)
     if (in->n >= 4 &&
         (!memcmp(p, "\x28\xb5\x2f\xfd", 4) || ((p[0] & 0xf0) == 0x50 && !memcmp(p + 1, "\x2a\x4d\x18", 3))))
         return VL_INPUT_TAR;
-    if (in->n < sizeof in->head)
-        return VL_INPUT_TSV;
-    return tar_header(p) || (!*p && !memcmp(p, p + 1, 511)) ? VL_INPUT_TAR : VL_INPUT_TSV;
+    if (in->n == sizeof in->head && (tar_header(p) || (!*p && !memcmp(p, p + 1, 511))))
+        return VL_INPUT_TAR;
+    return json(in) ? VL_INPUT_JSON : VL_INPUT_TSV;
 }

@@ -221,21 +221,6 @@ static int next_tsv(vl_layout *l, vl_pair *pair, vl_err *e)
     return rc ? vl_within(e, "%s: record %" PRIu64, t->name, pair->index) : 1;
 }
 
-/* root as given, or the folder of path; with one slash behind, or empty for the working directory. */
-static char *root_of(const char *path, const char *root, vl_err *e)
-{
-    const char *slash = strrchr(path, '/');
-    size_t n = root ? strlen(root) : slash ? (size_t)(slash - path) + 1 : 0;
-    char *p = vl_alloc(n + 2, 1, e);
-
-    if (!p)
-        return NULL;
-    memcpy(p, root ? root : path, n);
-    if (n && p[n - 1] != '/')
-        p[n] = '/';
-    return p;
-}
-
 static ssize_t read_input(void *in, char *to, size_t n)
 {
     return vl_input_read(in, to, n);
@@ -254,8 +239,7 @@ int vl_layout_tsv(vl_input *in, const char *path, const char *root, vl_layout **
     t->name = in->name;
     t->base.next = next_tsv;
     t->base.close = close_tsv;
-    if (!(t->root = root_of(strcmp(path, "-") ? path : "", root, e)) ||
-        !(t->line = vl_alloc(VL_LAYOUT_LINE_MAX + 1, 1, e)) ||
+    if (!(t->root = vl_layout_root(path, root, e)) || !(t->line = vl_alloc(VL_LAYOUT_LINE_MAX + 1, 1, e)) ||
         !(t->key = vl_alloc(VL_LAYOUT_LINE_MAX + 1, 1, e)) ||
         !(t->image = vl_alloc(strlen(t->root) + VL_LAYOUT_LINE_MAX + 1, 1, e)) ||
         !(t->where = vl_alloc(VL_ERR_TEXT, 1, e)))

@@ -133,7 +133,7 @@ absent 'out.tar.zst.tmp*'
 # The command line.
 run 2 vlpack
 run 2 vlpack --root . dir
-err_like '^vlpack: dir is a folder: a root is for TSV only$'
+err_like '^vlpack: dir is a folder: a root is for TSV and JSON only$'
 run 2 vlpack --max-pixels 0 good.tsv
 run 2 vlpack --split "$(printf 'a\tb')" good.tsv
 err_like '^vlpack: --split: text holds the control character U\+0009 \(byte 1\)$'

@@ -213,5 +213,5 @@ err_is 'vlpack: empty.tar: no records'
 run 1 vlpack -o out.tar.zst a.tar.zst
 err_is 'vlpack: a.tar.zst: is a shard already'
 run 2 vlpack --root in -o out.tar.zst a.tar
-err_like '^vlpack: a\.tar is a tar: a root is for TSV only$'
+err_like '^vlpack: a\.tar is a tar: a root is for TSV and JSON only$'
 absent 'out.tar.zst*'
