@@ -9,14 +9,13 @@
 
 #define JSON_TOTAL_MAX ((uint64_t)64 << 20)
 enum { TERM_FRAME = 23, FRAME_MIN = 13 };
-#define EMPTY_SUM 0x51D8E999u /* low 32 bits of XXH64 of nothing: the entry of a VLIX */
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-static int truncated(const vls_reader *r, vl_err *e)
+int vls_truncated(const vls_reader *r, vl_err *e)
 {
-    return vl_fail(e, VL_EFORMAT, "truncated: no seek table, %s ends at byte %" PRIu64,
-                   r->src.regular ? "file" : "input", r->src.at);
+    return vl_fail(e, VL_EFORMAT, "truncated: no %s, %s ends at byte %" PRIu64,
+                   r->is_plain ? "tail" : "seek table", r->src.regular ? "file" : "input", r->src.at);
 }
 
 static int in_frame(const vls_reader *r, vl_err *e)
@@ -24,13 +23,13 @@ static int in_frame(const vls_reader *r, vl_err *e)
     return vl_within(e, "frame %" PRIu64 " (byte %" PRIu64 ")", r->counts.frames, r->frame_at);
 }
 
-static int read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
+int vls_read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
 {
     size_t got;
     int rc = vl_source_read(&r->src, p, n, &got, e);
 
     if (!rc && got < n)
-        rc = truncated(r, e);
+        rc = vls_truncated(r, e);
     return rc;
 }
 
@@ -51,7 +50,7 @@ static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
     r->comp.n = 0;
     rc = vl_buf_room(&r->comp, want.csize, e);
     if (!rc)
-        rc = read_exact(r, r->comp.p, want.csize, e);
+        rc = vls_read_exact(r, r->comp.p, want.csize, e);
     if (rc)
         return rc;
     r->comp.n = want.csize;
@@ -80,7 +79,7 @@ static int pull_decode(vls_reader *r, vl_frame *f, int unpack, vl_err *e)
     int more, rc = pull(r, f, &more, e);
 
     if (!rc && !more)
-        return truncated(r, e);
+        return vls_truncated(r, e);
     if (!rc && unpack)
         rc = vls_unpack_room(&r->u, f->dsize, &dst, e);
     else if (!rc)
@@ -139,7 +138,7 @@ static int count_json(vls_reader *r, uint64_t n, vl_err *e)
 static int step_over_term(vls_reader *r, vl_err *e)
 {
     uint8_t rest[VL_TERM_BYTES - TERM_FRAME];
-    int rc = read_exact(r, rest, sizeof rest, e);
+    int rc = vls_read_exact(r, rest, sizeof rest, e);
 
     if (rc)
         return rc;
@@ -150,25 +149,21 @@ static int step_over_term(vls_reader *r, vl_err *e)
     return VL_OK;
 }
 
-static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
+int vls_take_head(vls_reader *r, const uint8_t *raw, size_t n, vl_err *e)
 {
     json_t *m = NULL;
     char id[VLS_ID_HEX + 1];
     vls_seg *s;
-    int rc = count_json(r, f->dsize, e);
+    int rc = count_json(r, n, e);
 
-    if (!rc) {
-        r->tail.b.n = 0;
-        rc = vl_buf_room(&r->tail.b, f->dsize, e);
-    }
     if (!rc)
-        rc = vl_frame_decode(r->codec, r->comp.p, f, r->tail.b.p, e);
-    if (!rc)
-        rc = vls_head_parse(r->tail.b.p, f->dsize, &m, id, e);
-    if (!rc)
-        rc = vl_seektab_add(&r->seen, f, e);
+        rc = vls_head_parse(raw, n, &m, id, e);
     if (!rc)
         rc = new_segment(r, &s, e);
+    if (!rc)
+        rc = vls_vlix_digest_reset(&r->places, e);
+    if (!rc && r->counts.segments > 1)
+        rc = vl_sha_reset(r->sha_seg, e);
     if (rc) {
         json_decref(m);
         return rc;
@@ -177,6 +172,24 @@ static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
     s->pub.manifest = m;
     s->pub.kind = json_string_value(json_object_get(m, "kind"));
     memcpy(s->id, id, sizeof id);
+    return VL_OK;
+}
+
+/* The frame at hand, which must hold a manifest. */
+static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
+{
+    int rc;
+
+    r->tail.b.n = 0;
+    rc = vl_buf_room(&r->tail.b, f->dsize, e);
+    if (!rc)
+        rc = vl_frame_decode(r->codec, r->comp.p, f, r->tail.b.p, e);
+    if (!rc)
+        rc = vls_take_head(r, r->tail.b.p, f->dsize, e);
+    if (!rc)
+        rc = vl_seektab_add(&r->seen, f, e);
+    if (rc)
+        return rc;
     r->counts.frames++;
     r->counts.raw_bytes += f->dsize;
     return VL_OK;
@@ -203,6 +216,9 @@ static void begin(vls_reader *r)
 {
     r->sum = (vls_totals){0};
     r->gaps = false;
+    r->left = 0;
+    r->place_frame = 1;
+    r->place_start = 0;
     vl_seektab_clear(&r->seen);
     vl_seektab_clear(&r->known);
     vls_unpack_reset(&r->u);
@@ -219,6 +235,8 @@ int vls_read_head(vls_reader *r, vl_err *e)
     int more, rc;
 
     begin(r);
+    if (r->is_plain)
+        return vls_plain_head(r, e);
     if (r->span < r->n_spans) {
         rc = vl_seektab_load(r->src.fd, &r->spans[r->span], &r->known, e);
         if (rc)
@@ -230,7 +248,7 @@ int vls_read_head(vls_reader *r, vl_err *e)
         return VL_OK;
     }
     if (!rc && !more)
-        return truncated(r, e);
+        return vls_truncated(r, e);
     if (!rc && term_here(r))
         return step_over_term(r, e);
     if (!rc)
@@ -241,10 +259,8 @@ int vls_read_head(vls_reader *r, vl_err *e)
         return r->counts.segments ? in_frame(r, e) : vl_within(e, "not a shard");
     if (r->opts.heads_only && r->known.n)
         return skip_to_next_span(r, e);
-    if (r->counts.segments > 1)
-        rc = vl_sha_reset(r->sha_seg, e);
     r->state = DATA;
-    return rc;
+    return VL_OK;
 }
 
 /* A frame of the open segment failed: goes on behind it, where the table says that is. */
@@ -266,19 +282,19 @@ int vls_leave_out(vls_reader *r, vl_err *e)
     return vl_source_seek(&r->src, at, e);
 }
 
-static void start_tail(vls_reader *r)
+void vls_start_tail(vls_reader *r)
 {
+    r->state = FLUSH;
     vls_tail_start(&r->tail, vls_read_cur(r)->id, (const uint64_t *)(const void *)r->u.lines.p,
                    r->u.lines.n / sizeof(uint64_t), r->gaps);
 }
 
-static int data_digest(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
+int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
 {
     int rc = vl_sha_add(r->sha_all, p, n, e);
 
     if (!rc && r->counts.segments > 1)
         rc = vl_sha_add(r->sha_seg, p, n, e);
-    r->sum.frames++;
     r->sum.bytes += n;
     return rc;
 }
@@ -291,14 +307,17 @@ int vls_read_data(vls_reader *r, vl_err *e)
     char name[VL_TAR_NAME_MAX + 1];
     uint64_t size;
     size_t used;
-    int rc = pull_decode(r, &f, 1, e);
+    int rc;
+
+    if (r->is_plain)
+        return vls_plain_data(r, e);
+    rc = pull_decode(r, &f, 1, e);
 
     if (rc)
         return rc;
     p = r->u.raw.p + r->u.raw.n;
     if (vls_unpack_at_member(&r->u) && vls_is_sums(p, f.dsize, vls_read_cur(r)->id)) {
-        start_tail(r);
-        r->state = FLUSH;
+        vls_start_tail(r);
         return vl_buf_add(&r->tail.b, p, f.dsize, e);
     }
     if (r->gaps && vls_unpack_at_member(&r->u) && !r->u.raw.n &&
@@ -307,7 +326,8 @@ int vls_read_data(vls_reader *r, vl_err *e)
         return VL_OK;
     }
     r->u.raw.n += f.dsize;
-    return data_digest(r, p, f.dsize, e);
+    r->sum.frames++;
+    return vls_digest_data(r, p, f.dsize, e);
 }
 
 static int end_tail(vls_reader *r, vl_err *e)
@@ -321,7 +341,7 @@ static int end_tail(vls_reader *r, vl_err *e)
         rc = vl_sha_hex(r->counts.segments > 1 ? r->sha_seg : r->sha_all, r->sum.content_id, e);
     r->sum.members = r->u.members;
     if (!rc)
-        rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, e);
+        rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, r->is_plain, e);
     if (rc)
         return rc;
     s->tail = r->tail.json;
@@ -329,7 +349,8 @@ static int end_tail(vls_reader *r, vl_err *e)
     records = json_object_get(s->tail, "records");
     if (r->gaps && json_integer_value(records) > (json_int_t)r->sum.records)
         r->counts.lost_records += (uint64_t)json_integer_value(records) - r->sum.records;
-    r->state = SEEK;
+    r->state = r->is_plain ? START : SEEK;
+    r->span += r->is_plain;
     return VL_OK;
 }
 
@@ -345,32 +366,11 @@ int vls_read_tail(vls_reader *r, vl_err *e)
         rc = end_tail(r, e);
         return rc ? vl_within(e, "segment %" PRIu64, vls_read_cur(r)->pub.ordinal) : VL_OK;
     }
+    if (r->is_plain)
+        return vls_plain_tail(r, e);
     rc = pull_decode(r, &f, 0, e);
     if (!rc)
         r->tail.b.n += f.dsize;
-    return rc;
-}
-
-/* Steps over a reserved record index, of which only the position is checked. */
-static int skip_vlix(vls_reader *r, uint32_t bytes, vl_err *e)
-{
-    vl_frame f = {bytes + 8, 0, EMPTY_SUM};
-    uint8_t piece[4096];
-    size_t k;
-    int rc;
-
-    if (bytes < 4 || bytes > UINT32_MAX - 8)
-        return vl_fail(e, VL_EFORMAT, "record index of %" PRIu32 " bytes", bytes);
-    rc = read_exact(r, piece, 4, e);
-    if (!rc && memcmp(piece, "VLIX", 4))
-        return vl_fail(e, VL_EFORMAT, "a skippable frame that is no record index");
-    for (bytes -= 4; !rc && bytes; bytes -= (uint32_t)k) {
-        k = bytes < sizeof piece ? bytes : sizeof piece;
-        rc = read_exact(r, piece, k, e);
-    }
-    if (!rc)
-        rc = vl_seektab_add(&r->seen, &f, e);
-    r->counts.frames++;
     return rc;
 }
 
@@ -391,7 +391,7 @@ static int compare_table(vls_reader *r, uint32_t bytes, vl_err *e)
     r->comp.n = 0;
     rc = vl_buf_room(&r->comp, bytes, e);
     if (!rc)
-        rc = read_exact(r, r->comp.p, bytes, e);
+        rc = vls_read_exact(r, r->comp.p, bytes, e);
     if (rc || !memcmp(r->comp.p, want.p + 8, bytes))
         goto out;
     for (i = 0; i < r->seen.n; i++)
@@ -405,35 +405,45 @@ out:
     return rc;
 }
 
-int vls_read_table(vls_reader *r, vl_err *e)
+/* The index, where there is one, and the table. *at: of what failed. */
+static int read_table(vls_reader *r, uint64_t *at, vl_err *e)
 {
-    uint64_t at = r->src.at;
     uint8_t head[8];
     bool vlix = false;
     int rc;
 
     for (;;) {
-        rc = read_exact(r, head, sizeof head, e);
-        if (rc)
-            return rc;
-        if (vl_le32(head) != VL_VLIX_MAGIC || vlix)
+        *at = r->src.at;
+        rc = vls_read_exact(r, head, sizeof head, e);
+        if (rc || vl_le32(head) != VL_VLIX_MAGIC || vlix)
             break;
         vlix = true;
-        rc = skip_vlix(r, vl_le32(head + 4), e);
+        rc = vls_check_vlix(r, vl_le32(head + 4), e);
         if (rc)
-            goto out;
-        at = r->src.at;
+            return rc;
     }
-    if (vl_le32(head) != VL_SEEK_MAGIC)
-        rc = vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
-    else
-        rc = compare_table(r, vl_le32(head + 4), e);
-out:
     if (rc)
-        return strncmp(e ? e->text : "", "truncated", 9)
-                   ? vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64,
-                               vls_read_cur(r)->pub.ordinal, at)
-                   : rc;
+        return rc;
+    if (vl_le32(head) != VL_SEEK_MAGIC)
+        return vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
+    return compare_table(r, vl_le32(head + 4), e);
+}
+
+int vls_read_table(vls_reader *r, vl_err *e)
+{
+    uint64_t at;
+    int rc = read_table(r, &at, e);
+
+    if (rc == VL_EFORMAT && r->opts.skip_bad &&
+        r->known.n) { /* no record lies here; the next segment is known */
+        r->counts.bad_frames++;
+        return skip_to_next_span(r, e);
+    }
+    if (rc && strncmp(e ? e->text : "", "truncated", 9))
+        return vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64, vls_read_cur(r)->pub.ordinal,
+                         at);
+    if (rc)
+        return rc;
     r->span++;
     r->state = START;
     return VL_OK;

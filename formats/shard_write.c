@@ -17,6 +17,7 @@
 #include "formats/seektab.h"
 #include "formats/tail.h"
 #include "formats/tarhead.h"
+#include "formats/vlix.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,29 +29,34 @@ enum { FRAME_TARGET = 1 << 20, LEVEL_DATA = 1, LEVEL_TEXT = 3 };
 
 struct vls_writer {
     vl_outfile *f;
+    vls_write_opts opts;
     vl_codec *codec;
     vl_sha *sha;      /* of the segment's DATA */
     vls_keyset keys;  /* of the whole shard */
     uint64_t ordinal; /* of the next segment */
     bool open;        /* a segment is open */
     bool head;        /* and its HEAD is written */
+    bool indexed;     /* and it gets a record index */
     int level;        /* of its DATA frames */
     json_t *manifest, *parents, *notes;
     char id[VLS_ID_HEX + 1];
     vl_buf raw;     /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
     vl_buf sums;    /* text of the sums member */
+    vls_vlix index; /* of the segment */
     vl_seektab tab; /* frames of the segment */
     vls_totals sum; /* of the segment */
     vl_err stuck;   /* .code != 0: the first failure */
 };
 
-int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
+int vls_writer_open_opts(const char *path, const vls_write_opts *opts, vls_writer **out, vl_err *e)
 {
     vls_writer *w = vl_alloc(1, sizeof *w, e);
     int rc;
 
     if (!w)
         return VL_ENOMEM;
+    if (opts)
+        w->opts = *opts;
     rc = vl_codec_new(&w->codec, e);
     if (!rc)
         rc = vl_sha_new(&w->sha, e);
@@ -63,6 +69,11 @@ int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
     return rc;
 }
 
+int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
+{
+    return vls_writer_open_opts(path, NULL, out, e);
+}
+
 static void drop_segment(vls_writer *w)
 {
     json_decref(w->manifest);
@@ -70,6 +81,7 @@ static void drop_segment(vls_writer *w)
     json_decref(w->notes);
     w->manifest = w->parents = w->notes = NULL;
     w->raw.n = w->sums.n = 0;
+    vls_vlix_clear(&w->index);
     vl_seektab_clear(&w->tab);
     w->sum = (vls_totals){0};
     w->open = w->head = false;
@@ -102,6 +114,7 @@ void vls_writer_abort(vls_writer *w)
     free(w->raw.p);
     free(w->sums.p);
     free(w->tab.b.p);
+    vls_vlix_free(&w->index);
     vl_sha_free(w->sha);
     vl_codec_free(w->codec);
     vl_outfile_abort(w->f);
@@ -132,8 +145,11 @@ static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_
 {
     const uint8_t *comp;
     vl_frame f;
-    int rc = vl_frame_encode(w->codec, raw, n, level, &comp, &f, e);
+    int rc;
 
+    if (w->opts.plain)
+        return vl_outfile_write(w->f, raw, n, e);
+    rc = vl_frame_encode(w->codec, raw, n, level, &comp, &f, e);
     if (!rc)
         rc = vl_seektab_add(&w->tab, &f, e);
     if (!rc)
@@ -212,6 +228,15 @@ static int put_member(vls_writer *w, const char *name, const vls_member *m, vl_e
 
 /* ---- segments ------------------------------------------------------------------------------- */
 
+/* Pairs and embeddings are what is drawn from at random. A trajectory has one record a segment, of which there
+ * are many, and a distilled set is read whole: an index would be bytes that nobody reads. */
+static bool wants_index(const vls_writer *w, const char *kind)
+{
+    if (w->opts.plain || w->opts.index == VLS_INDEX_NEVER)
+        return false;
+    return w->opts.index == VLS_INDEX_ALWAYS || !strcmp(kind, "pairs") || !strcmp(kind, "embeddings");
+}
+
 int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e)
 {
     const char *kind = json_string_value(json_object_get(manifest, "kind"));
@@ -240,6 +265,7 @@ int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *
         drop_segment(w);
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     }
+    w->indexed = wants_index(w, kind);
     w->level = level ? level : LEVEL_DATA;
     w->open = true;
     return VL_OK;
@@ -291,7 +317,8 @@ static int check_record(vls_writer *w, const vls_record *rec, vl_err *e)
 int vls_add(vls_writer *w, const vls_record *rec, vl_err *e)
 {
     char name[VL_TAR_NAME_MAX + 1];
-    size_t i;
+    vls_place place;
+    size_t i, line = w->sums.n;
     int rc = ready(w, true, e);
 
     if (!rc)
@@ -300,9 +327,15 @@ int vls_add(vls_writer *w, const vls_record *rec, vl_err *e)
         return rc;
     if (!w->head)
         rc = put_head(w, rec->key, e);
+    place = (vls_place){.offset = w->sum.bytes + w->raw.n, .frame = (uint32_t)w->sum.frames + 1};
     for (i = 0; !rc && i < rec->n_members; i++) {
         snprintf(name, sizeof name, "%s.%s", rec->key, rec->members[i].ext);
         rc = put_member(w, name, &rec->members[i], e);
+    }
+    place.bytes = w->sum.bytes + w->raw.n - place.offset;
+    if (!rc && w->indexed) {
+        place.sum = XXH64(w->sums.p + line, w->sums.n - line, 0);
+        rc = vls_vlix_add(&w->index, &place, rec->key, e);
     }
     w->sum.records++;
     return stick(w, rc, e);
@@ -348,7 +381,7 @@ static int put_tail(vls_writer *w, vl_err *e)
     int rc = vl_sha_hex(w->sha, w->sum.content_id, e);
 
     if (!rc)
-        rc = vls_tail_build(w->id, &w->sums, &w->sum, w->parents, w->notes, &tail, e);
+        rc = vls_tail_build(w->id, &w->sums, &w->sum, w->parents, w->notes, w->opts.plain, &tail, e);
     for (at = 0; !rc && at < tail.n; at += k) {
         k = tail.n - at < VL_FRAME_RAW_MAX ? tail.n - at : VL_FRAME_RAW_MAX;
         rc = put_frame(w, tail.p + at, k, LEVEL_TEXT, e);
@@ -357,9 +390,29 @@ static int put_tail(vls_writer *w, vl_err *e)
     return rc;
 }
 
+/* The record index, where there is one, and the seek table. */
+static int put_tables(vls_writer *w, vl_err *e)
+{
+    vl_frame vlix = {0, 0, VL_EMPTY_SUM};
+    vl_buf out = {0};
+    int rc = VL_OK;
+
+    if (w->indexed) {
+        rc = vls_vlix_build(&w->index, &out, e);
+        vlix.csize = (uint32_t)out.n;
+        if (!rc)
+            rc = vl_seektab_add(&w->tab, &vlix, e);
+    }
+    if (!rc)
+        rc = vl_seektab_build(&w->tab, &out, e);
+    if (!rc)
+        rc = vl_outfile_write(w->f, out.p, out.n, e);
+    free(out.p);
+    return rc;
+}
+
 int vls_segment_end(vls_writer *w, vl_err *e)
 {
-    vl_buf seek = {0};
     int rc = ready(w, true, e);
 
     if (rc)
@@ -370,16 +423,21 @@ int vls_segment_end(vls_writer *w, vl_err *e)
         rc = flush_data(w, e);
     if (!rc)
         rc = put_tail(w, e);
-    if (!rc)
-        rc = vl_seektab_build(&w->tab, &seek, e);
-    if (!rc)
-        rc = vl_outfile_write(w->f, seek.p, seek.n, e);
+    if (!rc && !w->opts.plain)
+        rc = put_tables(w, e);
     if (!rc)
         rc = vl_outfile_sync(w->f, e);
-    free(seek.p);
     drop_segment(w);
     w->ordinal++;
     return stick(w, rc, e);
+}
+
+static int put_term(vls_writer *w, vl_err *e)
+{
+    static const uint8_t zeros[VL_TERM_CONTENT];
+
+    return w->opts.plain ? vl_outfile_write(w->f, zeros, sizeof zeros, e)
+                         : vl_outfile_write(w->f, vl_term, sizeof vl_term, e);
 }
 
 int vls_writer_close(vls_writer *w, vl_err *e)
@@ -388,6 +446,8 @@ int vls_writer_close(vls_writer *w, vl_err *e)
 
     if (!rc && !w->ordinal)
         rc = vl_fail(e, VL_EARG, "%s: a shard needs a segment", vl_outfile_name(w->f));
+    if (!rc && w->opts.seal)
+        rc = put_term(w, e);
     if (!rc) {
         rc = vl_outfile_commit(w->f, e);
         w->f = NULL;
