@@ -137,6 +137,9 @@ int vls_head_parse(const uint8_t *raw, size_t n, json_t **manifest, char id[VLS_
         return vl_fail(e, VL_EFORMAT, "the first member is no manifest");
     if (size > VLS_JSON_MAX || used + size + vl_tar_padding(size) != n)
         return vl_fail(e, VL_EFORMAT, "the manifest does not fill its frame");
+    rc = vl_tar_padding_check(raw + used + size, size, e);
+    if (rc)
+        return vl_within(e, "manifest");
     vls_manifest_id(raw + used, (size_t)size, id);
     snprintf(want, sizeof want, VLS_META ".manifest.%s.json", id);
     if (strcmp(name, want))

@@ -13,7 +13,8 @@ enum {
     VL_SEEK_FRAMES_MAX = 1 << 22, /* frames in a segment */
     VL_SEEK_ENTRY = 12,
     VL_SEEK_FIXED = 17, /* bytes of a table with no entry */
-    VL_TERM_BYTES = 52  /* the terminator: one frame of 1024 zero bytes and its table */
+    VL_TERM_BYTES = 52, /* the terminator: one frame of 1024 zero bytes and its table */
+    VL_TERM_CONTENT = 1024
 };
 
 /* Entries as the file has them; {0} is empty, free(t->b.p) ends it. */

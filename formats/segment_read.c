@@ -150,25 +150,19 @@ static int step_over_term(vls_reader *r, vl_err *e)
     return VL_OK;
 }
 
-static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
+int vls_take_head(vls_reader *r, const uint8_t *raw, size_t n, vl_err *e)
 {
     json_t *m = NULL;
     char id[VLS_ID_HEX + 1];
     vls_seg *s;
-    int rc = count_json(r, f->dsize, e);
+    int rc = count_json(r, n, e);
 
-    if (!rc) {
-        r->tail.b.n = 0;
-        rc = vl_buf_room(&r->tail.b, f->dsize, e);
-    }
     if (!rc)
-        rc = vl_frame_decode(r->codec, r->comp.p, f, r->tail.b.p, e);
-    if (!rc)
-        rc = vls_head_parse(r->tail.b.p, f->dsize, &m, id, e);
-    if (!rc)
-        rc = vl_seektab_add(&r->seen, f, e);
+        rc = vls_head_parse(raw, n, &m, id, e);
     if (!rc)
         rc = new_segment(r, &s, e);
+    if (!rc && r->counts.segments > 1)
+        rc = vl_sha_reset(r->sha_seg, e);
     if (rc) {
         json_decref(m);
         return rc;
@@ -177,6 +171,24 @@ static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
     s->pub.manifest = m;
     s->pub.kind = json_string_value(json_object_get(m, "kind"));
     memcpy(s->id, id, sizeof id);
+    return VL_OK;
+}
+
+/* The frame at hand, which must hold a manifest. */
+static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
+{
+    int rc;
+
+    r->tail.b.n = 0;
+    rc = vl_buf_room(&r->tail.b, f->dsize, e);
+    if (!rc)
+        rc = vl_frame_decode(r->codec, r->comp.p, f, r->tail.b.p, e);
+    if (!rc)
+        rc = vls_take_head(r, r->tail.b.p, f->dsize, e);
+    if (!rc)
+        rc = vl_seektab_add(&r->seen, f, e);
+    if (rc)
+        return rc;
     r->counts.frames++;
     r->counts.raw_bytes += f->dsize;
     return VL_OK;
@@ -203,6 +215,7 @@ static void begin(vls_reader *r)
 {
     r->sum = (vls_totals){0};
     r->gaps = false;
+    r->left = 0;
     vl_seektab_clear(&r->seen);
     vl_seektab_clear(&r->known);
     vls_unpack_reset(&r->u);
@@ -219,6 +232,8 @@ int vls_read_head(vls_reader *r, vl_err *e)
     int more, rc;
 
     begin(r);
+    if (r->is_plain)
+        return vls_plain_head(r, e);
     if (r->span < r->n_spans) {
         rc = vl_seektab_load(r->src.fd, &r->spans[r->span], &r->known, e);
         if (rc)
@@ -241,10 +256,8 @@ int vls_read_head(vls_reader *r, vl_err *e)
         return r->counts.segments ? in_frame(r, e) : vl_within(e, "not a shard");
     if (r->opts.heads_only && r->known.n)
         return skip_to_next_span(r, e);
-    if (r->counts.segments > 1)
-        rc = vl_sha_reset(r->sha_seg, e);
     r->state = DATA;
-    return rc;
+    return VL_OK;
 }
 
 /* A frame of the open segment failed: goes on behind it, where the table says that is. */
@@ -266,19 +279,19 @@ int vls_leave_out(vls_reader *r, vl_err *e)
     return vl_source_seek(&r->src, at, e);
 }
 
-static void start_tail(vls_reader *r)
+void vls_start_tail(vls_reader *r)
 {
+    r->state = FLUSH;
     vls_tail_start(&r->tail, vls_read_cur(r)->id, (const uint64_t *)(const void *)r->u.lines.p,
                    r->u.lines.n / sizeof(uint64_t), r->gaps);
 }
 
-static int data_digest(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
+int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
 {
     int rc = vl_sha_add(r->sha_all, p, n, e);
 
     if (!rc && r->counts.segments > 1)
         rc = vl_sha_add(r->sha_seg, p, n, e);
-    r->sum.frames++;
     r->sum.bytes += n;
     return rc;
 }
@@ -291,14 +304,17 @@ int vls_read_data(vls_reader *r, vl_err *e)
     char name[VL_TAR_NAME_MAX + 1];
     uint64_t size;
     size_t used;
-    int rc = pull_decode(r, &f, 1, e);
+    int rc;
+
+    if (r->is_plain)
+        return vls_plain_data(r, e);
+    rc = pull_decode(r, &f, 1, e);
 
     if (rc)
         return rc;
     p = r->u.raw.p + r->u.raw.n;
     if (vls_unpack_at_member(&r->u) && vls_is_sums(p, f.dsize, vls_read_cur(r)->id)) {
-        start_tail(r);
-        r->state = FLUSH;
+        vls_start_tail(r);
         return vl_buf_add(&r->tail.b, p, f.dsize, e);
     }
     if (r->gaps && vls_unpack_at_member(&r->u) && !r->u.raw.n &&
@@ -307,7 +323,8 @@ int vls_read_data(vls_reader *r, vl_err *e)
         return VL_OK;
     }
     r->u.raw.n += f.dsize;
-    return data_digest(r, p, f.dsize, e);
+    r->sum.frames++;
+    return vls_digest_data(r, p, f.dsize, e);
 }
 
 static int end_tail(vls_reader *r, vl_err *e)
@@ -321,7 +338,7 @@ static int end_tail(vls_reader *r, vl_err *e)
         rc = vl_sha_hex(r->counts.segments > 1 ? r->sha_seg : r->sha_all, r->sum.content_id, e);
     r->sum.members = r->u.members;
     if (!rc)
-        rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, e);
+        rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, r->is_plain, e);
     if (rc)
         return rc;
     s->tail = r->tail.json;
@@ -329,7 +346,8 @@ static int end_tail(vls_reader *r, vl_err *e)
     records = json_object_get(s->tail, "records");
     if (r->gaps && json_integer_value(records) > (json_int_t)r->sum.records)
         r->counts.lost_records += (uint64_t)json_integer_value(records) - r->sum.records;
-    r->state = SEEK;
+    r->state = r->is_plain ? START : SEEK;
+    r->span += r->is_plain;
     return VL_OK;
 }
 
@@ -345,6 +363,8 @@ int vls_read_tail(vls_reader *r, vl_err *e)
         rc = end_tail(r, e);
         return rc ? vl_within(e, "segment %" PRIu64, vls_read_cur(r)->pub.ordinal) : VL_OK;
     }
+    if (r->is_plain)
+        return vls_plain_tail(r, e);
     rc = pull_decode(r, &f, 0, e);
     if (!rc)
         r->tail.b.n += f.dsize;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * segment_read.h -- the inside of a shard reader: its state and the steps through one segment.
- * shard_read.c drives them; no other file includes this. */
+ * shard_read.c drives them; segment_read.c has the steps for frames, plain_read.c those for the plain carrier. */
 #ifndef VLS_SEGMENT_READ_H
 #define VLS_SEGMENT_READ_H
 
 #include "formats/keyset.h"
+#include "formats/plain.h"
 #include "formats/seektab.h"
 #include "formats/tail.h"
 #include "formats/unpack.h"
@@ -23,6 +24,11 @@ struct vls_reader {
     vl_sha *sha_all, *sha_seg; /* sha_seg only from the second segment on: the first is sha_all's */
     vl_span *spans;            /* of a file whose tables chain, else NULL */
     size_t n_spans, span;      /* span: of the open segment */
+    bool is_plain;             /* the `.tar` carrier */
+    vls_plain_span *plain;     /* its segments, of a file whose chain holds, else NULL */
+    size_t n_plain;            /* `span` counts these too */
+    uint64_t left;             /* plain: bytes of the open member, padding included, that are to come */
+    vl_buf want;               /* plain: line hashes of the open segment's sums, where known */
     vl_seektab known, seen;    /* the open segment's table; its frames as they were read */
     vl_buf comp;               /* the frame at hand, compressed */
     uint64_t frame_at;         /* its position */
@@ -47,6 +53,17 @@ VL_MUST_USE int vls_read_head(vls_reader *r, vl_err *e);  /* START: HEAD, a term
 VL_MUST_USE int vls_read_data(vls_reader *r, vl_err *e);  /* DATA: a frame into r->u, or TAIL begins */
 VL_MUST_USE int vls_read_tail(vls_reader *r, vl_err *e);  /* TAIL: what is there, or one more frame */
 VL_MUST_USE int vls_read_table(vls_reader *r, vl_err *e); /* SEEK: the table must say what was read */
+
+/* The same for the plain carrier; vls_plain_tail only fetches more for vls_read_tail. */
+VL_MUST_USE int vls_plain_head(vls_reader *r, vl_err *e);
+VL_MUST_USE int vls_plain_data(vls_reader *r, vl_err *e);
+VL_MUST_USE int vls_plain_tail(vls_reader *r, vl_err *e);
+
+/* What both carriers share: a decoded HEAD opens a segment; decoded DATA goes into the digests; the sums of the
+ * open segment have begun. */
+VL_MUST_USE int vls_take_head(vls_reader *r, const uint8_t *raw, size_t n, vl_err *e);
+VL_MUST_USE int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e);
+void vls_start_tail(vls_reader *r);
 
 /* vls_leave_out -- the frame that vls_read_data failed on is passed over (r->known must be there). */
 VL_MUST_USE int vls_leave_out(vls_reader *r, vl_err *e);

@@ -3,7 +3,10 @@
  *
  * A shard is one or more segments; each has a kind (pairs, embeddings, trajectory, distilled) and a
  * JSON manifest. A record is a key and its members (ext -> bytes), in file order.
- * A reader hands out only records whose frames were verified whole. */
+ * Two carriers hold the same tar bytes: `.tar.zst` (frames with checksums and a table of them) and plain
+ * `.tar`. Readers tell them apart by their first bytes, never by the name.
+ * A reader hands out only records whose frames were verified whole (plain: whose members agree with the
+ * segment's sums; through a pipe these come last, so there a mismatch is an error behind the records). */
 #ifndef VLS_SHARD_H
 #define VLS_SHARD_H
 
@@ -89,6 +92,9 @@ void vls_reader_id(const vls_reader *r, vls_parent *out);
  * id, parents), borrowed; NULL when i was not reached. */
 const json_t *vls_reader_tail(const vls_reader *r, uint64_t ordinal);
 
+/* vls_reader_plain -- is it the plain `.tar` carrier? */
+bool vls_reader_plain(const vls_reader *r);
+
 /* vls_reader_name -- what messages call it: the path, or "standard input". Borrowed. */
 const char *vls_reader_name(const vls_reader *r);
 
@@ -97,6 +103,17 @@ void vls_reader_close(vls_reader *r); /* NULL is harmless */
 /* ---- writing -------------------------------------------------------------------------------- */
 
 typedef struct vls_writer vls_writer;
+
+/* How a shard is laid down. {0} is the default; none of it changes a record or the content id. */
+typedef struct vls_write_opts {
+    bool plain; /* the `.tar` carrier: no frames, no tables, levels mean nothing */
+    bool seal;  /* end with TERM, the end-of-archive mark that strict tar readers want; stock tools then
+                   see nothing of what `cat` puts behind it */
+} vls_write_opts;
+
+/* vls_writer_open_opts -- vls_writer_open with options; opts may be NULL. */
+VL_MUST_USE int vls_writer_open_opts(const char *path, const vls_write_opts *opts, vls_writer **out,
+                                     vl_err *e);
 
 /* vls_writer_open -- path NULL or "-" is standard output. A file is written under a temporary name
  * beside it and appears under its own name, synced, only at vls_writer_close; signals and

@@ -12,7 +12,9 @@
  *      its own table says the same. A table is believed about nothing but where to look.
  *   3. Memory: one frame, one record, 8 bytes a member of the open segment, 12 bytes a frame of it,
  *      16 bytes a key, and the JSON of all segments, 64 MiB of text at most. */
+#include "formats/names.h"
 #include "formats/segment_read.h"
+#include "formats/tarhead.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -116,6 +118,21 @@ int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg, vl_err *e)
 
 /* ---- opening and asking --------------------------------------------------------------------- */
 
+/* Which carrier? Anything that looks like tar is taken for the plain one, which then says what it lacks. */
+static int sniff(vls_reader *r, vl_err *e)
+{
+    static const char head[] = VLS_META ".manifest.";
+    const uint8_t *p;
+    size_t n, k;
+    int rc = vl_source_peek(&r->src, VL_TAR_BLOCK, &p, &n, e);
+
+    if (rc)
+        return rc;
+    k = n < sizeof head - 1 ? n : sizeof head - 1;
+    r->is_plain = n && (!memcmp(p, head, k) || !p[0] || (n == VL_TAR_BLOCK && !memcmp(p + 257, "ustar", 5)));
+    return VL_OK;
+}
+
 static int find_spans(vls_reader *r, vl_err *e)
 {
     vl_err broken;
@@ -123,7 +140,10 @@ static int find_spans(vls_reader *r, vl_err *e)
 
     if (!r->src.regular || r->opts.plain_fd || !r->src.size)
         return VL_OK;
-    rc = vl_seektab_walk(r->src.fd, r->src.size, &r->spans, &r->n_spans, &broken);
+    if (r->is_plain)
+        rc = vls_plain_walk(r->src.fd, r->src.size, &r->plain, &r->n_plain, &broken);
+    else
+        rc = vl_seektab_walk(r->src.fd, r->src.size, &r->spans, &r->n_spans, &broken);
     if (rc == VL_EFORMAT) /* streaming gives the good records first and finds the place */
         return VL_OK;
     if (rc && e)
@@ -154,6 +174,8 @@ int vls_reader_open(const char *path, const vls_read_opts *opts, vls_reader **ou
     if (!rc)
         rc = vl_source_open(path, &r->src, &own);
     if (!rc)
+        rc = sniff(r, &own);
+    if (!rc)
         rc = find_spans(r, &own);
     while (!rc && r->state == START && !r->counts.segments) /* terminators may come first */
         rc = vls_read_head(r, &own);
@@ -168,6 +190,11 @@ out:
     else
         *out = r;
     return rc;
+}
+
+bool vls_reader_plain(const vls_reader *r)
+{
+    return r->is_plain;
 }
 
 const char *vls_reader_name(const vls_reader *r)
@@ -194,6 +221,8 @@ void vls_reader_close(vls_reader *r)
     free(r->known.b.p);
     free(r->seen.b.p);
     free(r->spans);
+    free(r->plain);
+    free(r->want.p);
     vl_sha_free(r->sha_all);
     vl_sha_free(r->sha_seg);
     vl_codec_free(r->codec);

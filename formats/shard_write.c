@@ -28,6 +28,7 @@ enum { FRAME_TARGET = 1 << 20, LEVEL_DATA = 1, LEVEL_TEXT = 3 };
 
 struct vls_writer {
     vl_outfile *f;
+    vls_write_opts opts;
     vl_codec *codec;
     vl_sha *sha;      /* of the segment's DATA */
     vls_keyset keys;  /* of the whole shard */
@@ -44,13 +45,15 @@ struct vls_writer {
     vl_err stuck;   /* .code != 0: the first failure */
 };
 
-int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
+int vls_writer_open_opts(const char *path, const vls_write_opts *opts, vls_writer **out, vl_err *e)
 {
     vls_writer *w = vl_alloc(1, sizeof *w, e);
     int rc;
 
     if (!w)
         return VL_ENOMEM;
+    if (opts)
+        w->opts = *opts;
     rc = vl_codec_new(&w->codec, e);
     if (!rc)
         rc = vl_sha_new(&w->sha, e);
@@ -61,6 +64,11 @@ int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
     else
         *out = w;
     return rc;
+}
+
+int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
+{
+    return vls_writer_open_opts(path, NULL, out, e);
 }
 
 static void drop_segment(vls_writer *w)
@@ -132,8 +140,11 @@ static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_
 {
     const uint8_t *comp;
     vl_frame f;
-    int rc = vl_frame_encode(w->codec, raw, n, level, &comp, &f, e);
+    int rc;
 
+    if (w->opts.plain)
+        return vl_outfile_write(w->f, raw, n, e);
+    rc = vl_frame_encode(w->codec, raw, n, level, &comp, &f, e);
     if (!rc)
         rc = vl_seektab_add(&w->tab, &f, e);
     if (!rc)
@@ -348,7 +359,7 @@ static int put_tail(vls_writer *w, vl_err *e)
     int rc = vl_sha_hex(w->sha, w->sum.content_id, e);
 
     if (!rc)
-        rc = vls_tail_build(w->id, &w->sums, &w->sum, w->parents, w->notes, &tail, e);
+        rc = vls_tail_build(w->id, &w->sums, &w->sum, w->parents, w->notes, w->opts.plain, &tail, e);
     for (at = 0; !rc && at < tail.n; at += k) {
         k = tail.n - at < VL_FRAME_RAW_MAX ? tail.n - at : VL_FRAME_RAW_MAX;
         rc = put_frame(w, tail.p + at, k, LEVEL_TEXT, e);
@@ -357,9 +368,19 @@ static int put_tail(vls_writer *w, vl_err *e)
     return rc;
 }
 
-int vls_segment_end(vls_writer *w, vl_err *e)
+static int put_table(vls_writer *w, vl_err *e)
 {
     vl_buf seek = {0};
+    int rc = vl_seektab_build(&w->tab, &seek, e);
+
+    if (!rc)
+        rc = vl_outfile_write(w->f, seek.p, seek.n, e);
+    free(seek.p);
+    return rc;
+}
+
+int vls_segment_end(vls_writer *w, vl_err *e)
+{
     int rc = ready(w, true, e);
 
     if (rc)
@@ -370,16 +391,21 @@ int vls_segment_end(vls_writer *w, vl_err *e)
         rc = flush_data(w, e);
     if (!rc)
         rc = put_tail(w, e);
-    if (!rc)
-        rc = vl_seektab_build(&w->tab, &seek, e);
-    if (!rc)
-        rc = vl_outfile_write(w->f, seek.p, seek.n, e);
+    if (!rc && !w->opts.plain)
+        rc = put_table(w, e);
     if (!rc)
         rc = vl_outfile_sync(w->f, e);
-    free(seek.p);
     drop_segment(w);
     w->ordinal++;
     return stick(w, rc, e);
+}
+
+static int put_term(vls_writer *w, vl_err *e)
+{
+    static const uint8_t zeros[VL_TERM_CONTENT];
+
+    return w->opts.plain ? vl_outfile_write(w->f, zeros, sizeof zeros, e)
+                         : vl_outfile_write(w->f, vl_term, sizeof vl_term, e);
 }
 
 int vls_writer_close(vls_writer *w, vl_err *e)
@@ -388,6 +414,8 @@ int vls_writer_close(vls_writer *w, vl_err *e)
 
     if (!rc && !w->ordinal)
         rc = vl_fail(e, VL_EARG, "%s: a shard needs a segment", vl_outfile_name(w->f));
+    if (!rc && w->opts.seal)
+        rc = put_term(w, e);
     if (!rc) {
         rc = vl_outfile_commit(w->f, e);
         w->f = NULL;

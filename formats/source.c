@@ -84,6 +84,26 @@ int vl_source_read(vl_source *s, uint8_t *p, size_t n, size_t *got, vl_err *e)
     return VL_OK;
 }
 
+int vl_source_peek(vl_source *s, size_t n, const uint8_t **p, size_t *got, vl_err *e)
+{
+    size_t k = 1;
+    int rc;
+
+    if (s->lo)
+        memmove(s->buf, s->buf + s->lo, s->hi - s->lo);
+    s->hi -= s->lo;
+    s->lo = 0;
+    while (k && s->hi < n) {
+        rc = read_some(s, s->buf + s->hi, SOURCE_BUF - s->hi, &k, e);
+        if (rc)
+            return rc;
+        s->hi += k;
+    }
+    *p = s->buf;
+    *got = s->hi < n ? s->hi : n;
+    return VL_OK;
+}
+
 int vl_source_seek(vl_source *s, uint64_t at, vl_err *e)
 {
     if (!s->regular)

@@ -24,6 +24,10 @@ VL_MUST_USE int vl_source_open(const char *path, vl_source *s, vl_err *e);
 /* vl_source_read -- n bytes into p; *got < n only at the end of the input. */
 VL_MUST_USE int vl_source_read(vl_source *s, uint8_t *p, size_t n, size_t *got, vl_err *e);
 
+/* vl_source_peek -- the next n bytes (at most 65536) without taking them; *got < n only where the input ends.
+ * *p is the source's, valid until its next call. */
+VL_MUST_USE int vl_source_peek(vl_source *s, size_t n, const uint8_t **p, size_t *got, vl_err *e);
+
 /* vl_source_seek -- the next byte handed out is byte `at`. Regular files only. */
 VL_MUST_USE int vl_source_seek(vl_source *s, uint64_t at, vl_err *e);
 

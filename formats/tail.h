@@ -24,13 +24,17 @@ VL_MUST_USE int vls_sums_line(const char *name, uint64_t xxh64, vl_buf *out, vl_
 /* vls_line_hash -- XXH64 of such a line without its newline: what a reader keeps of a member. */
 VL_MUST_USE int vls_line_hash(const char *name, uint64_t xxh64, uint64_t *hash, vl_err *e);
 
+/* vls_line_names_tail -- is this line of the sums that of the tail? */
+bool vls_line_names_tail(const uint8_t *p, size_t n);
+
 /* vls_is_sums -- does this decoded frame begin with the sums member of the segment id? */
 int vls_is_sums(const uint8_t *raw, size_t n, const char *id);
 
 /* vls_tail_build -- the decoded bytes of TAIL, appended: sums and tail. notes: extra names (not the
- * fixed ones), parents: array of {content_id, kind}; both borrowed. */
-VL_MUST_USE int vls_tail_build(const char *id, const vl_buf *sums, const vls_totals *t, const json_t *parents,
-                               const json_t *notes, vl_buf *out, vl_err *e);
+ * fixed ones), parents: array of {content_id, kind}; both borrowed. own_line: sums gets a last line for
+ * the tail itself (plain carrier: no frame checksum covers it). */
+VL_MUST_USE int vls_tail_build(const char *id, vl_buf *sums, const vls_totals *t, const json_t *parents,
+                               const json_t *notes, bool own_line, vl_buf *out, vl_err *e);
 
 /* vls_tail_reserved -- is name one of the fixed names of the tail's JSON? */
 int vls_tail_reserved(const char *name);
@@ -44,9 +48,11 @@ typedef struct vls_tail_reader {
     uint64_t left;        /* bytes of the sums that are to come */
     const uint64_t *line; /* line hashes of the members that were read, borrowed */
     size_t n_lines, i;
-    bool gaps;       /* frames were left out: sums of unseen members are passed over */
-    uint64_t unseen; /* such members */
-    json_t *json;    /* set when done; the reader's to take */
+    bool gaps;         /* frames were left out: sums of unseen members are passed over */
+    uint64_t unseen;   /* such members */
+    bool own_line;     /* the sums end with a line for the tail */
+    uint64_t own_hash; /* and this is its hash */
+    json_t *json;      /* set when done; the reader's to take */
 } vls_tail_reader;
 
 void vls_tail_start(vls_tail_reader *t, const char *id, const uint64_t *line, size_t n, bool gaps);
@@ -57,6 +63,6 @@ void vls_tail_free(vls_tail_reader *t);
 
 /* vls_tail_check -- parents are well formed, and unless gaps the totals are those that were
  * counted. */
-VL_MUST_USE int vls_tail_check(const json_t *tail, const vls_totals *got, bool gaps, vl_err *e);
+VL_MUST_USE int vls_tail_check(const json_t *tail, const vls_totals *got, bool gaps, bool plain, vl_err *e);
 
 #endif

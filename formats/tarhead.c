@@ -91,6 +91,16 @@ int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX], 
     return VL_OK;
 }
 
+int vl_tar_padding_check(const uint8_t *p, uint64_t size, vl_err *e)
+{
+    uint64_t i;
+
+    for (i = 0; i < vl_tar_padding(size); i++)
+        if (p[i])
+            return vl_fail(e, VL_EFORMAT, "padding is not zero");
+    return VL_OK;
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 static bool octal(const uint8_t *p, size_t digits, uint64_t *v)

@@ -20,6 +20,9 @@ static inline uint64_t vl_tar_padding(uint64_t size)
     return (VL_TAR_BLOCK - size % VL_TAR_BLOCK) % VL_TAR_BLOCK;
 }
 
+/* vl_tar_padding_check -- the bytes behind a member of `size` bytes that ends at p are zero. Errors: VL_EFORMAT. */
+VL_MUST_USE int vl_tar_padding_check(const uint8_t *p, uint64_t size, vl_err *e);
+
 /* vl_tar_build -- the header block(s) before a member's bytes; *n is 512, 1536 or 2048.
  * Errors: VL_EARG name empty, longer than VL_TAR_NAME_MAX, or size over VL_TAR_SIZE_MAX. */
 VL_MUST_USE int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX], size_t *n,

@@ -18,7 +18,7 @@ struct part {
 void vls_unpack_reset(vls_unpack *u)
 {
     u->raw.n = u->rec0 = u->at = 0;
-    u->open = u->drop = false;
+    u->open = u->drop = u->check = false;
     u->lines.n = 0;
     u->members = 0;
 }
@@ -126,16 +126,6 @@ static int check_ext(const vls_unpack *u, const char *name, size_t key_n, vl_err
     return VL_OK;
 }
 
-static int check_padding(const uint8_t *p, size_t n, const char *name, vl_err *e)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        if (p[i])
-            return vl_fail(e, VL_EFORMAT, "member '%s': padding is not zero", name);
-    return VL_OK;
-}
-
 /* The member's header lies at u->at and all its bytes are there. */
 static int take_member(vls_unpack *u, const char *name, size_t key_n, size_t used, size_t size, vl_err *e)
 {
@@ -143,10 +133,14 @@ static int take_member(vls_unpack *u, const char *name, size_t key_n, size_t use
     struct part part = {u->names.n, u->at + used - u->rec0, size};
     const char *ext = name + key_n + 1;
     uint64_t hash;
-    int rc = check_padding(data + size, (size_t)vl_tar_padding(size), name, e);
+    int rc = vl_tar_padding_check(data + size, size, e);
 
-    if (!rc)
+    if (rc)
+        vl_within(e, "member '%s'", name);
+    else
         rc = vls_line_hash(name, XXH64(data, size, 0), &hash, e);
+    if (!rc && u->check && (u->members >= u->n_want || u->want[u->members] != hash))
+        rc = vl_fail(e, VL_EFORMAT, "member '%s': its bytes are not what the sums say", name);
     if (!rc)
         rc = vl_buf_add(&u->lines, &hash, sizeof hash, e);
     if (!rc)

@@ -16,9 +16,12 @@ typedef struct vls_unpack { /* {0} to start */
     vl_buf given;           /* vls_member[] of the record handed out last */
     vl_buf key;             /* and its names */
     uint64_t rec_bytes;
-    vl_buf lines;     /* u64 line hash of every member of the segment (tail.h) */
-    uint64_t members; /* of the segment */
-    bool drop;        /* the record that comes next may lack members: it is not handed out */
+    vl_buf lines;         /* u64 line hash of every member of the segment (tail.h) */
+    uint64_t members;     /* of the segment */
+    bool check;           /* plain files: members must agree with want before they are handed out */
+    const uint64_t *want; /* line hashes of the segment's sums, borrowed */
+    size_t n_want;
+    bool drop; /* the record that comes next may lack members: it is not handed out */
 } vls_unpack;
 
 void vls_unpack_reset(vls_unpack *u); /* a new segment */

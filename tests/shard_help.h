@@ -24,11 +24,13 @@
 
 #include <cmocka.h>
 
-static char dir[64]; /* the scratch folder a test works in */
+static char dir[64];              /* the scratch folder a test works in */
+static vls_write_opts write_opts; /* of writer(); {0} unless a test sets it */
 
 static inline int enter(void **state)
 {
     (void)state;
+    write_opts = (vls_write_opts){0};
     /* many small files and syncs: in memory where the system has such a folder */
     strcpy(dir, access("/dev/shm", W_OK) ? "/tmp/t_shard.XXXXXX" : "/dev/shm/t_shard.XXXXXX");
     return !mkdtemp(dir) || chdir(dir);
@@ -75,7 +77,7 @@ static inline vls_writer *writer(const char *path)
     vls_writer *w = NULL;
     vl_err e;
 
-    if (vls_writer_open(path, &w, &e))
+    if (vls_writer_open_opts(path, &write_opts, &w, &e))
         fail_msg("%s", e.text);
     return w;
 }

@@ -189,7 +189,7 @@ static void hostile_tables(void **state)
 }
 
 /* A segment put together by hand: HEAD, one DATA frame, TAIL, table. */
-static void by_hand(const char *path, const char *first_key, const vl_buf *data, const vl_buf *sums,
+static void by_hand(const char *path, const char *first_key, const vl_buf *data, vl_buf *sums,
                     const char *content_id, uint64_t members, uint64_t records)
 {
     vl_codec *c;
@@ -207,7 +207,7 @@ static void by_hand(const char *path, const char *first_key, const vl_buf *data,
     assert_int_equal(vls_head_build(m, 0, first_key, &raw[0], id, &e), 0);
     raw[1] = *data;
     strcpy(sum.content_id, content_id);
-    assert_int_equal(vls_tail_build(id, sums, &sum, NULL, NULL, &raw[2], &e), 0);
+    assert_int_equal(vls_tail_build(id, sums, &sum, NULL, NULL, false, &raw[2], &e), 0);
     for (i = 0; i < 3; i++) {
         assert_int_equal(vl_frame_encode(c, raw[i].p, raw[i].n, 1, &comp, &f, &e), 0);
         assert_int_equal(vl_buf_add(&out, comp, f.csize, &e), 0);

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ * plain_read.c -- the steps through one segment of a plain shard, member by member.
+ *
+ * The states are those of segment_read.c without SEEK: the tail is the commit record. What takes the place of
+ * a frame is a piece: a member's header, or up to 1 MiB of what follows it, so memory never follows what a
+ * header claims before the bytes are there. */
+#include "formats/names.h"
+#include "formats/segment_read.h"
+#include "formats/tarhead.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { PIECE = 1 << 20 };
+
+static int truncated(const vls_reader *r, vl_err *e)
+{
+    return vl_fail(e, VL_EFORMAT, "truncated: no tail, %s ends at byte %" PRIu64,
+                   r->src.regular ? "file" : "input", r->src.at);
+}
+
+static int read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
+{
+    size_t got;
+    int rc = vl_source_read(&r->src, p, n, &got, e);
+
+    return rc || got == n ? rc : truncated(r, e);
+}
+
+static int in_member(const vls_reader *r, vl_err *e)
+{
+    return vl_within(e, "member at byte %" PRIu64, r->frame_at);
+}
+
+/* One more block behind r->comp. *more = 0: the input ended before it. */
+static int add_block(vls_reader *r, int *more, vl_err *e)
+{
+    size_t got;
+    int rc = vl_buf_room(&r->comp, VL_TAR_BLOCK, e);
+
+    if (!rc)
+        rc = vl_source_read(&r->src, r->comp.p + r->comp.n, VL_TAR_BLOCK, &got, e);
+    if (rc)
+        return rc;
+    *more = got != 0;
+    r->comp.n += got;
+    return got && got < VL_TAR_BLOCK ? truncated(r, e) : VL_OK;
+}
+
+/* The header at r->comp, whose first block is there, is completed and parsed. Sets r->left. */
+static int rest_of_head(vls_reader *r, char *name, vl_err *e)
+{
+    uint64_t size;
+    size_t used;
+    int more, rc;
+
+    for (;;) {
+        rc = vl_tar_parse(r->comp.p, r->comp.n, name, &size, &used, e);
+        if (rc)
+            return in_member(r, e);
+        if (used)
+            break;
+        rc = add_block(r, &more, e);
+        if (!rc && !more)
+            rc = truncated(r, e);
+        if (rc)
+            return rc;
+    }
+    r->left = size + vl_tar_padding(size);
+    r->counts.raw_bytes += r->comp.n + r->left;
+    return VL_OK;
+}
+
+static int first_block(vls_reader *r, int *more, vl_err *e)
+{
+    r->comp.n = 0;
+    r->frame_at = r->src.at;
+    return add_block(r, more, e);
+}
+
+static int next_head(vls_reader *r, char *name, vl_err *e)
+{
+    int more, rc = first_block(r, &more, e);
+
+    if (!rc && !more)
+        rc = truncated(r, e);
+    return rc ? rc : rest_of_head(r, name, e);
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+    return !p[0] && !memcmp(p, p + 1, n - 1);
+}
+
+/* A block of zeros is at hand: a second one must follow. */
+static int step_over_term(vls_reader *r, vl_err *e)
+{
+    int more, rc = add_block(r, &more, e);
+
+    if (!rc && !more)
+        rc = truncated(r, e);
+    if (rc)
+        return rc;
+    if (!all_zero(r->comp.p, r->comp.n))
+        return vl_fail(e, VL_EFORMAT, "byte %" PRIu64 ": one block of zeros, a terminator has two",
+                       r->frame_at);
+    r->n_terms++;
+    r->span++;
+    return VL_OK;
+}
+
+static int take_head(vls_reader *r, vl_err *e)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    size_t n;
+    int rc = rest_of_head(r, name, e);
+
+    if (rc)
+        return rc;
+    if (r->left > VLS_JSON_MAX)
+        return vl_fail(e, VL_EFORMAT, "first member '%.80s' of %" PRIu64 " bytes is no manifest", name,
+                       r->left);
+    n = (size_t)r->left;
+    rc = vl_buf_room(&r->comp, n, e);
+    if (!rc)
+        rc = read_exact(r, r->comp.p + r->comp.n, n, e);
+    r->left = 0;
+    return rc ? rc : vls_take_head(r, r->comp.p, r->comp.n + n, e);
+}
+
+static bool has_span(const vls_reader *r)
+{
+    return r->span < r->n_plain;
+}
+
+/* The sums of the open segment, so that members are checked before they are handed out. */
+static int load_sums(vls_reader *r, vl_err *e)
+{
+    int rc = vls_plain_lines(r->src.fd, &r->plain[r->span], &r->want, e);
+
+    r->u.want = (const uint64_t *)(const void *)r->want.p;
+    r->u.n_want = r->want.n / sizeof(uint64_t);
+    r->u.check = !rc;
+    return rc;
+}
+
+int vls_plain_head(vls_reader *r, vl_err *e)
+{
+    int more, rc = first_block(r, &more, e);
+
+    if (!rc && !more && r->counts.segments + r->n_terms) {
+        r->state = END;
+        return VL_OK;
+    }
+    if (!rc && !more)
+        rc = truncated(r, e);
+    if (!rc && all_zero(r->comp.p, r->comp.n))
+        return step_over_term(r, e);
+    if (!rc)
+        rc = take_head(r, e);
+    if (rc)
+        return r->counts.segments ? rc : vl_within(e, "not a shard");
+    if (r->opts.heads_only && has_span(r)) {
+        r->state = START;
+        return vl_source_seek(&r->src, r->plain[r->span++].end, e);
+    }
+    if (has_span(r))
+        rc = load_sums(r, e);
+    r->state = DATA;
+    return rc;
+}
+
+/* Up to PIECE of the bytes that follow the open member's header, to dst with room for them. */
+static int take_piece(vls_reader *r, uint8_t *dst, size_t n, vl_err *e)
+{
+    int rc = read_exact(r, dst, n, e);
+
+    if (!rc)
+        r->left -= n;
+    return rc;
+}
+
+static size_t piece_bytes(const vls_reader *r)
+{
+    return r->left < PIECE ? (size_t)r->left : PIECE;
+}
+
+/* The next piece of DATA, or the header of the sums. */
+int vls_plain_data(vls_reader *r, vl_err *e)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    size_t n = piece_bytes(r);
+    uint8_t *dst;
+    int rc;
+
+    if (!n) {
+        rc = next_head(r, name, e);
+        if (rc)
+            return rc;
+        if (vls_is_sums(r->comp.p, r->comp.n, vls_read_cur(r)->id)) {
+            vls_start_tail(r);
+            return vl_buf_add(&r->tail.b, r->comp.p, r->comp.n, e);
+        }
+        n = r->comp.n;
+        rc = vls_unpack_room(&r->u, n, &dst, e);
+        if (!rc)
+            memcpy(dst, r->comp.p, n);
+    } else {
+        rc = vls_unpack_room(&r->u, n, &dst, e);
+        if (!rc)
+            rc = take_piece(r, dst, n, e);
+    }
+    if (rc)
+        return rc;
+    r->u.raw.n += n;
+    return vls_digest_data(r, dst, n, e);
+}
+
+/* What the tail's reader asks for: the rest of a member, or the next header. */
+int vls_plain_tail(vls_reader *r, vl_err *e)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    size_t n = piece_bytes(r);
+    int rc;
+
+    if (!n) {
+        rc = next_head(r, name, e);
+        return rc ? rc : vl_buf_add(&r->tail.b, r->comp.p, r->comp.n, e);
+    }
+    rc = vl_buf_room(&r->tail.b, n, e);
+    if (!rc)
+        rc = take_piece(r, r->tail.b.p + r->tail.b.n, n, e);
+    if (!rc)
+        r->tail.b.n += n;
+    return rc;
+}
