@@ -136,7 +136,7 @@ static int peek_span(peeker *p, const vl_span *s, vls_briefs *out, vl_err *e)
     if (!rc)
         rc = read_tail(p, s, id, &tail, e);
     if (!rc)
-        rc = vls_tail_check(tail, NULL, true, e); /* its parents are well formed */
+        rc = vls_tail_check(tail, NULL, true, false, e); /* its parents are well formed */
     if (!rc && p->json > PEEK_JSON_MAX)
         rc = vl_fail(e, VL_EFORMAT, "manifests and tails are too long together");
     if (!rc)

@@ -40,7 +40,7 @@ static int add_once(json_t *list, json_t *value)
     size_t i;
     json_t *v;
 
-    json_array_foreach(list, i, v)
+    json_array_foreach (list, i, v)
         if (json_equal(v, value))
             return 0;
     return json_array_append(list, value);
@@ -57,7 +57,7 @@ static int merge_name(json_t *into, const json_t *m, const char *name, vl_err *e
 
     if (!bad && everywhere && json_equal(a, b))
         goto out;
-    json_array_foreach(b, i, v)
+    json_array_foreach (b, i, v)
         bad |= add_once(a, v);
     if (!various && !bad) {
         bad = json_object_set_new(into, "various", json_object());
@@ -77,14 +77,14 @@ static int merge(json_t *into, const json_t *m, vl_err *e)
     const char *name;
     int rc = VL_OK;
 
-    json_object_foreach(into, name, v)
+    json_object_foreach (into, name, v)
         json_object_set_new(names, name, json_true());
-    json_object_foreach((json_t *)m, name, v)
+    json_object_foreach ((json_t *)m, name, v)
         json_object_set_new(names, name, json_true());
-    json_object_foreach(json_object_get(m, "various"), name, v)
+    json_object_foreach (json_object_get(m, "various"), name, v)
         json_object_set_new(names, name, json_true());
     json_object_del(names, "various");
-    json_object_foreach(names, name, n)
+    json_object_foreach (names, name, n)
         if (!rc)
             rc = merge_name(into, m, name, e);
     json_decref(names);
@@ -111,7 +111,7 @@ int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e)
     const char *name;
     int rc = VL_OK;
 
-    json_object_foreach((json_t *)tail, name, v)
+    json_object_foreach ((json_t *)tail, name, v)
         if (!vls_tail_reserved(name) && json_object_set(notes, name, v))
             rc = no_memory(e);
     if (!rc && !*into)
@@ -137,7 +137,7 @@ int vl_carry_parents(json_t *into, const json_t *tail, vl_err *e)
     size_t i;
     int rc = VL_OK;
 
-    json_array_foreach(json_object_get(tail, "parents"), i, p)
+    json_array_foreach (json_object_get(tail, "parents"), i, p)
         if (!rc)
             rc = add_parent(into, json_string_value(json_object_get(p, "content_id")),
                             json_string_value(json_object_get(p, "kind")), e);

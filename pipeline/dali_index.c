@@ -41,14 +41,18 @@ static int note(walk *w, const char *name, uint64_t size, vl_err *e)
     if (rc)
         return rc;
     if (strchr(name, ' '))
-        return vl_fail(e, VL_EFORMAT, "record '%.*s': a blank in a name, which the index cannot hold", (int)n, name);
+        return vl_fail(e, VL_EFORMAT, "record '%.*s': a blank in a name, which the index cannot hold", (int)n,
+                       name);
     more = w->samples && strlen(w->key) == n && !strncmp(w->key, name, n);
     if (!more) {
         w->samples++;
         memcpy(w->key, name, n);
         w->key[n] = 0;
     }
-    return vl_buf_fmt(&w->text, e, "%s%s %" PRIu64 " %" PRIu64 " %s", more ? " " : w->samples > 1 ? "\n" : "",
+    return vl_buf_fmt(&w->text, e, "%s%s %" PRIu64 " %" PRIu64 " %s",
+                      more             ? " "
+                      : w->samples > 1 ? "\n"
+                                       : "",
                       name + n + 1, w->src.at, size, name);
 }
 

@@ -20,14 +20,15 @@ typedef struct vl_pick_opts {
     const vl_keytab *keys; /* NULL: none; a key is wanted that is here or matches a pattern */
     uint64_t from, to;     /* [from, to); to UINT64_MAX: the end */
     uint64_t every;        /* >= 1: numbers 0, every, 2 every, ... */
-    uint64_t part, parts;  /* part number of parts consecutive ones, sizes differ by one at most; parts 0: all */
-    uint64_t head;         /* at most so many; UINT64_MAX: all */
+    uint64_t part,
+        parts;     /* part number of parts consecutive ones, sizes differ by one at most; parts 0: all */
+    uint64_t head; /* at most so many; UINT64_MAX: all */
 } vl_pick_opts;
 
 typedef struct vl_pick_kind {
     char name[24];
     uint64_t seen, left, given; /* by key; after every; handed out */
-    uint64_t total;                     /* what `left` was at the end of the counting pass */
+    uint64_t total;             /* what `left` was at the end of the counting pass */
 } vl_pick_kind;
 
 typedef struct vl_pick {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * sink_folder.c -- records as the files that `tar x` would make of the shard, metadata among them: the id, the
  * sums and the content id are those of the shard that a writer would have written. */
+#include "formats/frame.h"
 #include "formats/names.h"
 #include "formats/outfolder.h"
 #include "formats/tail.h"
@@ -164,7 +165,7 @@ static int folder_end(vl_sink *sink, vl_err *e)
         rc = vl_sha_hex(s->sha, s->sum.content_id, e);
     if (!rc)
         rc = vls_tail_build(s->id, &s->sums, &s->sum, s->parents ? s->parents : none,
-                            s->notes ? s->notes : nothing, &s->meta, e);
+                            s->notes ? s->notes : nothing, false, &s->meta, e);
     if (!rc)
         rc = put_members(s, s->meta.p, s->meta.n, e);
     s->ordinal++;

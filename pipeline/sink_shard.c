@@ -86,7 +86,7 @@ static int end_segment(shards *s, vl_err *e)
     size_t i;
     int rc = VL_OK;
 
-    json_array_foreach(s->parents, i, j) {
+    json_array_foreach (s->parents, i, j) {
         vls_parent p = {0};
         const char *id = json_string_value(json_object_get(j, "content_id"));
         const char *kind = json_string_value(json_object_get(j, "kind"));
@@ -97,7 +97,7 @@ static int end_segment(shards *s, vl_err *e)
         if (!rc)
             rc = vls_add_parent(s->w, &p, e);
     }
-    json_object_foreach(s->notes, name, j)
+    json_object_foreach (s->notes, name, j)
         if (!rc)
             rc = vls_segment_note(s->w, name, json_incref(j), e);
     s->open = false;
@@ -178,8 +178,8 @@ static int shards_add(vl_sink *sink, const vls_record *rec, vl_err *e)
     if (rc < 0)
         return rc;
     rc = VL_OK;
-    if (s->records && ((s->o.records && s->records >= s->o.records) ||
-                       (s->o.bytes && s->bytes + bytes > s->o.bytes)))
+    if (s->records &&
+        ((s->o.records && s->records >= s->o.records) || (s->o.bytes && s->bytes + bytes > s->o.bytes)))
         rc = next_shard(s, e);
     if (!rc)
         rc = vls_add(s->w, rec, e);

@@ -111,7 +111,7 @@ int vl_trim_schema(const vl_trim *t, json_t *schema, vl_err *e)
     if (!json_is_object(schema) || (!t->o.n_drops && !t->o.n_renames))
         return VL_OK;
     now = json_object();
-    json_object_foreach(schema, ext, value) {
+    json_object_foreach (schema, ext, value) {
         const char *name = renamed(t, ext, &rule);
         bad |= name && json_object_set(now, name, value);
     }
@@ -127,8 +127,8 @@ int vl_trim_unused(const vl_trim *t, vl_err *e)
             return vl_fail(e, VL_EFORMAT, "no member is called '%s'", t->o.drop[i]);
     for (size_t i = 0; i < t->o.n_renames; i++)
         if (!t->used[NAMES_MAX + i])
-            return vl_fail(e, VL_EFORMAT, "no member is called '%.*s'",
-                           (int)strcspn(t->o.rename[i], "="), t->o.rename[i]);
+            return vl_fail(e, VL_EFORMAT, "no member is called '%.*s'", (int)strcspn(t->o.rename[i], "="),
+                           t->o.rename[i]);
     return VL_OK;
 }
 
