@@ -2,7 +2,7 @@
  * vlls -- says what is in a shard. Everything that is printed was verified first. */
 #include "cli/msg.h"
 #include "cli/opt.h"
-#include "formats/shard.h"
+#include "formats/shard_index.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 static cli_common common = CLI_COMMON_DEFAULT;
 static struct {
     bool manifest, check, json, skip_bad;
+    cli_list get;
 } o;
 
 static const cli_opt options[] = {
@@ -22,6 +23,10 @@ static const cli_opt options[] = {
     {0, "json", CLI_FLAG, &o.json, NULL, "one JSON object a line; manifests with their tails", 0, 0, NULL},
     {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
      "in files, leave out frames that do not verify; count them, still exit 1", 0, 0, NULL},
+    {0, "get", CLI_LIST, &o.get, "KEY",
+     "print only the record with this key, reading no other; for several keys give it several times; of the "
+     "shards' first kind; no pipes",
+     0, 0, NULL},
     CLI_END};
 
 static const cli_tool tool = {
@@ -152,17 +157,58 @@ static int one_shard(const char *path)
     return rc;
 }
 
+/* The records of --get, in the order of the keys; 0 or 1 with a message printed. */
+static int get_all(const char *const *paths, int n)
+{
+    vls_index *x = NULL;
+    vls_segment seg = {0};
+    vls_where where;
+    vls_record rec;
+    uint64_t number;
+    vl_err e;
+    int bad = 0, rc = vls_index_open(paths, (size_t)n, NULL, &x, &e);
+
+    if (rc)
+        return cli_fail(&e);
+    seg.kind = vls_index_kind(x);
+    for (int i = 0; i < o.get.n && !ferror(stdout); i++) {
+        rc = vls_index_find(x, o.get.item[i], &number, &e);
+        if (rc == 1)
+            rc = vls_index_get(x, number, &rec, &where, &e);
+        else if (!rc)
+            rc = vl_fail(&e, VL_EARG, "%s%s: no record '%s' of kind '%s'", paths[0],
+                         n > 1 ? " and others" : "", o.get.item[i], seg.kind);
+        if (rc) {
+            bad = cli_fail(&e);
+            continue;
+        }
+        seg.ordinal = where.segment;
+        if (o.json)
+            list_json(where.path, &rec, &seg);
+        else
+            list_text(&rec);
+    }
+    vls_index_close(x);
+    return bad;
+}
+
 int main(int argc, char **argv)
 {
     int n = cli_parse(&tool, argc, argv), bad = 0, inputs = 0;
     static char dash[] = "-";
 
+    if (o.get.n && (o.manifest || o.check || o.skip_bad))
+        cli_misuse("--get goes with --json only");
     if (n == 0)
         argv[n++ + 1] = dash; /* a shard on standard input */
     for (int i = 1; i <= n; i++)
         inputs += !strcmp(argv[i], "-");
     if (inputs > 1)
         cli_misuse("standard input can be read once");
+    if (o.get.n && inputs)
+        cli_misuse("--get needs files: a pipe has no single records");
+    if (o.get.n)
+        return get_all((const char *const *)argv + 1, n) | cli_stdout_close(true);
     for (int i = 1; i <= n && !ferror(stdout); i++)
         bad |= one_shard(argv[i]);
     return cli_stdout_close(true) | bad;

@@ -14,7 +14,8 @@ enum {
 };
 #define VL_FRAME_MAGIC 0xFD2FB528u /* zstd frame, as little-endian u32 */
 #define VL_SEEK_MAGIC  0x184D2A5Eu /* skippable frame: zstd seekable table */
-#define VL_VLIX_MAGIC  0x184D2A5Du /* skippable frame: record index, reserved */
+#define VL_VLIX_MAGIC  0x184D2A5Du /* skippable frame: record index */
+#define VL_EMPTY_SUM   0x51D8E999u /* low 32 bits of XXH64 of nothing: a VLIX in the seek table */
 
 /* What a seek table says of a frame, in its order. */
 typedef struct vl_frame {

@@ -13,20 +13,6 @@
 
 enum { PIECE = 1 << 20 };
 
-static int truncated(const vls_reader *r, vl_err *e)
-{
-    return vl_fail(e, VL_EFORMAT, "truncated: no tail, %s ends at byte %" PRIu64,
-                   r->src.regular ? "file" : "input", r->src.at);
-}
-
-static int read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
-{
-    size_t got;
-    int rc = vl_source_read(&r->src, p, n, &got, e);
-
-    return rc || got == n ? rc : truncated(r, e);
-}
-
 static int in_member(const vls_reader *r, vl_err *e)
 {
     return vl_within(e, "member at byte %" PRIu64, r->frame_at);
@@ -44,7 +30,7 @@ static int add_block(vls_reader *r, int *more, vl_err *e)
         return rc;
     *more = got != 0;
     r->comp.n += got;
-    return got && got < VL_TAR_BLOCK ? truncated(r, e) : VL_OK;
+    return got && got < VL_TAR_BLOCK ? vls_truncated(r, e) : VL_OK;
 }
 
 /* The header at r->comp, whose first block is there, is completed and parsed. Sets r->left. */
@@ -62,7 +48,7 @@ static int rest_of_head(vls_reader *r, char *name, vl_err *e)
             break;
         rc = add_block(r, &more, e);
         if (!rc && !more)
-            rc = truncated(r, e);
+            rc = vls_truncated(r, e);
         if (rc)
             return rc;
     }
@@ -83,7 +69,7 @@ static int next_head(vls_reader *r, char *name, vl_err *e)
     int more, rc = first_block(r, &more, e);
 
     if (!rc && !more)
-        rc = truncated(r, e);
+        rc = vls_truncated(r, e);
     return rc ? rc : rest_of_head(r, name, e);
 }
 
@@ -98,7 +84,7 @@ static int step_over_term(vls_reader *r, vl_err *e)
     int more, rc = add_block(r, &more, e);
 
     if (!rc && !more)
-        rc = truncated(r, e);
+        rc = vls_truncated(r, e);
     if (rc)
         return rc;
     if (!all_zero(r->comp.p, r->comp.n))
@@ -123,7 +109,7 @@ static int take_head(vls_reader *r, vl_err *e)
     n = (size_t)r->left;
     rc = vl_buf_room(&r->comp, n, e);
     if (!rc)
-        rc = read_exact(r, r->comp.p + r->comp.n, n, e);
+        rc = vls_read_exact(r, r->comp.p + r->comp.n, n, e);
     r->left = 0;
     return rc ? rc : vls_take_head(r, r->comp.p, r->comp.n + n, e);
 }
@@ -153,7 +139,7 @@ int vls_plain_head(vls_reader *r, vl_err *e)
         return VL_OK;
     }
     if (!rc && !more)
-        rc = truncated(r, e);
+        rc = vls_truncated(r, e);
     if (!rc && all_zero(r->comp.p, r->comp.n))
         return step_over_term(r, e);
     if (!rc)
@@ -173,7 +159,7 @@ int vls_plain_head(vls_reader *r, vl_err *e)
 /* Up to PIECE of the bytes that follow the open member's header, to dst with room for them. */
 static int take_piece(vls_reader *r, uint8_t *dst, size_t n, vl_err *e)
 {
-    int rc = read_exact(r, dst, n, e);
+    int rc = vls_read_exact(r, dst, n, e);
 
     if (!rc)
         r->left -= n;

@@ -9,14 +9,13 @@
 
 #define JSON_TOTAL_MAX ((uint64_t)64 << 20)
 enum { TERM_FRAME = 23, FRAME_MIN = 13 };
-#define EMPTY_SUM 0x51D8E999u /* low 32 bits of XXH64 of nothing: the entry of a VLIX */
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-static int truncated(const vls_reader *r, vl_err *e)
+int vls_truncated(const vls_reader *r, vl_err *e)
 {
-    return vl_fail(e, VL_EFORMAT, "truncated: no seek table, %s ends at byte %" PRIu64,
-                   r->src.regular ? "file" : "input", r->src.at);
+    return vl_fail(e, VL_EFORMAT, "truncated: no %s, %s ends at byte %" PRIu64,
+                   r->is_plain ? "tail" : "seek table", r->src.regular ? "file" : "input", r->src.at);
 }
 
 static int in_frame(const vls_reader *r, vl_err *e)
@@ -24,13 +23,13 @@ static int in_frame(const vls_reader *r, vl_err *e)
     return vl_within(e, "frame %" PRIu64 " (byte %" PRIu64 ")", r->counts.frames, r->frame_at);
 }
 
-static int read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
+int vls_read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
 {
     size_t got;
     int rc = vl_source_read(&r->src, p, n, &got, e);
 
     if (!rc && got < n)
-        rc = truncated(r, e);
+        rc = vls_truncated(r, e);
     return rc;
 }
 
@@ -51,7 +50,7 @@ static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
     r->comp.n = 0;
     rc = vl_buf_room(&r->comp, want.csize, e);
     if (!rc)
-        rc = read_exact(r, r->comp.p, want.csize, e);
+        rc = vls_read_exact(r, r->comp.p, want.csize, e);
     if (rc)
         return rc;
     r->comp.n = want.csize;
@@ -80,7 +79,7 @@ static int pull_decode(vls_reader *r, vl_frame *f, int unpack, vl_err *e)
     int more, rc = pull(r, f, &more, e);
 
     if (!rc && !more)
-        return truncated(r, e);
+        return vls_truncated(r, e);
     if (!rc && unpack)
         rc = vls_unpack_room(&r->u, f->dsize, &dst, e);
     else if (!rc)
@@ -139,7 +138,7 @@ static int count_json(vls_reader *r, uint64_t n, vl_err *e)
 static int step_over_term(vls_reader *r, vl_err *e)
 {
     uint8_t rest[VL_TERM_BYTES - TERM_FRAME];
-    int rc = read_exact(r, rest, sizeof rest, e);
+    int rc = vls_read_exact(r, rest, sizeof rest, e);
 
     if (rc)
         return rc;
@@ -161,6 +160,8 @@ int vls_take_head(vls_reader *r, const uint8_t *raw, size_t n, vl_err *e)
         rc = vls_head_parse(raw, n, &m, id, e);
     if (!rc)
         rc = new_segment(r, &s, e);
+    if (!rc)
+        rc = vls_vlix_digest_reset(&r->places, e);
     if (!rc && r->counts.segments > 1)
         rc = vl_sha_reset(r->sha_seg, e);
     if (rc) {
@@ -216,6 +217,8 @@ static void begin(vls_reader *r)
     r->sum = (vls_totals){0};
     r->gaps = false;
     r->left = 0;
+    r->place_frame = 1;
+    r->place_start = 0;
     vl_seektab_clear(&r->seen);
     vl_seektab_clear(&r->known);
     vls_unpack_reset(&r->u);
@@ -245,7 +248,7 @@ int vls_read_head(vls_reader *r, vl_err *e)
         return VL_OK;
     }
     if (!rc && !more)
-        return truncated(r, e);
+        return vls_truncated(r, e);
     if (!rc && term_here(r))
         return step_over_term(r, e);
     if (!rc)
@@ -371,29 +374,6 @@ int vls_read_tail(vls_reader *r, vl_err *e)
     return rc;
 }
 
-/* Steps over a reserved record index, of which only the position is checked. */
-static int skip_vlix(vls_reader *r, uint32_t bytes, vl_err *e)
-{
-    vl_frame f = {bytes + 8, 0, EMPTY_SUM};
-    uint8_t piece[4096];
-    size_t k;
-    int rc;
-
-    if (bytes < 4 || bytes > UINT32_MAX - 8)
-        return vl_fail(e, VL_EFORMAT, "record index of %" PRIu32 " bytes", bytes);
-    rc = read_exact(r, piece, 4, e);
-    if (!rc && memcmp(piece, "VLIX", 4))
-        return vl_fail(e, VL_EFORMAT, "a skippable frame that is no record index");
-    for (bytes -= 4; !rc && bytes; bytes -= (uint32_t)k) {
-        k = bytes < sizeof piece ? bytes : sizeof piece;
-        rc = read_exact(r, piece, k, e);
-    }
-    if (!rc)
-        rc = vl_seektab_add(&r->seen, &f, e);
-    r->counts.frames++;
-    return rc;
-}
-
 /* The table in the file, whose header was read, against the frames that were read. */
 static int compare_table(vls_reader *r, uint32_t bytes, vl_err *e)
 {
@@ -411,7 +391,7 @@ static int compare_table(vls_reader *r, uint32_t bytes, vl_err *e)
     r->comp.n = 0;
     rc = vl_buf_room(&r->comp, bytes, e);
     if (!rc)
-        rc = read_exact(r, r->comp.p, bytes, e);
+        rc = vls_read_exact(r, r->comp.p, bytes, e);
     if (rc || !memcmp(r->comp.p, want.p + 8, bytes))
         goto out;
     for (i = 0; i < r->seen.n; i++)
@@ -425,35 +405,45 @@ out:
     return rc;
 }
 
-int vls_read_table(vls_reader *r, vl_err *e)
+/* The index, where there is one, and the table. *at: of what failed. */
+static int read_table(vls_reader *r, uint64_t *at, vl_err *e)
 {
-    uint64_t at = r->src.at;
     uint8_t head[8];
     bool vlix = false;
     int rc;
 
     for (;;) {
-        rc = read_exact(r, head, sizeof head, e);
-        if (rc)
-            return rc;
-        if (vl_le32(head) != VL_VLIX_MAGIC || vlix)
+        *at = r->src.at;
+        rc = vls_read_exact(r, head, sizeof head, e);
+        if (rc || vl_le32(head) != VL_VLIX_MAGIC || vlix)
             break;
         vlix = true;
-        rc = skip_vlix(r, vl_le32(head + 4), e);
+        rc = vls_check_vlix(r, vl_le32(head + 4), e);
         if (rc)
-            goto out;
-        at = r->src.at;
+            return rc;
     }
-    if (vl_le32(head) != VL_SEEK_MAGIC)
-        rc = vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
-    else
-        rc = compare_table(r, vl_le32(head + 4), e);
-out:
     if (rc)
-        return strncmp(e ? e->text : "", "truncated", 9)
-                   ? vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64,
-                               vls_read_cur(r)->pub.ordinal, at)
-                   : rc;
+        return rc;
+    if (vl_le32(head) != VL_SEEK_MAGIC)
+        return vl_fail(e, VL_EFORMAT, "begins %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
+    return compare_table(r, vl_le32(head + 4), e);
+}
+
+int vls_read_table(vls_reader *r, vl_err *e)
+{
+    uint64_t at;
+    int rc = read_table(r, &at, e);
+
+    if (rc == VL_EFORMAT && r->opts.skip_bad &&
+        r->known.n) { /* no record lies here; the next segment is known */
+        r->counts.bad_frames++;
+        return skip_to_next_span(r, e);
+    }
+    if (rc && strncmp(e ? e->text : "", "truncated", 9))
+        return vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64, vls_read_cur(r)->pub.ordinal,
+                         at);
+    if (rc)
+        return rc;
     r->span++;
     r->state = START;
     return VL_OK;

@@ -9,6 +9,7 @@
 #include "formats/seektab.h"
 #include "formats/tail.h"
 #include "formats/unpack.h"
+#include "formats/vlix.h"
 
 typedef struct vls_seg {
     vls_segment pub;
@@ -37,6 +38,9 @@ struct vls_reader {
     vls_keyset keys;
     vls_seg **segs;
     uint64_t n_terms, json_bytes;
+    vls_vlix_digest places; /* of the open segment's records: what its index must say */
+    uint32_t place_frame;   /* frame of the last of them, and the offset where that begins */
+    uint64_t place_start;
     vls_totals sum; /* of the open segment */
     bool gaps;      /* frames of the open segment were left out */
     enum { START, DATA, FLUSH, TAIL, SEEK, END } state;
@@ -53,6 +57,13 @@ VL_MUST_USE int vls_read_head(vls_reader *r, vl_err *e);  /* START: HEAD, a term
 VL_MUST_USE int vls_read_data(vls_reader *r, vl_err *e);  /* DATA: a frame into r->u, or TAIL begins */
 VL_MUST_USE int vls_read_tail(vls_reader *r, vl_err *e);  /* TAIL: what is there, or one more frame */
 VL_MUST_USE int vls_read_table(vls_reader *r, vl_err *e); /* SEEK: the table must say what was read */
+
+/* vls_read_exact -- n bytes or vls_truncated, the complaint about an input that ends too early. */
+VL_MUST_USE int vls_read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e);
+int vls_truncated(const vls_reader *r, vl_err *e);
+
+/* vls_check_vlix -- the record index whose header of 8 bytes was read, `bytes` of payload, against r->places. */
+VL_MUST_USE int vls_check_vlix(vls_reader *r, uint32_t bytes, vl_err *e);
 
 /* The same for the plain carrier; vls_plain_tail only fetches more for vls_read_tail. */
 VL_MUST_USE int vls_plain_head(vls_reader *r, vl_err *e);

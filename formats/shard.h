@@ -104,11 +104,19 @@ void vls_reader_close(vls_reader *r); /* NULL is harmless */
 
 typedef struct vls_writer vls_writer;
 
+/* Which segments get a record index (VLIX), from which single records are fetched without reading the rest. */
+typedef enum vls_index_rule {
+    VLS_INDEX_AUTO, /* pairs and embeddings, which are drawn from at random */
+    VLS_INDEX_NEVER,
+    VLS_INDEX_ALWAYS
+} vls_index_rule;
+
 /* How a shard is laid down. {0} is the default; none of it changes a record or the content id. */
 typedef struct vls_write_opts {
-    bool plain; /* the `.tar` carrier: no frames, no tables, levels mean nothing */
+    bool plain; /* the `.tar` carrier: no frames, no tables, no index, levels mean nothing */
     bool seal;  /* end with TERM, the end-of-archive mark that strict tar readers want; stock tools then
                    see nothing of what `cat` puts behind it */
+    vls_index_rule index;
 } vls_write_opts;
 
 /* vls_writer_open_opts -- vls_writer_open with options; opts may be NULL. */

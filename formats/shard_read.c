@@ -32,6 +32,24 @@ static int first_key_fits(const vls_reader *r, const char *key, vl_err *e)
                    vls_read_cur(r)->pub.ordinal, key, first ? first : "none");
 }
 
+/* The record's frame is looked up, and its place kept for the index. Places rise, so the search goes on where
+ * it ended. */
+static void note_place(vls_reader *r, const char *key)
+{
+    vls_place *p = &r->u.place;
+    uint32_t bytes;
+
+    while (!r->is_plain && r->place_frame < r->seen.n) {
+        bytes = vl_seektab_get(&r->seen, r->place_frame).dsize;
+        if (p->offset < r->place_start + bytes)
+            break;
+        r->place_start += bytes;
+        r->place_frame++;
+    }
+    p->frame = r->is_plain ? 0 : r->place_frame;
+    vls_vlix_digest_add(&r->places, p, key);
+}
+
 /* A record came out of unpack: it counts if its key is new. */
 static int admit(vls_reader *r, const vls_record *rec, vl_err *e)
 {
@@ -50,6 +68,7 @@ static int admit(vls_reader *r, const vls_record *rec, vl_err *e)
                        "segment %" PRIu64 ", record %" PRIu64 ": key '%s' is there "
                        "twice",
                        vls_read_cur(r)->pub.ordinal, r->sum.records, rec->key);
+    note_place(r, rec->key);
     r->sum.records++;
     r->counts.records++;
     return 1;
@@ -223,6 +242,7 @@ void vls_reader_close(vls_reader *r)
     free(r->spans);
     free(r->plain);
     free(r->want.p);
+    vls_vlix_digest_free(&r->places);
     vl_sha_free(r->sha_all);
     vl_sha_free(r->sha_seg);
     vl_codec_free(r->codec);

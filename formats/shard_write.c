@@ -17,6 +17,7 @@
 #include "formats/seektab.h"
 #include "formats/tail.h"
 #include "formats/tarhead.h"
+#include "formats/vlix.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,11 +36,13 @@ struct vls_writer {
     uint64_t ordinal; /* of the next segment */
     bool open;        /* a segment is open */
     bool head;        /* and its HEAD is written */
+    bool indexed;     /* and it gets a record index */
     int level;        /* of its DATA frames */
     json_t *manifest, *parents, *notes;
     char id[VLS_ID_HEX + 1];
     vl_buf raw;     /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
     vl_buf sums;    /* text of the sums member */
+    vls_vlix index; /* of the segment */
     vl_seektab tab; /* frames of the segment */
     vls_totals sum; /* of the segment */
     vl_err stuck;   /* .code != 0: the first failure */
@@ -78,6 +81,7 @@ static void drop_segment(vls_writer *w)
     json_decref(w->notes);
     w->manifest = w->parents = w->notes = NULL;
     w->raw.n = w->sums.n = 0;
+    vls_vlix_clear(&w->index);
     vl_seektab_clear(&w->tab);
     w->sum = (vls_totals){0};
     w->open = w->head = false;
@@ -110,6 +114,7 @@ void vls_writer_abort(vls_writer *w)
     free(w->raw.p);
     free(w->sums.p);
     free(w->tab.b.p);
+    vls_vlix_free(&w->index);
     vl_sha_free(w->sha);
     vl_codec_free(w->codec);
     vl_outfile_abort(w->f);
@@ -223,6 +228,15 @@ static int put_member(vls_writer *w, const char *name, const vls_member *m, vl_e
 
 /* ---- segments ------------------------------------------------------------------------------- */
 
+/* Pairs and embeddings are what is drawn from at random. A trajectory has one record a segment, of which there
+ * are many, and a distilled set is read whole: an index would be bytes that nobody reads. */
+static bool wants_index(const vls_writer *w, const char *kind)
+{
+    if (w->opts.plain || w->opts.index == VLS_INDEX_NEVER)
+        return false;
+    return w->opts.index == VLS_INDEX_ALWAYS || !strcmp(kind, "pairs") || !strcmp(kind, "embeddings");
+}
+
 int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e)
 {
     const char *kind = json_string_value(json_object_get(manifest, "kind"));
@@ -251,6 +265,7 @@ int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *
         drop_segment(w);
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     }
+    w->indexed = wants_index(w, kind);
     w->level = level ? level : LEVEL_DATA;
     w->open = true;
     return VL_OK;
@@ -302,7 +317,8 @@ static int check_record(vls_writer *w, const vls_record *rec, vl_err *e)
 int vls_add(vls_writer *w, const vls_record *rec, vl_err *e)
 {
     char name[VL_TAR_NAME_MAX + 1];
-    size_t i;
+    vls_place place;
+    size_t i, line = w->sums.n;
     int rc = ready(w, true, e);
 
     if (!rc)
@@ -311,9 +327,15 @@ int vls_add(vls_writer *w, const vls_record *rec, vl_err *e)
         return rc;
     if (!w->head)
         rc = put_head(w, rec->key, e);
+    place = (vls_place){.offset = w->sum.bytes + w->raw.n, .frame = (uint32_t)w->sum.frames + 1};
     for (i = 0; !rc && i < rec->n_members; i++) {
         snprintf(name, sizeof name, "%s.%s", rec->key, rec->members[i].ext);
         rc = put_member(w, name, &rec->members[i], e);
+    }
+    place.bytes = w->sum.bytes + w->raw.n - place.offset;
+    if (!rc && w->indexed) {
+        place.sum = XXH64(w->sums.p + line, w->sums.n - line, 0);
+        rc = vls_vlix_add(&w->index, &place, rec->key, e);
     }
     w->sum.records++;
     return stick(w, rc, e);
@@ -368,14 +390,24 @@ static int put_tail(vls_writer *w, vl_err *e)
     return rc;
 }
 
-static int put_table(vls_writer *w, vl_err *e)
+/* The record index, where there is one, and the seek table. */
+static int put_tables(vls_writer *w, vl_err *e)
 {
-    vl_buf seek = {0};
-    int rc = vl_seektab_build(&w->tab, &seek, e);
+    vl_frame vlix = {0, 0, VL_EMPTY_SUM};
+    vl_buf out = {0};
+    int rc = VL_OK;
 
+    if (w->indexed) {
+        rc = vls_vlix_build(&w->index, &out, e);
+        vlix.csize = (uint32_t)out.n;
+        if (!rc)
+            rc = vl_seektab_add(&w->tab, &vlix, e);
+    }
     if (!rc)
-        rc = vl_outfile_write(w->f, seek.p, seek.n, e);
-    free(seek.p);
+        rc = vl_seektab_build(&w->tab, &out, e);
+    if (!rc)
+        rc = vl_outfile_write(w->f, out.p, out.n, e);
+    free(out.p);
     return rc;
 }
 
@@ -392,7 +424,7 @@ int vls_segment_end(vls_writer *w, vl_err *e)
     if (!rc)
         rc = put_tail(w, e);
     if (!rc && !w->opts.plain)
-        rc = put_table(w, e);
+        rc = put_tables(w, e);
     if (!rc)
         rc = vl_outfile_sync(w->f, e);
     drop_segment(w);

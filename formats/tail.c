@@ -27,7 +27,20 @@ int vls_tail_reserved(const char *name)
 
 int vls_sums_line(const char *name, uint64_t xxh64, vl_buf *out, vl_err *e)
 {
-    return vl_buf_fmt(out, e, "%016" PRIx64 "  %s\n", xxh64, name);
+    size_t n = strlen(name);
+    uint8_t *p;
+    int rc = vl_buf_room(out, 16 + 2 + n + 1, e);
+
+    if (rc)
+        return rc;
+    p = out->p + out->n;
+    for (int i = 0; i < 16; i++)
+        p[i] = (uint8_t) "0123456789abcdef"[xxh64 >> (60 - 4 * i) & 15];
+    memcpy(p + 16, "  ", 2);
+    memcpy(p + 18, name, n);
+    p[18 + n] = '\n';
+    out->n += 18 + n + 1;
+    return VL_OK;
 }
 
 int vls_line_hash(const char *name, uint64_t xxh64, uint64_t *hash, vl_err *e)

@@ -18,6 +18,7 @@ struct part {
 void vls_unpack_reset(vls_unpack *u)
 {
     u->raw.n = u->rec0 = u->at = 0;
+    u->base = 0;
     u->open = u->drop = u->check = false;
     u->lines.n = 0;
     u->members = 0;
@@ -31,6 +32,7 @@ void vls_unpack_free(vls_unpack *u)
     free(u->given.p);
     free(u->key.p);
     free(u->lines.p);
+    free(u->text.p);
     *u = (vls_unpack){0};
 }
 
@@ -39,6 +41,7 @@ int vls_unpack_room(vls_unpack *u, size_t n, uint8_t **dst, vl_err *e)
     int rc;
 
     vl_buf_drop(&u->raw, u->rec0);
+    u->base += u->rec0;
     u->at -= u->rec0;
     u->rec0 = 0;
     rc = vl_buf_room(&u->raw, n, e);
@@ -79,6 +82,7 @@ static int hand_out(vls_unpack *u, vls_record *rec, vl_err *e)
     for (i = 0; i < n; i++)
         m[i] = (vls_member){(char *)u->key.p + part[i].ext, u->raw.p + u->rec0 + part[i].data, part[i].n};
     *rec = (vls_record){(char *)u->key.p, m, n};
+    u->place = (vls_place){u->base + u->rec0, u->at - u->rec0, 0, XXH64(u->text.p, u->text.n, 0)};
     u->rec0 = u->at;
     u->open = false;
     return 1;
@@ -99,7 +103,7 @@ static int begin_record(vls_unpack *u, const char *name, size_t key_n, vl_err *e
 {
     int rc;
 
-    u->names.n = u->parts.n = 0;
+    u->names.n = u->parts.n = u->text.n = 0;
     u->rec_bytes = 0;
     u->rec0 = u->at;
     rc = vl_buf_add(&u->names, name, key_n, e);
@@ -132,13 +136,16 @@ static int take_member(vls_unpack *u, const char *name, size_t key_n, size_t use
     const uint8_t *data = u->raw.p + u->at + used;
     struct part part = {u->names.n, u->at + used - u->rec0, size};
     const char *ext = name + key_n + 1;
-    uint64_t hash;
+    uint64_t hash = 0;
+    size_t line = u->text.n;
     int rc = vl_tar_padding_check(data + size, size, e);
 
     if (rc)
         vl_within(e, "member '%s'", name);
     else
-        rc = vls_line_hash(name, XXH64(data, size, 0), &hash, e);
+        rc = vls_sums_line(name, XXH64(data, size, 0), &u->text, e);
+    if (!rc)
+        hash = XXH64(u->text.p + line, u->text.n - line - 1, 0);
     if (!rc && u->check && (u->members >= u->n_want || u->want[u->members] != hash))
         rc = vl_fail(e, VL_EFORMAT, "member '%s': its bytes are not what the sums say", name);
     if (!rc)

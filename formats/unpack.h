@@ -5,6 +5,7 @@
 
 #include "formats/bytes.h"
 #include "formats/shard.h"
+#include "formats/vlix.h"
 
 typedef struct vls_unpack { /* {0} to start */
     vl_buf raw;             /* decoded bytes; those before rec0 are done with */
@@ -16,6 +17,9 @@ typedef struct vls_unpack { /* {0} to start */
     vl_buf given;           /* vls_member[] of the record handed out last */
     vl_buf key;             /* and its names */
     uint64_t rec_bytes;
+    uint64_t base;        /* offset of raw.p[0] in the segment's DATA */
+    vl_buf text;          /* the open record's lines of the sums */
+    vls_place place;      /* of the record handed out last, without its frame */
     vl_buf lines;         /* u64 line hash of every member of the segment (tail.h) */
     uint64_t members;     /* of the segment */
     bool check;           /* plain files: members must agree with want before they are handed out */
