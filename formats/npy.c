@@ -314,22 +314,29 @@ static int need_float(const vl_npy *a, vl_err *e)
     return vl_fail(e, VL_EFORMAT, "npy: dtype %s where floating point is needed", vl_dtype_name(a->dtype));
 }
 
+/* What needs no conversion is copied: a signalling NaN would not survive one. */
 int vl_npy_floats(const vl_npy *a, float *out, vl_err *e)
 {
     int rc = need_float(a, e);
-    uint64_t i;
 
-    for (i = 0; !rc && i < a->n; i++)
+    if (rc)
+        return rc;
+    if (a->dtype == VL_F32 && a->n)
+        memcpy(out, a->data, (size_t)a->n * 4);
+    for (uint64_t i = 0; a->dtype != VL_F32 && i < a->n; i++)
         out[i] = (float)element(a, i);
-    return rc;
+    return VL_OK;
 }
 
 int vl_npy_doubles(const vl_npy *a, double *out, vl_err *e)
 {
     int rc = need_float(a, e);
-    uint64_t i;
 
-    for (i = 0; !rc && i < a->n; i++)
+    if (rc)
+        return rc;
+    if (a->dtype == VL_F64 && a->n)
+        memcpy(out, a->data, (size_t)a->n * 8);
+    for (uint64_t i = 0; a->dtype != VL_F64 && i < a->n; i++)
         out[i] = element(a, i);
-    return rc;
+    return VL_OK;
 }
