@@ -57,6 +57,10 @@ static const struct {
     {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), } x\n", 4, "newline", 0, 0},
     {"{'descr': '<f4", 4, "simple", 0, 0},
     {"", 4, "dict", 0, 0},
+    {"{'descr': '<u1', 'fortran_order': False, 'shape': (4,), }\n", 4, "none of", 0, 0},
+    {"{'descr': '<f16', 'fortran_order': False, 'shape': (1,), }\n", 16, "none of", 0, 0},
+    {"{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }\n", 4, "none of", 0, 0},
+    {"{'descr': '<c8', 'fortran_order': False, 'shape': (1152921504606846976,), }\n", 0, "elements", 0, 0},
 };
 
 static void header_table(void **state)
@@ -94,9 +98,105 @@ static void cut_anywhere(void **state)
         assert_int_equal(vl_npy_parse(exact, k, &a, &e), VL_EFORMAT);
         free(exact);
     }
-    buf[6] = 2;
+    buf[6] = 4;
     assert_int_equal(vl_npy_parse(buf, n, &a, &e), VL_EFORMAT);
-    assert_string_equal(e.text, "npy: version 2.0, only 1.0 is read");
+    assert_string_equal(e.text, "npy: version 4.0, 1.0 to 3.0 are read");
+    buf[6] = 1;
+    buf[7] = 1;
+    assert_int_equal(vl_npy_parse(buf, n, &a, &e), VL_EFORMAT);
+}
+
+/* Versions 2.0 and 3.0 have four bytes of length; each cut of such a file is refused. */
+static void long_headers(void **state)
+{
+    uint8_t buf[256], wide[258];
+    size_t n = make(buf, headers[0].dict, headers[0].data), k;
+    vl_npy a;
+    vl_err e;
+
+    (void)state;
+    for (uint8_t version = 2; version <= 3; version++) {
+        memcpy(wide, buf, 8);
+        wide[6] = version;
+        vl_put_le32(wide + 8, vl_le16(buf + 8));
+        memcpy(wide + 12, buf + 10, n - 10);
+        assert_int_equal(vl_npy_parse(wide, n + 2, &a, &e), VL_OK);
+        assert_int_equal(a.n, 6);
+        assert_ptr_equal(a.data, wide + n + 2 - 24);
+        for (k = 0; k < n + 2; k++) {
+            uint8_t *exact = malloc(k ? k : 1);
+            assert_non_null(exact);
+            memcpy(exact, wide, k);
+            assert_int_equal(vl_npy_parse(exact, k, &a, &e), VL_EFORMAT);
+            free(exact);
+        }
+        vl_put_le32(wide + 8, UINT32_MAX);
+        assert_int_equal(vl_npy_parse(wide, n + 2, &a, &e), VL_EFORMAT);
+    }
+}
+
+/* Every dtype: NumPy's name for it, and bytes that come back as they went in -- they hold NaN payloads,
+ * negative zeros and denormals of all widths. */
+static void all_dtypes(void **state)
+{
+    static const char *const names[VL_DTYPES] = {NULL,  "<f2", "<f4", "<f8", "<u2", "|u1", "|i1", "<u2",
+                                                 "<i2", "<u4", "<i4", "<u8", "<i8", "|b1", "<c8", "<c16"};
+    static const uint8_t bits[48] = {1,    0,    0xa0, 0x7f, 0,    0, 0, 0x80, 0x01, 0x7c, 0x01, 0xfc,
+                                     0,    0x80, 1,    0,    0x23, 1, 0, 0,    0,    0,    0xf4, 0x7f,
+                                     0xff, 0xff, 0xff, 0xff, 1,    0, 0, 0,    0,    0,    0,    0x80};
+    vl_err e;
+
+    (void)state;
+    for (int t = 1; t < VL_DTYPES; t++) {
+        vl_npy a = {(vl_dtype)t, 1, {sizeof bits / vl_dtype_size((vl_dtype)t)}, 0, bits}, b;
+        uint8_t *p;
+        size_t n;
+        assert_string_equal(vl_dtype_descr((vl_dtype)t), names[t]);
+        assert_int_equal(vl_dtype_of_name(vl_dtype_name((vl_dtype)t)), t);
+        assert_int_equal(vl_npy_build(&a, &p, &n, &e), VL_OK);
+        assert_int_equal(vl_npy_parse(p, n, &b, &e), VL_OK);
+        assert_int_equal(b.dtype, t == VL_BF16 ? VL_U16 : t);
+        assert_int_equal(b.n * vl_dtype_size(b.dtype), sizeof bits);
+        assert_memory_equal(b.data, bits, sizeof bits);
+        free(p);
+    }
+    assert_int_equal(vl_dtype_size((vl_dtype)0), 0);
+    assert_int_equal(vl_dtype_size(VL_DTYPES), 0);
+    assert_int_equal(vl_dtype_of_descr("bf16"), 0);
+    assert_int_equal(vl_dtype_of_name("f4"), 0);
+    assert_int_equal(vl_dtype_of_safetensors("C128"), 0);
+}
+
+/* bf16 is u2 until the manifest's schema says what it is. */
+static void bfloat(void **state)
+{
+    static const uint8_t bits[10] = {0x80, 0x3f, 1, 0, 0, 0x80, 0x81, 0x7f, 0x80, 0xff};
+    static const uint32_t floats[5] = {0x3f800000, 0x00010000, 0x80000000, 0x7f810000, 0xff800000};
+    vl_npy a = {VL_U16, 1, {5}, 5, bits}, f4 = {VL_F32, 1, {2}, 2, bits};
+    json_t *m = json_pack("{s:{s:{s:s},s:{s:i},s:s}}", "schema", "x.npy", "dtype", "bf16", "y.npy", "dtype",
+                          1, "z.npy", "bf16");
+    double d[5];
+    float y[5];
+    vl_err e;
+
+    (void)state;
+    assert_int_equal(vl_npy_floats(&a, y, &e), VL_EFORMAT);
+    assert_int_equal(vl_npy_schema(NULL, "x.npy", &a, &e), VL_OK);
+    assert_int_equal(vl_npy_schema(m, "absent.npy", &a, &e), VL_OK);
+    assert_int_equal(vl_npy_schema(m, "y.npy", &a, &e), VL_OK);
+    assert_int_equal(vl_npy_schema(m, "z.npy", &a, &e), VL_OK);
+    assert_int_equal(a.dtype, VL_U16);
+    assert_int_equal(vl_npy_schema(m, "x.npy", &f4, &e), VL_EFORMAT);
+    assert_int_equal(vl_npy_schema(m, "x.npy", &a, &e), VL_OK);
+    assert_int_equal(a.dtype, VL_BF16);
+    assert_int_equal(vl_npy_floats(&a, y, &e), VL_OK);
+    for (int i = 0; i < 5; i++)
+        if (i != 3) /* through double a signalling NaN becomes a quiet one */
+            assert_memory_equal(&y[i], &floats[i], 4);
+    assert_true(isnan(y[3]));
+    assert_int_equal(vl_npy_doubles(&a, d, &e), VL_OK);
+    assert_true(d[1] == 0x1p-133 && signbit(d[2]) && isnan(d[3]) && d[4] == -INFINITY);
+    json_decref(m);
 }
 
 static void build_and_parse(void **state)
@@ -182,6 +282,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_table),
         cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(long_headers),
+        cmocka_unit_test(all_dtypes),
+        cmocka_unit_test(bfloat),
         cmocka_unit_test(build_and_parse),
         cmocka_unit_test(halves_and_doubles),
     };

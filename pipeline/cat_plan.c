@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ * cat_plan.c -- what goes from inputs to output beside the records: manifests, parents, notes; and what is done
+ * to one record. */
+#include "pipeline/cat_plan.h"
+
+#include "pipeline/carry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- segments ------------------------------------------------------------------------------------- */
+
+int vl_cat_begin(vl_cat *c, const json_t *manifest, json_t *parents, json_t *notes, vl_err *e)
+{
+    json_t *m = vl_carry_manifest(manifest, e);
+    int rc = m ? VL_OK : VL_ENOMEM;
+
+    for (size_t i = 0; !rc && i < c->o->n_joins; i++)
+        rc = vl_join_manifest(c->o->join[i], m, e);
+    if (!rc)
+        rc = vl_trim_schema(c->o->trim, json_object_get(m, "schema"), e);
+    if (!rc && c->o->step)
+        rc = vl_carry_step(m, "cat", c->o->step, e);
+    if (!rc)
+        rc = c->sink->begin(c->sink, m, e);
+    if (!rc) {
+        c->open = c->any = true;
+        if (parents)
+            rc = c->sink->tail(c->sink, parents, notes, e);
+    }
+    json_decref(m);
+    return rc;
+}
+
+int vl_cat_lineage(const vl_cat *c, const json_t *tail, const char *kind, json_t *parents, json_t **notes,
+                   vl_err *e)
+{
+    int rc = VL_OK;
+
+    if (!tail) /* it was left out as bad */
+        return VL_OK;
+    if (!c->o->step) {
+        rc = vl_carry_parents(parents, tail, e);
+        return rc ? rc : vl_carry_notes(notes, tail, e);
+    }
+    rc = vl_carry_parent(parents, tail, kind, e);
+    for (size_t i = 0; !rc && i < c->o->n_joins; i++)
+        rc = vl_join_parents(c->o->join[i], parents, e);
+    return rc;
+}
+
+int vl_cat_note_loss(uint64_t frames, uint64_t records, json_t **notes, vl_err *e)
+{
+    json_t *loss;
+
+    if (!frames && !records)
+        return VL_OK;
+    loss = json_pack("{s:I, s:I}", "frames", (json_int_t)frames, "records", (json_int_t)records);
+    if (!*notes)
+        *notes = json_object();
+    return json_object_set_new(*notes, "left_out", loss) ? vl_fail(e, VL_ENOMEM, "out of memory: notes")
+                                                         : VL_OK;
+}
+
+static int merge_segment(const vl_cat *c, const vls_brief *b, const char *kind, json_t **manifest,
+                         json_t *parents, json_t **notes, vl_err *e)
+{
+    const char *own = json_string_value(json_object_get(b->manifest, "kind"));
+    json_t *m;
+    int rc;
+
+    if ((kind && strcmp(kind, own)) || (c->o->pick->o.kind && strcmp(c->o->pick->o.kind, own)))
+        return VL_OK;
+    m = vl_carry_manifest(b->manifest, e);
+    rc = m ? vl_carry_merge(manifest, m, e) : VL_ENOMEM;
+    if (!rc)
+        rc = vl_cat_lineage(c, b->tail, own, parents, notes, e);
+    json_decref(m);
+    return rc;
+}
+
+int vl_cat_merged(const vl_cat *c, const char *kind, json_t **manifest, json_t **parents, json_t **notes,
+                  vl_err *e)
+{
+    int rc = VL_OK;
+
+    *manifest = *notes = NULL;
+    *parents = json_array();
+    if (!*parents)
+        return vl_fail(e, VL_ENOMEM, "out of memory: parents");
+    for (size_t i = 0; !rc && i < c->o->n_inputs; i++)
+        for (size_t k = 0; !rc && k < c->brief[i].n; k++)
+            if ((rc = merge_segment(c, &c->brief[i].seg[k], kind, manifest, *parents, notes, e)) ==
+                VL_EFORMAT)
+                vl_within(e, "%s%s%s", c->o->input[0].name, i ? ", " : "", i ? c->o->input[i].name : "");
+    return rc;
+}
+
+/* ---- records -------------------------------------------------------------------------------------- */
+
+static int room_for(vl_cat *c, size_t n, vl_err *e)
+{
+    vls_member *more;
+
+    if (n <= c->room)
+        return VL_OK;
+    more = vl_realloc(c->member, n, sizeof *more, e);
+    if (!more)
+        return VL_ENOMEM;
+    c->member = more;
+    c->room = n;
+    return VL_OK;
+}
+
+/* Adds the members of each sidecar's record. The sidecars hold theirs until they are asked again. */
+static int join(vl_cat *c, const vls_record *in, const char *kind, vls_record *out, vl_err *e)
+{
+    vls_record more;
+    int rc = room_for(c, in->n_members, e);
+
+    if (rc)
+        return rc;
+    if (!c->kind[0])
+        strcpy(c->kind, kind);
+    if (strcmp(c->kind, kind))
+        return vl_fail(e, VL_EFORMAT, "records of kinds %s and %s: which are joined?", c->kind, kind);
+    memcpy(c->member, in->members, in->n_members * sizeof *in->members);
+    out->n_members = in->n_members;
+    for (size_t i = 0; i < c->o->n_joins; i++) {
+        rc = vl_join_find(c->o->join[i], in->key, &more, e);
+        if (rc < 0)
+            return rc;
+        if (!rc)
+            return vl_fail(e, VL_EFORMAT, "record '%s': is not in %s", in->key, vl_join_name(c->o->join[i]));
+        rc = room_for(c, out->n_members + more.n_members, e);
+        if (rc)
+            return rc;
+        memcpy(c->member + out->n_members, more.members, more.n_members * sizeof *more.members);
+        out->n_members += more.n_members;
+    }
+    out->key = in->key;
+    out->members = c->member;
+    return VL_OK;
+}
+
+int vl_cat_record(vl_cat *c, const vls_record *in, const char *kind, size_t input, bool headless,
+                  vls_record *out, vl_err *e)
+{
+    vls_record whole = *in;
+    int rc = vl_pick_next(c->o->pick, kind, in->key, headless, e);
+
+    c->counts->read++;
+    if (rc == 1 && c->o->n_joins) {
+        rc = join(c, in, kind, &whole, e);
+        rc = rc ? rc : 1;
+    }
+    if (rc == 1) {
+        rc = vl_trim_record(c->o->trim, &whole, input, out, e);
+        c->counts->emptied += rc == 0;
+    }
+    return rc < 0 ? vl_within(e, "%s", c->o->input[input].name) : rc;
+}
+
+/* ---- inputs --------------------------------------------------------------------------------------- */
+
+int vl_cat_reader(vl_cat *c, size_t i, vls_reader **r, vl_err *e)
+{
+    vls_read_opts how = {.name = c->o->input[i].name, .skip_bad = c->o->skip_bad};
+
+    return vls_reader_open(c->o->input[i].path, &how, r, e);
+}
+
+/* Everything that the records of this input are known by, and what they were made of. */
+static int names_of(const vls_reader *r, json_t *ids, vl_err *e)
+{
+    const vls_segment *seg;
+    vls_parent whole;
+    int rc = VL_OK;
+
+    vls_reader_id(r, &whole);
+    if (json_array_append_new(ids, json_pack("{s:s, s:s}", "content_id", whole.id, "kind", whole.kind)))
+        return vl_fail(e, VL_ENOMEM, "out of memory: parents");
+    for (uint64_t i = 0; !rc && (seg = vls_reader_segment(r, i)); i++) {
+        const json_t *tail = vls_reader_tail(r, i);
+        if (!tail)
+            continue;
+        rc = vl_carry_parent(ids, tail, seg->kind, e);
+        if (!rc)
+            rc = vl_carry_parents(ids, tail, e);
+    }
+    return rc;
+}
+
+int vl_cat_input_done(vl_cat *c, size_t i, const vls_reader *r, vl_err *e)
+{
+    const vls_read_counts *n = vls_reader_counts(r);
+    const char *name = c->o->input[i].name;
+    json_t *ids = json_array();
+    int rc = ids ? names_of(r, ids, e) : vl_fail(e, VL_ENOMEM, "out of memory: parents");
+
+    for (size_t k = 0; !rc && !c->o->any_parent && k < c->o->n_joins; k++)
+        if (!vl_join_related(c->o->join[k], ids))
+            rc = vl_fail(e, VL_EFORMAT, "%s: was not made from %s, nor from what that was made from",
+                         vl_join_name(c->o->join[k]), name);
+    for (size_t k = 0; !rc && c->brief && !c->o->skip_bad && k < c->brief[i].n; k++)
+        if (!json_equal(c->brief[i].seg[k].tail, vls_reader_tail(r, k)))
+            rc = vl_fail(e, VL_EFORMAT, "%s: changed while it was read", name);
+    c->counts->bad_frames += n->bad_frames;
+    c->counts->lost_records += n->lost_records;
+    json_decref(ids);
+    return rc;
+}
