@@ -50,6 +50,8 @@ cat_carrier cat_carrier_of(const cat_args *a)
     if (set && (to_stdout || c > CAT_TAR))
         cli_misuse("--shard-size and --shard-records need -o with a place for a number, such as "
                    "out-%%06d.tar.zst");
+    if (a->common.sign && c > CAT_TAR)
+        cli_misuse("--sign: a %s has no place for a signature", names[c]);
     if (a->seal && c > CAT_TAR)
         cli_misuse("--seal: a %s has no end to mark", names[c]);
     if (a->dali && (to_stdout || c != CAT_TAR))

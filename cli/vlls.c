@@ -2,6 +2,7 @@
  * vlls -- says what is in a shard. Everything that is printed was verified first. */
 #include "cli/msg.h"
 #include "cli/opt.h"
+#include "formats/licence.h"
 #include "formats/shard_index.h"
 
 #include <inttypes.h>
@@ -12,14 +13,19 @@
 static cli_common common = CLI_COMMON_DEFAULT;
 static struct {
     bool manifest, check, json, skip_bad;
+    const char *verify;
     cli_list get;
 } o;
+static vl_sign_key *key; /* of --verify */
 
 static const cli_opt options[] = {
     {0, "manifest", CLI_FLAG, &o.manifest, NULL,
      "print each segment's manifest, one JSON object a line, instead of the records", 0, 0, NULL},
     {0, "check", CLI_FLAG, &o.check, NULL,
      "print one line a shard, after every frame, sum, key and count was verified", 0, 0, NULL},
+    {0, "verify", CLI_PATH, &o.verify, "KEY",
+     "as --check; and every segment must be signed by the owner of this Ed25519 public key, a PEM file", 0, 0,
+     NULL},
     {0, "json", CLI_FLAG, &o.json, NULL, "one JSON object a line; manifests with their tails", 0, 0, NULL},
     {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
      "in files, leave out frames that do not verify; count them, still exit 1", 0, 0, NULL},
@@ -93,20 +99,46 @@ static void print_manifests(const char *path, const vls_reader *r)
 static void print_check(const char *path, const vls_reader *r)
 {
     const vls_read_counts *c = vls_reader_counts(r);
+    const char *licence;
     vls_parent id;
 
     vls_reader_id(r, &id);
-    if (o.json)
-        print_json(json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "file", path, "ok",
-                             c->bad_frames == 0, "kind", id.kind, "segments", (json_int_t)c->segments,
-                             "records", (json_int_t)c->records, "frames", (json_int_t)c->frames, "raw_bytes",
-                             (json_int_t)c->raw_bytes, "file_bytes", (json_int_t)c->file_bytes, "bad_frames",
-                             (json_int_t)c->bad_frames, "content_id", id.id));
-    else
+    licence = vl_licence_strictest(json_object_get(id.rights, "licences"));
+    if (o.json) {
+        json_t *j = json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?, s:O?}", "file", path,
+                              "ok", c->bad_frames == 0, "kind", id.kind, "segments", (json_int_t)c->segments,
+                              "records", (json_int_t)c->records, "frames", (json_int_t)c->frames, "raw_bytes",
+                              (json_int_t)c->raw_bytes, "file_bytes", (json_int_t)c->file_bytes, "bad_frames",
+                              (json_int_t)c->bad_frames, "content_id", id.id, "licence", licence, "rights",
+                              id.rights);
+        if (o.verify)
+            json_object_set_new(j, "verified", json_true());
+        print_json(j);
+    } else {
         printf("%s\t%s\t%s\tsegments=%" PRIu64 " records=%" PRIu64 " frames=%" PRIu64 " raw_bytes=%" PRIu64
-               " file_bytes=%" PRIu64 "\t%s\n",
+               " file_bytes=%" PRIu64 "\t%s",
                path, c->bad_frames ? "damaged" : "ok", id.kind, c->segments, c->records, c->frames,
                c->raw_bytes, c->file_bytes, id.id);
+        if (licence)
+            printf("\tlicence=%s", licence);
+        printf("%s\n", o.verify ? "\tverified" : "");
+    }
+    vls_parent_free(&id);
+}
+
+/* Every segment is signed by the key: its content id was computed from what was read. */
+static int verify(const char *path, const vls_reader *r, vl_err *e)
+{
+    const vls_segment *s;
+
+    for (uint64_t i = 0; (s = vls_reader_segment(r, i)) != NULL; i++) {
+        const json_t *tail = vls_reader_tail(r, i);
+        const char *id = json_string_value(json_object_get(tail, "content_id"));
+        int rc = vl_verify(key, id ? id : "", s->kind, json_object_get(tail, "signature"), e);
+        if (rc)
+            return vl_within(e, "%s: segment %" PRIu64, path, i);
+    }
+    return VL_OK;
 }
 
 /* --skip-bad leaves nothing unsaid. */
@@ -143,6 +175,8 @@ static int one_shard(const char *path)
         if (ferror(stdout))
             break;
     }
+    if (rc == 0 && o.verify)
+        rc = verify(path, r, &e);
     if (rc == 0 && o.check)
         print_check(path, r);
     if (o.manifest)
@@ -196,9 +230,15 @@ int main(int argc, char **argv)
 {
     int n = cli_parse(&tool, argc, argv), bad = 0, inputs = 0;
     static char dash[] = "-";
+    vl_err e;
 
-    if (o.get.n && (o.manifest || o.check || o.skip_bad))
+    if (o.get.n && (o.manifest || o.check || o.skip_bad || o.verify))
         cli_misuse("--get goes with --json only");
+    if (o.verify && (o.manifest || o.skip_bad))
+        cli_misuse("--verify goes with --json only: a shard is what was signed, or it is not");
+    if (o.verify && vl_sign_key_public(o.verify, &key, &e))
+        return cli_fail(&e);
+    o.check |= o.verify != NULL;
     if (n == 0)
         argv[n++ + 1] = dash; /* a shard on standard input */
     for (int i = 1; i <= n; i++)

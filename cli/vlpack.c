@@ -7,8 +7,12 @@
  * the one that is reported, however many threads there are. */
 #include "cli/msg.h"
 #include "cli/opt.h"
+#include "cli/writer.h"
+#include "formats/licence.h"
+#include "formats/numbered.h"
 #include "formats/version.h"
 #include "pipeline/pack.h"
+#include "pipeline/sink.h"
 #include "pipeline/stage.h"
 #include "pipeline/text_utf8.h"
 
@@ -21,7 +25,8 @@ enum { SEGMENT_RECORDS = 1 << 20, WARNED_MAX = 20, DEPTH_PER_THREAD = 4 };
 static struct options {
     cli_common common;
     bool skip_bad, decode;
-    int64_t max_pixels;
+    int64_t max_pixels, shard_records;
+    uint64_t shard_size;
     const char *root, *split, *source, *licence;
 } o = {.common = CLI_COMMON_DEFAULT, .max_pixels = VL_IMAGE_MAX_PIXELS};
 
@@ -37,7 +42,13 @@ static const cli_opt options[] = {
      "recorded in the manifest and in each record; of a Karpathy JSON only these are packed (A,B: both)", 0,
      0, NULL},
     {0, "source", CLI_TEXT, &o.source, "TEXT", "recorded: where the data come from", 0, 0, NULL},
-    {0, "licence", CLI_TEXT, &o.licence, "TEXT", "recorded: the terms of their use", 0, 0, NULL},
+    {0, "licence", CLI_TEXT, &o.licence, "TEXT", "recorded: the terms of their use, best an SPDX identifier",
+     0, 0, NULL},
+    {0, "shard-size", CLI_SIZE, &o.shard_size, "SIZE",
+     "several shards, of at most SIZE decoded bytes of records; -o out-%06d.tar.zst", 1,
+     9223372036854775807.0, NULL},
+    {0, "shard-records", CLI_INT, &o.shard_records, "N", "several shards, of at most N records", 1, 1048576,
+     NULL},
     CLI_END};
 
 static const cli_tool tool = {
@@ -47,7 +58,7 @@ static const cli_tool tool = {
     .example = "vlpack --split train -o train.tar.zst pairs.tsv",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_THREADS | CLI_PROGRESS,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_PROGRESS,
     .min_operands = 1,
     .max_operands = 1,
 };
@@ -58,11 +69,14 @@ typedef struct packer {
     bool source_ended;
     vl_stage *stage;
     size_t held; /* bytes in it that came with the pairs */
-    vls_writer *writer;
-    json_t *manifest;
+    vl_sink *sink;
+    vl_sink_counts sunk;
+    uint64_t shard; /* its number, when the last record was added */
+    json_t *manifest, *notes;
     uint64_t in_segment, bad_in_segment; /* records in, left out of, the open segment */
     uint64_t packed, bad, trailing;
-    bool open; /* a segment is open */
+    bool open;           /* a segment is open */
+    bool named, unnamed; /* records in it, or in its piece, that have a licence, that have none */
 } packer;
 
 static void make(void *job, void *opts)
@@ -89,19 +103,48 @@ static int manifest(json_t **out, vl_err *e)
     return VL_OK;
 }
 
+/* ---- the output ------------------------------------------------------------------------------------ */
+
+/* The notes of a segment, or of its piece in one of several shards: the sink has them from the beginning and may end a
+ * piece whenever a record comes, so they are kept up to date. */
+static int fresh_notes(packer *p, vl_err *e)
+{
+    json_object_clear(p->notes);
+    p->bad_in_segment = 0;
+    p->named = p->unnamed = false;
+    return o.skip_bad && json_object_set_new(p->notes, "left_out", json_integer(0))
+               ? vl_fail(e, VL_ENOMEM, "out of memory: notes")
+               : VL_OK;
+}
+
+/* Records may have licences of their own, which count beside that of --licence. */
+static int note_licence(packer *p, const vl_packed *job, vl_err *e)
+{
+    const char *licence = json_string_value(json_object_get(job->more, "licence"));
+    int rc = licence ? vl_rights_add(&p->notes, licence, NULL, e) : VL_OK;
+
+    p->named |= licence != NULL;
+    p->unnamed |= !licence && !o.licence;
+    if (!rc && p->named && p->unnamed)
+        rc = vl_rights_add(&p->notes, VL_LICENCE_UNKNOWN, NULL, e);
+    return rc;
+}
+
+static int begin_segment(packer *p, vl_err *e)
+{
+    int rc = p->sink->begin(p->sink, p->manifest, e);
+
+    p->open = !rc;
+    return rc ? rc : p->sink->tail(p->sink, NULL, p->notes, e);
+}
+
 static int end_segment(packer *p, vl_err *e)
 {
-    int rc = VL_OK;
+    int rc = p->open ? p->sink->end(p->sink, e) : VL_OK;
 
-    if (!p->open)
-        return VL_OK;
-    if (o.skip_bad)
-        rc = vls_segment_note(p->writer, "left_out", json_integer((json_int_t)p->bad_in_segment), e);
-    if (!rc)
-        rc = vls_segment_end(p->writer, e);
     p->open = false;
-    p->in_segment = p->bad_in_segment = 0;
-    return rc;
+    p->in_segment = 0;
+    return rc ? rc : fresh_notes(p, e);
 }
 
 /* A record that is not sound: counted where the caller asked for that, else the end. */
@@ -112,7 +155,8 @@ static int refuse(packer *p, const vl_err *why, vl_err *e)
         return why->code;
     }
     p->bad++;
-    p->bad_in_segment++;
+    if (json_object_set_new(p->notes, "left_out", json_integer((json_int_t)++p->bad_in_segment)))
+        return vl_fail(e, VL_ENOMEM, "out of memory: notes");
     if (p->bad <= WARNED_MAX)
         cli_warn("%s; left out", why->text);
     else
@@ -129,13 +173,16 @@ static int write_record(packer *p, const vl_packed *job, vl_err *e)
 
     if (p->in_segment == SEGMENT_RECORDS)
         rc = end_segment(p, e);
-    if (!rc && !p->open) {
-        rc = vls_segment_begin(p->writer, p->manifest, 0, e);
-        p->open = !rc;
-    }
+    if (!rc && !p->open)
+        rc = begin_segment(p, e);
     if (rc)
         return rc;
-    rc = vls_add(p->writer, &job->record, &why);
+    rc = p->sink->add(p->sink, &job->record, &why);
+    if (p->sunk.shard != p->shard) { /* the record is the first of another shard, whatever became of it */
+        p->shard = p->sunk.shard;
+        if (fresh_notes(p, e))
+            return VL_ENOMEM;
+    }
     if (rc == VL_EARG) { /* a key that was there before, a name that is too long */
         vl_within(&why, "%s", job->where);
         return refuse(p, &why, e);
@@ -147,7 +194,7 @@ static int write_record(packer *p, const vl_packed *job, vl_err *e)
     p->packed++;
     p->in_segment++;
     p->trailing += job->info.trailing > 0;
-    return VL_OK;
+    return note_licence(p, job, e);
 }
 
 /* Fills the stage from the source, as far as both allow. */
@@ -204,23 +251,31 @@ static int pack_all(packer *p, vl_err *e)
 static int run(packer *p, vl_pack_opts *opts, vl_err *e)
 {
     int threads = (int)o.common.threads;
+    vl_shards_opts how = {
+        .path = o.common.output, .records = (uint64_t)o.shard_records, .bytes = o.shard_size};
     int rc = vl_layout_open(p->operand, o.root, o.split, &p->layout, e);
 
     if (rc == VL_EARG) /* nothing was touched yet */
         cli_misuse("%s", e->text);
     if (rc)
         return rc;
+    if (!(p->notes = json_object()))
+        return vl_fail(e, VL_ENOMEM, "out of memory: notes");
     rc = manifest(&p->manifest, e);
     if (!rc)
-        rc = vls_writer_open(o.common.output, &p->writer, e);
+        rc = fresh_notes(p, e);
+    if (!rc)
+        rc = cli_sign_key(&o.common, &how.sign, e);
+    if (!rc)
+        rc = vl_shards_open(&how, &p->sunk, &p->sink, e);
     if (!rc)
         rc = vl_stage_new(threads, (size_t)threads * DEPTH_PER_THREAD, make, opts, &p->stage, e);
     if (!rc)
         rc = pack_all(p, e);
     if (!rc) {
-        vls_writer *w = p->writer;
-        p->writer = NULL;
-        rc = vls_writer_close(w, e);
+        vl_sink *sink = p->sink;
+        p->sink = NULL;
+        rc = sink->close(sink, e);
     }
     return rc;
 }
@@ -232,7 +287,9 @@ static void clean_up(packer *p)
     while (p->stage && (job = vl_stage_take(p->stage)))
         vl_packed_free(job);
     vl_stage_free(p->stage);
-    vls_writer_abort(p->writer);
+    if (p->sink)
+        p->sink->abort(p->sink);
+    json_decref(p->notes);
     json_decref(p->manifest);
     vl_layout_close(p->layout);
 }
@@ -246,6 +303,21 @@ static void check_text(const char *option, const char *s)
         cli_misuse("%s: text %s", option, e.text);
 }
 
+/* Several shards need names. */
+static void check_set(void)
+{
+    const char *out = o.common.output;
+    vl_err e;
+
+    if (!o.shard_size && !o.shard_records)
+        return;
+    if (!out || !strcmp(out, "-"))
+        cli_misuse(
+            "--shard-size and --shard-records need -o with a place for a number, such as out-%%06d.tar.zst");
+    if (vl_numbered_check(out, &e))
+        cli_misuse("-o: %s", e.text);
+}
+
 int main(int argc, char **argv)
 {
     packer p = {0};
@@ -256,6 +328,7 @@ int main(int argc, char **argv)
     check_text("--split", o.split);
     check_text("--source", o.source);
     check_text("--licence", o.licence);
+    check_set();
     cli_refuse_tty(o.common.output);
     p.operand = argv[1];
     vl_pack_opts opts = {(uint64_t)o.max_pixels, o.decode, o.split};
@@ -270,6 +343,9 @@ int main(int argc, char **argv)
         cli_warn("%" PRIu64 " files or folders belong to no pair; ignored", ignored);
     if (p.bad)
         cli_warn("%" PRIu64 " of %" PRIu64 " records left out", p.bad, p.bad + p.packed);
-    cli_info("%" PRIu64 " records packed", p.packed);
+    if (o.shard_size || o.shard_records)
+        cli_info("%" PRIu64 " records packed in %" PRIu64 " shards", p.packed, p.sunk.files);
+    else
+        cli_info("%" PRIu64 " records packed", p.packed);
     return 0;
 }

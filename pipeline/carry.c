@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/carry.h"
 
+#include "formats/licence.h"
 #include "formats/tail.h"
 
 #include <string.h>
@@ -52,6 +53,7 @@ static int merge_name(json_t *into, const json_t *m, const char *name, vl_err *e
     json_t *a = values_of(into, name), *b = values_of(m, name), *v;
     json_t *various = json_object_get(into, "various");
     bool everywhere = json_object_get(into, name) && json_object_get(m, name);
+    size_t from_a = json_array_size(a), from_b = json_array_size(b);
     int bad = !a || !b;
     size_t i;
 
@@ -59,6 +61,12 @@ static int merge_name(json_t *into, const json_t *m, const char *name, vl_err *e
         goto out;
     json_array_foreach (b, i, v)
         bad |= add_once(a, v);
+    if (!strcmp(name, "licence") &&
+        !(from_a && from_b)) { /* a silent segment beside one that names its licence */
+        v = json_string(VL_LICENCE_UNKNOWN);
+        bad |= add_once(a, v);
+        json_decref(v);
+    }
     if (!various && !bad) {
         bad = json_object_set_new(into, "various", json_object());
         various = json_object_get(into, "various");
@@ -112,14 +120,17 @@ int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e)
     int rc = VL_OK;
 
     json_object_foreach ((json_t *)tail, name, v)
-        if (!vls_tail_reserved(name) && json_object_set(notes, name, v))
+        if (!vls_tail_reserved(name) && strcmp(name, "licences") && strcmp(name, "sources") &&
+            json_object_set(notes, name, v))
             rc = no_memory(e);
+    if (!rc && *into) /* what is of rights lies in *into alone, and is brought together below */
+        rc = vl_rights_merge(&notes, *into, e);
     if (!rc && !*into)
         *into = json_incref(notes);
     else if (!rc)
         rc = merge(*into, notes, e);
     json_decref(notes);
-    return rc;
+    return rc ? rc : vl_rights_merge(into, tail, e);
 }
 
 static int add_parent(json_t *into, const char *id, const char *kind, vl_err *e)

@@ -23,7 +23,7 @@
  *                    "imgid"} ...]}; where splits are asked for, others are passed over
  *         COCO       {"images": [{"id", "file_name", ...} ...], "annotations": [{"image_id", "caption"} ...]}, in
  *                    either order; "flickr_url" or "coco_url" is the source, "license" the licence that "licenses"
- *                    names
+ *                    names (as an SPDX identifier where its address is a Creative Commons deed)
  *         BLIP       [{"image", "caption": a string or a list of them, ...} ...]
  *         Image paths are relative to root; the key is the image's path without its extension. The record keeps
  *         the split, the image's id and, of BLIP, all other names.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/layout_coco.h"
+#include "formats/licence.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -97,18 +98,25 @@ static int add_caption(vl_coco *c, const json_t *j, vl_err *e)
     return rc ? rc : vl_buf_add(&c->caption, &k, sizeof k, e);
 }
 
-/* One that has no number or name serves nobody; its images are without a licence then. */
+/* Named by its SPDX identifier where its address says which it is. One that has no number or name serves nobody; its
+ * images are without a licence then. */
 static int add_licence(vl_coco *c, const json_t *j, vl_err *e)
 {
     const json_t *id = json_object_get(j, "id"), *name = json_object_get(j, "name");
+    const char *url = json_string_value(json_object_get(j, "url"));
     licence l = {.id = json_integer_value(id)};
+    json_t *own = NULL;
+    char spdx[32];
     int rc;
 
     if (!json_is_integer(id) || !json_is_string(name))
         return VL_OK;
     if (c->licence.n == LICENCES_MAX * sizeof l)
         return vl_fail(e, VL_EFORMAT, "licenses: more than %d", LICENCES_MAX);
-    rc = keep(c, name, &l.name, e);
+    if (url && vl_licence_of_url(url, spdx))
+        name = own = json_string(spdx);
+    rc = name ? keep(c, name, &l.name, e) : vl_fail(e, VL_ENOMEM, "out of memory: licence");
+    json_decref(own);
     return rc ? rc : vl_buf_add(&c->licence, &l, sizeof l, e);
 }
 

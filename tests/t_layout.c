@@ -142,7 +142,7 @@ static void tsv_roots(void **state)
     assert_string_equal(all_of("d/x.tsv", NULL), "a|d/a.jpg|d/x.tsv: record 0: a.jpg|-|one\n");
     assert_string_equal(all_of("d/x.tsv", "e"), "a|e/a.jpg|d/x.tsv: record 0: a.jpg|-|one\n");
     assert_string_equal(all_of("d/x.tsv", "/"), "a|/a.jpg|d/x.tsv: record 0: a.jpg|-|one\n");
-    assert_string_equal(all_of("d", "e"), "!! d is a folder: a root is for TSV only\n");
+    assert_string_equal(all_of("d", "e"), "!! d is a folder: a root is for TSV and JSON only\n");
     assert_string_equal(all_of("absent", NULL), "!! absent: No such file or directory\n");
 }
 
