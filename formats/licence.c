@@ -7,7 +7,7 @@
 #include <strings.h>
 
 /* The one table of what is stricter than what: groups in order, and the rows within a group. A name that ends in '-'
- * stands for all versions and ports of the licence. SPDX licence list 3.24. */
+ * stands for all versions and ports of the licence, which are ordered by their text. SPDX licence list 3.24. */
 static const struct row {
     const char *name;
     vl_licence_group group;
@@ -28,13 +28,7 @@ static const struct row {
     {"Unicode-DFS-", VL_ATTRIBUTION},
     {"CDLA-Permissive-", VL_ATTRIBUTION},
     {"ODC-By-1.0", VL_ATTRIBUTION},
-    {"CC-BY-1.0", VL_ATTRIBUTION},
-    {"CC-BY-2.0", VL_ATTRIBUTION},
-    {"CC-BY-2.5", VL_ATTRIBUTION},
-    {"CC-BY-3.0", VL_ATTRIBUTION},
-    {"CC-BY-4.0", VL_ATTRIBUTION},
-    {"CC-BY-2.5-AU", VL_ATTRIBUTION},
-    {"CC-BY-3.0-", VL_ATTRIBUTION},
+    {"CC-BY-", VL_ATTRIBUTION},
     {"OFL-1.0", VL_SHARE_ALIKE},
     {"OFL-1.1", VL_SHARE_ALIKE},
     {"MPL-2.0", VL_SHARE_ALIKE},
@@ -46,10 +40,10 @@ static const struct row {
     {"LGPL-", VL_SHARE_ALIKE},
     {"GPL-", VL_SHARE_ALIKE},
     {"AGPL-", VL_SHARE_ALIKE},
-    {"CC-BY-NC-SA-", VL_NON_COMMERCIAL},
-    {"CC-BY-NC-ND-", VL_RESTRICTED},
     {"CC-BY-NC-", VL_NON_COMMERCIAL},
+    {"CC-BY-NC-SA-", VL_NON_COMMERCIAL},
     {"CC-BY-ND-", VL_RESTRICTED},
+    {"CC-BY-NC-ND-", VL_RESTRICTED},
     {"NONE", VL_RESTRICTED},
     {VL_LICENCE_UNKNOWN, VL_RESTRICTED},
 };

@@ -89,6 +89,8 @@ static int merge(json_t *into, const json_t *m, vl_err *e)
         json_object_set_new(names, name, json_true());
     json_object_foreach ((json_t *)m, name, v)
         json_object_set_new(names, name, json_true());
+    json_object_foreach (json_object_get(into, "various"), name, v)
+        json_object_set_new(names, name, json_true());
     json_object_foreach (json_object_get(m, "various"), name, v)
         json_object_set_new(names, name, json_true());
     json_object_del(names, "various");
