@@ -243,6 +243,7 @@ int vl_cat_run(const vl_cat_opts *o, vl_sink *sink, vl_cat_counts *counts, vl_er
         vls_briefs_free(&c.brief[i]);
     free(c.brief);
     free(c.member);
+    vl_expand_free(&c.expand);
     json_decref(c.first);
     json_decref(c.first_tail);
     return rc;
