@@ -13,6 +13,19 @@
 
 /* ---- segments ------------------------------------------------------------------------------------- */
 
+/* "after": how many steps came before it, so that the steps of several tools keep their order. */
+static int add_step(json_t *m, const json_t *step, vl_err *e)
+{
+    size_t after = json_array_size(json_object_get(m, "select")) + json_array_size(json_object_get(m, "cat"));
+    json_t *s = json_copy((json_t *)step);
+    int rc = !s || json_object_set_new(s, "after", json_integer((json_int_t)after))
+                 ? vl_fail(e, VL_ENOMEM, "out of memory: manifest")
+                 : vl_carry_step(m, "cat", s, e);
+
+    json_decref(s);
+    return rc;
+}
+
 int vl_cat_begin(vl_cat *c, const json_t *manifest, json_t *parents, json_t *notes, vl_err *e)
 {
     json_t *m = vl_carry_manifest(manifest, e);
@@ -25,7 +38,7 @@ int vl_cat_begin(vl_cat *c, const json_t *manifest, json_t *parents, json_t *not
     if (!rc)
         rc = vl_trim_schema(c->o->trim, json_object_get(m, "schema"), e);
     if (!rc && c->o->step)
-        rc = vl_carry_step(m, "cat", c->o->step, e);
+        rc = add_step(m, c->o->step, e);
     if (!rc)
         rc = c->sink->begin(c->sink, m, e);
     if (!rc) {
