@@ -203,10 +203,10 @@ int cat_step_of(const cat_args *a, const vl_pick_opts *pick, uint64_t keys_sum, 
     json_t *o = json_object();
     int bad = !o;
 
-    bad = bad || put_text(o, "kind", a->kind) || put_list(o, "key", &a->key) ||
-          put_keys(o, a, pick, keys_sum) || put_text(o, "range", a->range) ||
-          put_int(o, "every", a->every > 1, a->every) || put_text(o, "part", a->part) ||
-          put_int(o, "head", a->head > 0, a->head) || put_int(o, "shuffle", a->shuffle >= 0, a->shuffle) ||
+    bad = bad || put_list(o, "key", &a->key) || put_keys(o, a, pick, keys_sum) ||
+          put_text(o, "range", a->range) || put_int(o, "every", a->every > 1, a->every) ||
+          put_text(o, "part", a->part) || put_int(o, "head", a->head > 0, a->head) ||
+          put_int(o, "shuffle", a->shuffle >= 0, a->shuffle) ||
           put_int(o, "join", a->join.n > 0, a->join.n) || put_list(o, "drop", &a->drop) ||
           put_list(o, "rename", &a->rename) || put_text(o, "strip", a->strip) ||
           put_text(o, "prefix", a->prefix) || (a->plain && put(o, "plain", json_true()));

@@ -27,6 +27,7 @@ typedef struct vl_cat_opts {
     vl_join *const *join; /* [n_joins] */
     size_t n_joins;
     bool any_parent; /* sidecars may have been made from something else */
+    bool plain;      /* .vlt members become .npy */
     bool shuffle, reseal, skip_bad;
     uint64_t seed; /* of the shuffle */
     json_t *step;  /* what is done to the records, for the manifest; NULL: nothing */

@@ -4,12 +4,28 @@
 #include "pipeline/cat_plan.h"
 
 #include "formats/licence.h"
+#include "formats/names.h"
+#include "formats/vlt.h"
 #include "pipeline/carry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- segments ------------------------------------------------------------------------------------- */
+
+/* "after": how many steps came before it, so that the steps of several tools keep their order. */
+static int add_step(json_t *m, const json_t *step, vl_err *e)
+{
+    size_t after = json_array_size(json_object_get(m, "select")) + json_array_size(json_object_get(m, "cat"));
+    json_t *s = json_copy((json_t *)step);
+    int rc = !s || json_object_set_new(s, "after", json_integer((json_int_t)after))
+                 ? vl_fail(e, VL_ENOMEM, "out of memory: manifest")
+                 : vl_carry_step(m, "cat", s, e);
+
+    json_decref(s);
+    return rc;
+}
 
 int vl_cat_begin(vl_cat *c, const json_t *manifest, json_t *parents, json_t *notes, vl_err *e)
 {
@@ -18,10 +34,12 @@ int vl_cat_begin(vl_cat *c, const json_t *manifest, json_t *parents, json_t *not
 
     for (size_t i = 0; !rc && i < c->o->n_joins; i++)
         rc = vl_join_manifest(c->o->join[i], m, e);
+    if (!rc && c->o->plain)
+        rc = vl_expand_schema(json_object_get(m, "schema"), e);
     if (!rc)
         rc = vl_trim_schema(c->o->trim, json_object_get(m, "schema"), e);
     if (!rc && c->o->step)
-        rc = vl_carry_step(m, "cat", c->o->step, e);
+        rc = add_step(m, c->o->step, e);
     if (!rc)
         rc = c->sink->begin(c->sink, m, e);
     if (!rc) {
@@ -114,10 +132,11 @@ static int room_for(vl_cat *c, size_t n, vl_err *e)
 }
 
 /* Adds the members of each sidecar's record. The sidecars hold theirs until they are asked again. */
-static int join(vl_cat *c, const vls_record *in, const char *kind, vls_record *out, vl_err *e)
+static int join(vl_cat *c, vls_record *rec, const char *kind, vl_err *e)
 {
+    size_t n = rec->n_members;
     vls_record more;
-    int rc = room_for(c, in->n_members, e);
+    int rc = room_for(c, n, e);
 
     if (rc)
         return rc;
@@ -125,23 +144,48 @@ static int join(vl_cat *c, const vls_record *in, const char *kind, vls_record *o
         strcpy(c->kind, kind);
     if (strcmp(c->kind, kind))
         return vl_fail(e, VL_EFORMAT, "records of kinds %s and %s: which are joined?", c->kind, kind);
-    memcpy(c->member, in->members, in->n_members * sizeof *in->members);
-    out->n_members = in->n_members;
+    memcpy(c->member, rec->members, n * sizeof *rec->members);
     for (size_t i = 0; i < c->o->n_joins; i++) {
-        rc = vl_join_find(c->o->join[i], in->key, &more, e);
+        rc = vl_join_find(c->o->join[i], rec->key, &more, e);
         if (rc < 0)
             return rc;
         if (!rc)
-            return vl_fail(e, VL_EFORMAT, "record '%s': is not in %s", in->key, vl_join_name(c->o->join[i]));
-        rc = room_for(c, out->n_members + more.n_members, e);
+            return vl_fail(e, VL_EFORMAT, "record '%s': is not in %s", rec->key, vl_join_name(c->o->join[i]));
+        rc = room_for(c, n + more.n_members, e);
         if (rc)
             return rc;
-        memcpy(c->member + out->n_members, more.members, more.n_members * sizeof *more.members);
-        out->n_members += more.n_members;
+        memcpy(c->member + n, more.members, more.n_members * sizeof *more.members);
+        n += more.n_members;
     }
-    out->key = in->key;
-    out->members = c->member;
+    rec->members = c->member;
+    rec->n_members = n;
     return VL_OK;
+}
+
+/* A difference is worth nothing without the record before it, under the name that it has there. */
+static int keep_chain(vl_cat *c, const vls_record *out, vl_err *e)
+{
+    char name[VL_TAR_NAME_MAX + VLS_EXT_MAX + 2];
+    bool any = false;
+    vl_vlt t;
+    int rc = VL_OK;
+
+    for (size_t i = 0; !rc && i < out->n_members; i++) {
+        const vls_member *m = &out->members[i];
+        if (!vl_vlt_is(m->ext))
+            continue;
+        any = true;
+        rc = vl_vlt_parse(m->data, m->n, &t, e);
+        snprintf(name, sizeof name, "%s.%s", c->before, m->ext);
+        if (!rc && t.ref[0] && strcmp(t.ref, name))
+            rc = vl_fail(e, VL_EFORMAT,
+                         "is a difference to '%s', which does not come before it then; --plain", t.ref);
+        if (rc)
+            vl_within(e, "record '%s': %s", out->key, m->ext);
+    }
+    if (any)
+        snprintf(c->before, sizeof c->before, "%s", out->key);
+    return rc;
 }
 
 int vl_cat_record(vl_cat *c, const vls_record *in, const char *kind, size_t input, bool headless,
@@ -151,13 +195,23 @@ int vl_cat_record(vl_cat *c, const vls_record *in, const char *kind, size_t inpu
     int rc = vl_pick_next(c->o->pick, kind, in->key, headless, e);
 
     c->counts->read++;
+    if (rc >= 0 && c->o->plain) {
+        int bad = vl_expand_add(&c->expand, in, e);
+        if (!bad && rc)
+            bad = vl_expand_record(&c->expand, in, &whole, e);
+        rc = bad ? bad : rc;
+    }
     if (rc == 1 && c->o->n_joins) {
-        rc = join(c, in, kind, &whole, e);
+        rc = join(c, &whole, kind, e);
         rc = rc ? rc : 1;
     }
     if (rc == 1) {
         rc = vl_trim_record(c->o->trim, &whole, input, out, e);
         c->counts->emptied += rc == 0;
+        if (rc == 1 && c->o->step) {
+            int bad = keep_chain(c, out, e);
+            rc = bad ? bad : rc;
+        }
     }
     return rc < 0 ? vl_within(e, "%s", c->o->input[input].name) : rc;
 }

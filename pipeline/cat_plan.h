@@ -6,6 +6,7 @@
 
 #include "formats/peek.h"
 #include "pipeline/cat.h"
+#include "pipeline/expand.h"
 
 typedef struct vl_cat {
     const vl_cat_opts *o;
@@ -20,6 +21,8 @@ typedef struct vl_cat {
     uint64_t bad, lost;         /* of the input at hand, when the open segment began */
     vls_member *member;         /* [room] of the record that was joined last */
     size_t room;
+    vl_expand expand;
+    char before[VL_TAR_NAME_MAX + 1]; /* key of the last record with .vlt members that went out */
 } vl_cat;
 
 /* vl_cat_begin -- begins a segment with this manifest (borrowed), to which the step and what is joined are

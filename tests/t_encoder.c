@@ -151,7 +151,7 @@ static void make_experts(const char *path, const vlm_model *m)
         vl_real *theta = fresh(m, (uint64_t)(i / 2 * 10 + 10 + i % 2));
         if (i == 3)
             theta[5] = NAN;
-        if (vld_snapshot_write(w, manifest, m, i / 2 ? 7 : 2, i % 2, theta, stats, NULL, 0, &e))
+        if (vld_snapshot_write(w, manifest, m, i / 2 ? 7 : 2, i % 2, theta, NULL, stats, NULL, 0, &e))
             fail_msg("%s", e.text);
         free(theta);
     }
