@@ -45,9 +45,9 @@ static const cli_opt options[] = {
     {0, "licence", CLI_TEXT, &o.licence, "TEXT", "recorded: the terms of their use, best an SPDX identifier",
      0, 0, NULL},
     {0, "shard-size", CLI_SIZE, &o.shard_size, "SIZE",
-     "several shards, of at most SIZE decoded bytes of records; -o out-%06d.tar.zst", 1,
+     "several shards, of at most SIZE decoded bytes of records; -o out-%06d.tar.zst [no bound]", 1,
      9223372036854775807.0, NULL},
-    {0, "shard-records", CLI_INT, &o.shard_records, "N", "several shards, of at most N records", 1, 1048576,
+    {0, "shard-records", CLI_INT, &o.shard_records, "N", "several shards, of at most N records [no bound]", 1, 1048576,
      NULL},
     CLI_END};
 
