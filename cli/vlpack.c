@@ -47,8 +47,8 @@ static const cli_opt options[] = {
     {0, "shard-size", CLI_SIZE, &o.shard_size, "SIZE",
      "several shards, of at most SIZE decoded bytes of records; -o out-%06d.tar.zst [no bound]", 1,
      9223372036854775807.0, NULL},
-    {0, "shard-records", CLI_INT, &o.shard_records, "N", "several shards, of at most N records [no bound]", 1, 1048576,
-     NULL},
+    {0, "shard-records", CLI_INT, &o.shard_records, "N", "several shards, of at most N records [no bound]", 1,
+     1048576, NULL},
     CLI_END};
 
 static const cli_tool tool = {
@@ -117,17 +117,20 @@ static int fresh_notes(packer *p, vl_err *e)
                : VL_OK;
 }
 
-/* Records may have licences of their own, which count beside that of --licence. */
+/* Records may have licences of their own, which count beside that of --licence. Where there are more, or longer ones,
+ * than a tail takes, they stand in the records alone, and the whole is not known. */
 static int note_licence(packer *p, const vl_packed *job, vl_err *e)
 {
     const char *licence = json_string_value(json_object_get(job->more, "licence"));
-    int rc = licence ? vl_rights_add(&p->notes, licence, NULL, e) : VL_OK;
+    bool full = json_array_size(json_object_get(p->notes, "licences")) >= VL_RIGHTS_MAX - 1;
 
+    if (licence && (full || strlen(licence) > VL_RIGHTS_TEXT_MAX))
+        return vl_rights_add(&p->notes, VL_LICENCE_UNKNOWN, NULL, e);
     p->named |= licence != NULL;
     p->unnamed |= !licence && !o.licence;
-    if (!rc && p->named && p->unnamed)
-        rc = vl_rights_add(&p->notes, VL_LICENCE_UNKNOWN, NULL, e);
-    return rc;
+    if (p->named && p->unnamed && vl_rights_add(&p->notes, VL_LICENCE_UNKNOWN, NULL, e))
+        return e->code;
+    return vl_rights_add(&p->notes, licence, NULL, e);
 }
 
 static int begin_segment(packer *p, vl_err *e)
@@ -180,6 +183,7 @@ static int write_record(packer *p, const vl_packed *job, vl_err *e)
     rc = p->sink->add(p->sink, &job->record, &why);
     if (p->sunk.shard != p->shard) { /* the record is the first of another shard, whatever became of it */
         p->shard = p->sunk.shard;
+        p->in_segment = 0;
         if (fresh_notes(p, e))
             return VL_ENOMEM;
     }
@@ -301,6 +305,8 @@ static void check_text(const char *option, const char *s)
 
     if (s && vl_caption_check(s, strlen(s), &e))
         cli_misuse("%s: text %s", option, e.text);
+    if (s && strlen(s) > VL_RIGHTS_TEXT_MAX)
+        cli_misuse("%s: %zu bytes, at most %d allowed", option, strlen(s), VL_RIGHTS_TEXT_MAX);
 }
 
 /* Several shards need names. */

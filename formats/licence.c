@@ -147,6 +147,9 @@ static int add(json_t *rights, const char *name, const char *s, vl_err *e)
         i++;
     if (i < n && !order)
         return VL_OK;
+    if (strlen(s) > VL_RIGHTS_TEXT_MAX)
+        return vl_fail(e, VL_EARG, "%s: one of %zu bytes, at most %d allowed", name, strlen(s),
+                       VL_RIGHTS_TEXT_MAX);
     if (n == VL_RIGHTS_MAX)
         return vl_fail(e, VL_EARG, "more than %d %s", VL_RIGHTS_MAX, name);
     if (json_array_insert_new(list, i, json_string(s)))

@@ -24,7 +24,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-enum { VL_RIGHTS_MAX = 1024 }; /* licences, and sources, of a shard */
+enum {
+    VL_RIGHTS_MAX = 256,      /* licences, and sources, of a shard */
+    VL_RIGHTS_TEXT_MAX = 1000 /* bytes of one */
+};
 #define VL_LICENCE_UNKNOWN "NOASSERTION"
 
 typedef enum vl_licence_group {
@@ -49,7 +52,7 @@ const char *vl_licence_strictest(const json_t *licences);
  * CC-BY-2.0), in out. False: the address is none. */
 bool vl_licence_of_url(const char *url, char out[32]);
 
-/* vl_rights_add -- adds what is not NULL; *rights NULL becomes an object, other names in it stay. Errors: VL_EARG over VL_RIGHTS_MAX. */
+/* vl_rights_add -- adds what is not NULL; *rights NULL becomes an object, other names in it stay. Errors: VL_EARG over VL_RIGHTS_MAX or VL_RIGHTS_TEXT_MAX. */
 VL_MUST_USE int vl_rights_add(json_t **rights, const char *licence, const char *source, vl_err *e);
 
 /* vl_rights_merge -- adds all of from, which may be any object with these two names, or NULL. */

@@ -137,6 +137,11 @@ static void rights(void **state)
     json_decref(r);
     r = NULL;
     assert_int_equal(vl_rights_add(&r, "\xff", NULL, &e), VL_EARG);
+    char text[VL_RIGHTS_TEXT_MAX + 2];
+    memset(text, 'x', sizeof text - 1);
+    text[VL_RIGHTS_TEXT_MAX + 1] = 0;
+    assert_int_equal(vl_rights_add(&r, NULL, text, &e), VL_EARG);
+    assert_string_equal(e.text, "sources: one of 1001 bytes, at most 1000 allowed");
     for (int i = 0; i < VL_RIGHTS_MAX; i++) {
         char name[16];
         snprintf(name, sizeof name, "%d", i);
@@ -144,7 +149,7 @@ static void rights(void **state)
     }
     assert_int_equal(vl_rights_add(&r, "0", NULL, &e), VL_OK);
     assert_int_equal(vl_rights_add(&r, "more", NULL, &e), VL_EARG);
-    assert_string_equal(e.text, "more than 1024 licences");
+    assert_string_equal(e.text, "more than 256 licences");
     json_decref(r);
 }
 

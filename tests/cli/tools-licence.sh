@@ -87,3 +87,21 @@ out_like '"licences":\["NOASSERTION","No known copyright restrictions"\]'
 run 0 vlpack -q --root a --licence CC0-1.0 -o coco.tar.zst coco.json
 run 0 vlls --check --json coco.tar.zst
 out_like '"licences":\["CC-BY-NC-SA-2.0","CC0-1.0","No known copyright restrictions"\]'
+
+# As many licences as records: they stay in the records, and the summary says that it knows less.
+python3 - <<'END'
+import io, json, tarfile
+png = open("a/a0.png", "rb").read()
+with tarfile.open("many.tar", "w") as t:
+    for i in range(300):
+        j = json.dumps({"caption": "x", "licence": "(c) photographer %d" % i}).encode()
+        for ext, data in ("png", png), ("json", j):
+            m = tarfile.TarInfo("r%03d.%s" % (i, ext))
+            m.size = len(data)
+            t.addfile(m, io.BytesIO(data))
+END
+run 0 vlpack -q -o many.tar.zst many.tar
+run 0 vlls --check --json many.tar.zst
+out_like '"NOASSERTION"'
+ok '255 and that' test "$(grep -o '(c)' "$OUT" | wc -l)" -eq 256 # one of them is the strictest, and is there twice
+run 2 vlpack --licence "$(printf 'x%.0s' $(seq 1001))" -o out.tar.zst a
