@@ -27,7 +27,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { BLOCK = 65536, END_ZEROS = 2 * VL_TAR_BLOCK };
+enum { BLOCK = 65536, END_ZEROS = 2 * VL_TAR_BLOCK, SHOWN = 120 };
 
 typedef struct part { /* a member of the open record */
     char ext[VLS_EXT_MAX + 1];
@@ -53,6 +53,7 @@ typedef struct tar {
     vls_member *members; /* [room]: those that are given out */
     json_t *doc, *more;  /* its json, whose captions are borrowed; what is left of it */
     char where[4096], name[VL_TAR_NAME_MAX + 1];
+    size_t name_bytes; /* of the whole name */
 } tar;
 
 static void close_tar(vl_layout *l)
@@ -201,6 +202,7 @@ static void take_name(tar *t)
     name += strncmp(name, "./", 2) ? 0 : 2;
     t->name[VL_TAR_NAME_MAX] = 0;
     strncpy(t->name, name, VL_TAR_NAME_MAX);
+    t->name_bytes = strlen(name);
 }
 
 /* Where the key of a name ends, whatever the name is. */
@@ -212,6 +214,12 @@ static size_t key_bytes(const char *name)
     return dot ? (size_t)(dot - name) : strlen(name);
 }
 
+/* Behind the first bytes of a name in a message, which has room for its cause, too. */
+static const char *dots(const char *name)
+{
+    return strlen(name) > SHOWN ? "..." : "";
+}
+
 /* Is the pending member fit for a record? */
 static int check_member(const tar *t, const char *ext, vl_err *e)
 {
@@ -219,6 +227,9 @@ static int check_member(const tar *t, const char *ext, vl_err *e)
     uint64_t left = VLS_RECORD_BYTES_MAX - t->data.n;
     int rc;
 
+    if (t->name_bytes > VL_TAR_NAME_MAX)
+        return vl_fail(e, VL_EFORMAT, "a name of %zu bytes, at most %d allowed", t->name_bytes,
+                       VL_TAR_NAME_MAX);
     if (t->name[0] == '/')
         return vl_fail(e, VL_EFORMAT, "absolute path");
     if (archive_entry_hardlink(t->entry))
@@ -299,7 +310,7 @@ static int add_member(tar *t, vl_err *e)
     if (t->bad.code)
         return VL_OK; /* libarchive steps over the bytes */
     if (check_member(t, ext, &t->bad)) {
-        vl_within(&t->bad, "member '%s'", t->name);
+        vl_within(&t->bad, "member '%.*s%s'", SHOWN, t->name, dots(t->name));
         return VL_OK;
     }
     if (!(p = new_part(t, e)))
@@ -423,7 +434,9 @@ static int finish(tar *t, vl_pair *pair, vl_err *e)
         rc = build(t, pair, e);
     if (t->bad.code && t->ended) /* nothing follows that could be spoilt, too */
         t->damaged = false;
-    return rc ? vl_within(e, "%s: record %" PRIu64 " '%s'", t->in->name, pair->index, t->key) : 1;
+    return rc ? vl_within(e, "%s: record %" PRIu64 " '%.*s%s'", t->in->name, pair->index, SHOWN, t->key,
+                          dots(t->key))
+              : 1;
 }
 
 static void begin(tar *t, size_t key_n)

@@ -127,6 +127,7 @@ make("hidden.tar", ("._k.jpg", b"x"))
 make("meta.tar", ("__vl__/k.txt", b"x"))
 make("upper.tar", ("k.jpg", jpg), ("k.txt", b"x"), ("k.CLS", b"1"))
 make("control.tar", ("a\x01.jpg", jpg))
+make("long.tar", ("x" * 997 + "k.jpg", jpg))
 make("noext.tar", ("README", b"x"))
 make("twice.tar", ("k.jpg", jpg), ("k.txt", b"x"), ("k.txt", b"y"))
 make("again.tar", ("s0.jpg", jpg), ("s0.txt", b"x"))  # goes on with the record before
@@ -152,6 +153,7 @@ bad 'hidden file' hidden.tar " '': member '\._k\.jpg': key of 0 bytes, 1 to 1000
 bad 'the format'"'"'s own name' meta.tar " '__vl__/k': member .*: a part begins with '\.' or '__'"
 bad 'upper case' upper.tar " 'k': member 'k\.CLS': extension 'CLS': only a-z 0-9 \. _ \+ - are allowed"
 bad 'control character' control.tar " 'a\?': member 'a\?\.jpg': key 'a\?' holds a control character or backslash"
+bad 'long name' long.tar " 'x{120}\.\.\.': member 'x{120}\.\.\.': a name of 1002 bytes, at most 1000 allowed"
 bad 'no extension' noext.tar " 'README': member 'README': no extension"
 bad 'extension twice' twice.tar " 'k': member 'k\.txt': is there twice"
 bad 'no image' image.tar " 'k': no image \(jpg, png or webp\)"
