@@ -115,6 +115,7 @@ int main(int argc, char **argv)
     int n = cli_parse(&tool, argc, argv), bad;
     static char dash[] = "-";
     cli_operands in = {0};
+    vl_sign_key *key = NULL;
     bool from_stdin = false;
     vl_err e;
 
@@ -124,13 +125,12 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < in.n; i++)
         from_stdin |= !strcmp(in.name[i], "-");
     check_options(in.n, from_stdin);
-    if (public_key) {
-        vl_sign_key *key = NULL;
-        if (vl_sign_key_public(public_key, &key, &e))
-            return cli_fail(&e);
-        o.key = key;
-        o.check = true;
+    if (public_key && vl_sign_key_public(public_key, &key, &e)) {
+        cli_operands_free(&in);
+        return cli_fail(&e);
     }
+    o.key = key;
+    o.check |= key != NULL;
     o.threads = (int)common.threads;
     if (get.n)
         bad = get_all((const char *const *)in.name, in.n);
@@ -141,6 +141,6 @@ int main(int argc, char **argv)
     else
         bad = list_all(&in);
     cli_operands_free(&in);
-    vl_sign_key_free((vl_sign_key *)o.key);
+    vl_sign_key_free(key);
     return cli_stdout_close(true) | bad;
 }

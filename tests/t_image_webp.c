@@ -196,7 +196,9 @@ static void broken(void **state)
             assert_int_equal(vl_image_check(b.p, b.n, 1 << 20, &info, &e), VL_OK);
         free(b.p);
     }
-    add_chunk(&form[0], "VP8 ", form[0].p + 20, 100);
+    blob one = copy_of(&form[0]);
+    add_chunk(&form[0], "VP8 ", one.p + 20, 100);
+    free(one.p);
     refuse("two pictures", &form[0], false, "a second picture");
     for (int i = 0; i < 3; i++)
         free(form[i].p);
