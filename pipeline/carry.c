@@ -105,23 +105,6 @@ int vl_carry_merge(json_t **into, const json_t *m, vl_err *e)
     return merge(*into, m, e);
 }
 
-int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e)
-{
-    json_t *notes = json_object(), *v;
-    const char *name;
-    int rc = VL_OK;
-
-    json_object_foreach ((json_t *)tail, name, v)
-        if (!vls_tail_reserved(name) && json_object_set(notes, name, v))
-            rc = no_memory(e);
-    if (!rc && !*into)
-        *into = json_incref(notes);
-    else if (!rc)
-        rc = merge(*into, notes, e);
-    json_decref(notes);
-    return rc;
-}
-
 static int add_parent(json_t *into, const char *id, const char *kind, vl_err *e)
 {
     json_t *p = json_pack("{s:s, s:s}", "content_id", id ? id : "", "kind", kind ? kind : "");
@@ -141,6 +124,74 @@ int vl_carry_parents(json_t *into, const json_t *tail, vl_err *e)
         if (!rc)
             rc = add_parent(into, json_string_value(json_object_get(p, "content_id")),
                             json_string_value(json_object_get(p, "kind")), e);
+    return rc;
+}
+
+/* Adds entries of an array of {content_id, kind} (a stranger's) to the list in notes. */
+static int list_ancestors(json_t *notes, const json_t *from, vl_err *e)
+{
+    json_t *list = json_object_get(notes, "ancestors"), *p;
+    size_t i;
+
+    if (!json_array_size(from))
+        return VL_OK;
+    if (!json_is_array(list)) {
+        if (json_object_set_new(notes, "ancestors", json_array()))
+            return no_memory(e);
+        list = json_object_get(notes, "ancestors");
+    }
+    json_array_foreach ((json_t *)from, i, p)
+        if (add_once(list, p))
+            return no_memory(e);
+    return VL_OK;
+}
+
+int vl_carry_ancestors(json_t **notes, const json_t *tail, vl_err *e)
+{
+    int rc;
+
+    if (!*notes && !(*notes = json_object()))
+        return no_memory(e);
+    rc = list_ancestors(*notes, json_object_get(tail, "parents"), e);
+    return rc ? rc : list_ancestors(*notes, json_object_get(tail, "ancestors"), e);
+}
+
+int vl_carry_made_of(json_t *into, const json_t *tail, vl_err *e)
+{
+    json_t *p;
+    size_t i;
+    int rc = vl_carry_parents(into, tail, e);
+
+    json_array_foreach (json_object_get(tail, "ancestors"), i, p)
+        if (!rc && add_once(into, p))
+            rc = no_memory(e);
+    return rc;
+}
+
+int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e)
+{
+    json_t *notes = json_object(), *ancestors = NULL, *v;
+    const char *name;
+    int rc = VL_OK;
+
+    json_object_foreach ((json_t *)tail, name, v)
+        if (!vls_tail_reserved(name) && json_object_set(notes, name, v))
+            rc = no_memory(e);
+    if (!rc && !*into) {
+        *into = notes;
+        return VL_OK;
+    }
+    ancestors = json_incref(json_object_get(*into, "ancestors"));
+    json_object_del(*into, "ancestors");
+    json_object_del(notes, "ancestors");
+    if (!rc)
+        rc = merge(*into, notes, e);
+    if (!rc && ancestors && json_object_set(*into, "ancestors", ancestors))
+        rc = no_memory(e);
+    if (!rc && json_object_get(tail, "ancestors"))
+        rc = list_ancestors(*into, json_object_get(tail, "ancestors"), e);
+    json_decref(ancestors);
+    json_decref(notes);
     return rc;
 }
 

@@ -62,6 +62,8 @@ int vl_cat_lineage(const vl_cat *c, const json_t *tail, const char *kind, json_t
         return rc ? rc : vl_carry_notes(notes, tail, e);
     }
     rc = vl_carry_parent(parents, tail, kind, e);
+    if (!rc)
+        rc = vl_carry_ancestors(notes, tail, e);
     for (size_t i = 0; !rc && i < c->o->n_joins; i++)
         rc = vl_join_parents(c->o->join[i], parents, e);
     return rc;
@@ -240,7 +242,7 @@ static int names_of(const vls_reader *r, json_t *ids, vl_err *e)
             continue;
         rc = vl_carry_parent(ids, tail, seg->kind, e);
         if (!rc)
-            rc = vl_carry_parents(ids, tail, e);
+            rc = vl_carry_made_of(ids, tail, e);
     }
     return rc;
 }

@@ -41,7 +41,7 @@ static int look_at(vl_join *j, size_t shard, vl_err *e)
         if (!rc)
             rc = vl_carry_parent(j->parents, b.seg[i].tail, json_string_value(json_object_get(m, "kind")), e);
         if (!rc)
-            rc = vl_carry_parents(j->made_of, b.seg[i].tail, e);
+            rc = vl_carry_made_of(j->made_of, b.seg[i].tail, e);
         json_decref(m);
     }
     vls_briefs_free(&b);
