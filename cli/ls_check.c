@@ -106,11 +106,11 @@ static int report(const check *c)
         print_json(c);
     else
         print_text(c);
+    if (!c->rc && !c->counts.bad_frames)
+        return 0;
     fflush(stdout); /* on a terminal the message follows what it is about */
     if (c->rc)
         return cli_fail(&c->e);
-    if (!c->counts.bad_frames)
-        return 0;
     cli_error("%s: %" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", c->path,
               c->counts.bad_frames, c->counts.lost_records);
     return 1;

@@ -198,7 +198,9 @@ int vl_cat_record(vl_cat *c, const vls_record *in, const char *kind, size_t inpu
     c->counts->read++;
     if (rc >= 0 && c->o->plain) {
         int bad = vl_expand_add(&c->expand, in, e);
-        if (!bad && rc)
+        if (bad)
+            vl_within(e, "record '%s'", in->key);
+        else if (rc)
             bad = vl_expand_record(&c->expand, in, &whole, e);
         rc = bad ? bad : rc;
     }
