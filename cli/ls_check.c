@@ -3,7 +3,7 @@
 #include "cli/ls.h"
 
 #include "cli/msg.h"
-#include "pipeline/stage.h"
+#include "formats/stage.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@ typedef struct check {
     const ls_opts *o;
     int rc;
     vl_err e;
+    vls_reader *r; /* of a shard that was read; closed when it was spoken of */
     vls_read_counts counts;
     vls_parent id;
     json_t *manifests, *licence, *source, *parents; /* manifests: with --manifest */
@@ -46,21 +47,24 @@ static void check_one(void *job, void *ctx)
     check *c = job;
     vls_read_opts ro = {.skip_bad = c->o->skip_bad};
     const vls_segment *seg;
-    vls_reader *r = NULL;
     vls_record rec;
 
     (void)ctx;
-    c->rc = vls_reader_open(c->path, &ro, &r, &c->e);
+    c->rc = vls_reader_open(c->path, &ro, &c->r, &c->e);
     if (c->rc)
         return;
     do
-        c->rc = vls_next(r, &rec, &seg, &c->e);
+        c->rc = vls_next(c->r, &rec, &seg, &c->e);
     while (c->rc == 1);
-    c->counts = *vls_reader_counts(r);
-    vls_reader_id(r, &c->id);
-    for (uint64_t i = 0; (seg = vls_reader_segment(r, i)) != NULL; i++)
-        add_segment(c, seg, vls_reader_tail(r, i));
-    vls_reader_close(r);
+    c->counts = *vls_reader_counts(c->r);
+    vls_reader_id(c->r, &c->id);
+    for (uint64_t i = 0; (seg = vls_reader_segment(c->r, i)) != NULL; i++)
+        add_segment(c, seg, vls_reader_tail(c->r, i));
+}
+
+static bool ok(const check *c)
+{
+    return !c->counts.bad_frames && !c->counts.lost_tails;
 }
 
 static void print_json(const check *c)
@@ -72,12 +76,12 @@ static void print_json(const check *c)
         return;
     }
     ls_print_json(json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:O, s:O, s:O}", "file",
-                            c->path, "ok", n->bad_frames == 0, "kind", c->id.kind, "segments",
-                            (json_int_t)n->segments, "records", (json_int_t)n->records, "frames",
-                            (json_int_t)n->frames, "raw_bytes", (json_int_t)n->raw_bytes, "file_bytes",
-                            (json_int_t)n->file_bytes, "bad_frames", (json_int_t)n->bad_frames,
-                            "lost_records", (json_int_t)n->lost_records, "content_id", c->id.id, "licence",
-                            c->licence, "source", c->source, "parents", c->parents));
+                            c->path, "ok", ok(c), "kind", c->id.kind, "segments", (json_int_t)n->segments,
+                            "records", (json_int_t)n->records, "frames", (json_int_t)n->frames, "raw_bytes",
+                            (json_int_t)n->raw_bytes, "file_bytes", (json_int_t)n->file_bytes, "bad_frames",
+                            (json_int_t)n->bad_frames, "lost_records", (json_int_t)n->lost_records,
+                            "content_id", c->id.id, "licence", c->licence, "source", c->source, "parents",
+                            c->parents));
 }
 
 static void print_text(const check *c)
@@ -88,7 +92,7 @@ static void print_text(const check *c)
     if (!c->rc)
         printf("%s\t%s\t%s\tsegments=%" PRIu64 " records=%" PRIu64 " frames=%" PRIu64 " raw_bytes=%" PRIu64
                " file_bytes=%" PRIu64 "\t%s%s%s%s%s\n",
-               c->path, n->bad_frames ? "damaged" : "ok", c->id.kind, n->segments, n->records, n->frames,
+               c->path, ok(c) ? "ok" : "damaged", c->id.kind, n->segments, n->records, n->frames,
                n->raw_bytes, n->file_bytes, c->id.id, licence ? "\tlicence=" : "", licence ? licence : "",
                source ? "\tsource=" : "", source ? source : "");
     free(licence);
@@ -106,14 +110,10 @@ static int report(const check *c)
         print_json(c);
     else
         print_text(c);
-    if (!c->rc && !c->counts.bad_frames)
+    if (!c->rc && ok(c))
         return 0;
     fflush(stdout); /* on a terminal the message follows what it is about */
-    if (c->rc)
-        return cli_fail(&c->e);
-    cli_error("%s: %" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", c->path,
-              c->counts.bad_frames, c->counts.lost_records);
-    return 1;
+    return c->rc ? cli_fail(&c->e) : ls_say_bad(c->path, c->r);
 }
 
 static int take(vl_stage *stage)
@@ -121,6 +121,7 @@ static int take(vl_stage *stage)
     check *c = vl_stage_take(stage);
     int bad = ferror(stdout) ? 1 : report(c);
 
+    vls_reader_close(c->r);
     json_decref(c->manifests);
     json_decref(c->licence);
     json_decref(c->source);

@@ -45,7 +45,7 @@ static int add_shard(recipe *r, const char *path, bool must, vl_err *e)
     for (size_t i = 0; i < r->n; i++)
         if (!strcmp(r->source[i].path, path))
             return VL_OK;
-    rc = vls_peek(path, NULL, &s.b, e);
+    rc = vls_peek(path, NULL, false, &s.b, e);
     if (rc == VL_EFORMAT && !must) {
         cli_debug("passed over: %s", e->text);
         return VL_OK;

@@ -9,7 +9,7 @@
 #include "cli/opt.h"
 #include "formats/version.h"
 #include "pipeline/pack.h"
-#include "pipeline/stage.h"
+#include "formats/stage.h"
 #include "pipeline/text_utf8.h"
 
 #include <inttypes.h>

@@ -69,17 +69,24 @@ int vl_cat_lineage(const vl_cat *c, const json_t *tail, const char *kind, json_t
     return rc;
 }
 
-int vl_cat_note_loss(uint64_t frames, uint64_t records, json_t **notes, vl_err *e)
+int vl_cat_add_loss(const json_t *loss, json_t **notes, vl_err *e)
+{
+    if (!*notes || json_object_get(*notes, "input_loss") || json_object_get(*notes, "various"))
+        return vl_carry_notes(notes, loss, e); /* beside what an earlier run left out */
+    return json_object_update(*notes, (json_t *)loss) ? vl_fail(e, VL_ENOMEM, "out of memory: notes") : VL_OK;
+}
+
+int vl_cat_note_loss(json_t *note, json_t **notes, vl_err *e)
 {
     json_t *loss;
+    int rc;
 
-    if (!frames && !records)
+    if (!note)
         return VL_OK;
-    loss = json_pack("{s:I, s:I}", "frames", (json_int_t)frames, "records", (json_int_t)records);
-    if (!*notes)
-        *notes = json_object();
-    return json_object_set_new(*notes, "left_out", loss) ? vl_fail(e, VL_ENOMEM, "out of memory: notes")
-                                                         : VL_OK;
+    loss = json_pack("{s:o}", "input_loss", note);
+    rc = loss ? vl_cat_add_loss(loss, notes, e) : vl_fail(e, VL_ENOMEM, "out of memory: notes");
+    json_decref(loss);
+    return rc;
 }
 
 static int merge_segment(const vl_cat *c, const vls_brief *b, const char *kind, json_t **manifest,
@@ -265,6 +272,9 @@ int vl_cat_input_done(vl_cat *c, size_t i, const vls_reader *r, vl_err *e)
             rc = vl_fail(e, VL_EFORMAT, "%s: changed while it was read", name);
     c->counts->bad_frames += n->bad_frames;
     c->counts->lost_records += n->lost_records;
+    c->counts->lost_tails += n->lost_tails;
+    if (!rc)
+        rc = vl_cat_note_loss(vls_reader_loss_note(r), &c->loss, e);
     json_decref(ids);
     return rc;
 }

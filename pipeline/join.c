@@ -31,7 +31,7 @@ static int look_at(vl_join *j, size_t shard, vl_err *e)
 {
     vls_briefs b;
     json_t *m;
-    int rc = vls_peek(j->path[shard], j->name[shard], &b, e);
+    int rc = vls_peek(j->path[shard], j->name[shard], false, &b, e);
 
     for (size_t i = 0; !rc && i < b.n; i++) {
         m = vl_carry_manifest(b.seg[i].manifest, e);
