@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct options {
     cli_common common;
@@ -203,11 +204,23 @@ static int run(expert_trainer *t, char **paths, int n, vl_err *e)
     return rc;
 }
 
+/* Ends the output without a result; what a later run can go on with is named. */
+static void leave_output(expert_trainer *t)
+{
+    const char *part = t->writer ? vls_writer_resumed(t->writer).path : NULL;
+    char *name = part ? vl_strdup(part, NULL) : NULL;
+
+    vls_writer_abort(t->writer);
+    if (name && !access(name, F_OK))
+        cli_info("%s stays: --resume goes on with it", name);
+    free(name);
+}
+
 static int clean_up(expert_trainer *t, int rc, vl_err *e)
 {
     vl_err late;
 
-    vls_writer_abort(t->writer);
+    leave_output(t);
     vl_pool_free(t->pool);
     json_decref(t->manifest);
     free(t->start.before);

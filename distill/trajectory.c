@@ -60,7 +60,7 @@ typedef struct snapshot {
 
 static int put_param(snapshot *s, const vlm_param *p, const char *ext, vl_err *e)
 {
-    char name[VLD_KEY_MAX + EXT_MAX];
+    char name[VL_VLT_REF_MAX + 1];
     vl_npy a = {.dtype = REAL, .rank = p->rank, .data = s->theta + p->offset};
     vl_vlt_ref ref = {.name = name};
 

@@ -105,14 +105,34 @@ static int create_temporary(vl_outfile *f, vl_err *e)
     return vl_fail_errno(e, "%s", f->name);
 }
 
+/* The name in its folder survives a power cut only when the folder is synced too. Some file systems
+ * refuse to sync folders; the data are safe by then, so that is not a failure. */
+static void sync_folder(const char *target)
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(target, '/');
+    size_t n = slash ? (size_t)(slash - target) : 0;
+    int fd;
+
+    if (n >= sizeof dir)
+        return;
+    memcpy(dir, target, n);
+    dir[n] = 0;
+    fd = open(slash ? (n ? dir : "/") : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (fsync(fd))
+            errno = 0;
+        close(fd);
+    }
+}
+
 /* Between our open and our lock another run may have renamed the file: then it is not ours. */
 static int lock_part(int fd, const char *name, struct stat *st, vl_err *e)
 {
     struct stat there;
 
-    if (flock(fd, LOCK_EX | LOCK_NB))
-        return errno == EWOULDBLOCK ? vl_fail(e, VL_EIO, "%s: another run is writing it", name)
-                                    : vl_fail_errno(e, "%s: lock", name);
+    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) /* some file systems know no locks */
+        return vl_fail(e, VL_EIO, "%s: another run is writing it", name);
     if (fstat(fd, st) || lstat(name, &there) || there.st_ino != st->st_ino || there.st_dev != st->st_dev)
         return vl_fail(e, VL_EIO, "%s: it was renamed while it was opened", name);
     return S_ISREG(st->st_mode) ? VL_OK : vl_fail(e, VL_EIO, "%s: is no regular file", name);
@@ -139,8 +159,10 @@ static int open_part(vl_outfile *f, vl_err *e)
     }
     if (!rc && lseek(f->fd, 0, SEEK_END) < 0)
         rc = vl_fail_errno(e, "%s: seek", name);
-    if (!rc)
+    if (!rc) {
         f->bytes = (uint64_t)st.st_size;
+        sync_folder(f->target); /* what is sealed later has a name to be found by */
+    }
     atomic_store(&table[f->slot].state, rc || f->bytes ? KEPT : LIVE);
     return rc;
 }
@@ -269,27 +291,6 @@ uint64_t vl_outfile_bytes(const vl_outfile *f)
 const char *vl_outfile_name(const vl_outfile *f)
 {
     return f->name;
-}
-
-/* The name in its folder survives a power cut only when the folder is synced too. Some file systems
- * refuse to sync folders; the data are safe by then, so that is not a failure. */
-static void sync_folder(const char *target)
-{
-    char dir[PATH_MAX];
-    const char *slash = strrchr(target, '/');
-    size_t n = slash ? (size_t)(slash - target) : 0;
-    int fd;
-
-    if (n >= sizeof dir)
-        return;
-    memcpy(dir, target, n);
-    dir[n] = 0;
-    fd = open(slash ? (n ? dir : "/") : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        if (fsync(fd))
-            errno = 0;
-        close(fd);
-    }
 }
 
 /* Network file systems report some write errors only at close; for standard output a duplicate is

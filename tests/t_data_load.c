@@ -464,8 +464,8 @@ static void brain_floats(void **state)
     make_pairs("p", 1, 2); /* two captions */
     for (int said = 0; said < 2; said++) {
         vl_npy a = {.dtype = VL_BF16, .rank = 2, .shape = {2, K}, .data = bits};
-        json_t *m = said ? json_pack("{s:s, s:{s:{s:s}}}", "kind", "embeddings", "schema", "h.txt.npy", "dtype",
-                                     "bf16")
+        json_t *m = said ? json_pack("{s:s, s:{s:{s:s}}}", "kind", "embeddings", "schema", "h.txt.npy",
+                                     "dtype", "bf16")
                          : json_pack("{s:s}", "kind", "embeddings");
         vls_writer *w = writer("e");
         vls_member row = {.ext = "h.txt.npy"};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * t_vlt.c -- .vlt: bits that come back, fast filters against plain ones, headers that lie. */
-#include "formats/bytes.h"
+#include "formats/frame.h"
 #include "formats/vlt.h"
 #include "formats/vlt_chain.h"
 #include "formats/vlt_filter.h"
@@ -452,6 +452,53 @@ static void chain(void **state)
     free(v);
 }
 
+/* ---- frames ----------------------------------------------------------------------------------- */
+
+/* Blocks that end where planes do: any seams decode to the same bytes, and planes get smaller. */
+static void seams(void **state)
+{
+    enum { SIZE = 300000, TURN = 50000 };
+    uint8_t *raw = noise(SIZE), *back = malloc(SIZE);
+    uint32_t seam[600];
+    vl_codec *codec = NULL;
+    uint32_t plain = 0;
+    vl_err e;
+
+    (void)state;
+    assert_non_null(back);
+    assert_int_equal(vl_codec_new(&codec, &e), VL_OK);
+    for (int i = 0; i < SIZE; i++) /* noise, then bytes of two bits, in turns */
+        if (i / TURN % 2)
+            raw[i] &= 3;
+    for (size_t n = 0; n <= 600; n += n < 3 ? 1 : 199) {
+        const uint8_t *comp;
+        vl_frame f, walked;
+        vl_frame_walk w = {0};
+        size_t need = 0;
+        for (size_t i = 0; i < n; i++) /* the last is the end */
+            seam[i] = (uint32_t)((i + 1) * SIZE / n);
+        if (vl_frame_encode_seams(codec, raw, SIZE, n % 2 ? VL_LEVEL_PLANES : 1, seam, n, &comp, &f, &e))
+            fail_msg("%s", e.text);
+        assert_int_equal(vl_frame_step(&w, comp, f.csize, &need, &walked, &e), VL_OK);
+        assert_int_equal(need, f.csize);
+        assert_memory_equal(&walked, &f, sizeof f);
+        assert_int_equal(vl_frame_decode(codec, comp, &f, back, &e), VL_OK);
+        assert_memory_equal(back, raw, SIZE);
+        if (!n)
+            plain = f.csize;
+    }
+    for (int i = 0; i < 5; i++)
+        seam[i] = (uint32_t)(i + 1) * TURN;
+    const uint8_t *comp;
+    vl_frame f;
+    assert_int_equal(vl_frame_encode_seams(codec, raw, SIZE, VL_LEVEL_PLANES, seam, 5, &comp, &f, &e), VL_OK);
+    assert_true(f.csize < plain * 0.99);
+    assert_int_equal(vl_frame_encode(codec, raw, SIZE, VL_LEVEL_PLANES + 1, &comp, &f, &e), VL_EARG);
+    vl_codec_free(codec);
+    free(back);
+    free(raw);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,7 +507,7 @@ int main(void)
         cmocka_unit_test(odd_floats),     cmocka_unit_test(tiles_and_shapes),
         cmocka_unit_test(pieces),         cmocka_unit_test(hostile_headers),
         cmocka_unit_test(every_bit),      cmocka_unit_test(references),
-        cmocka_unit_test(chain),
+        cmocka_unit_test(chain),          cmocka_unit_test(seams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
