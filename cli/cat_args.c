@@ -54,6 +54,8 @@ cat_carrier cat_carrier_of(const cat_args *a)
                    "out-%%06d.tar.zst");
     if (set && vl_numbered_check(out, &e))
         cli_misuse("%s", e.text);
+    if (a->common.sign && c > CAT_TAR)
+        cli_misuse("--sign: a %s has no place for a signature", names[c]);
     if (a->seal && c > CAT_TAR)
         cli_misuse("--seal: a %s has no end to mark", names[c]);
     if (a->dali && (to_stdout || c != CAT_TAR))

@@ -8,6 +8,7 @@
 
 typedef struct ls_opts {
     bool manifest, check, json, skip_bad;
+    const vl_sign_key *key; /* check: every segment must be signed by its owner; NULL: none */
     int threads;
 } ls_opts;
 

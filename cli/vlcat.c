@@ -5,6 +5,7 @@
 #include "cli/msg.h"
 #include "cli/signals.h"
 #include "cli/spool.h"
+#include "cli/writer.h"
 #include "formats/outfolder.h"
 
 #include <inttypes.h>
@@ -65,7 +66,7 @@ static const cli_tool tool = {
     .example = "vlcat --shuffle 1 --head 10 -o ten.tar.zst 'train-{000000..000001}.tar.zst'",
     .options = options,
     .common = &a.common,
-    .common_set = CLI_OUTPUT | CLI_THREADS,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -147,6 +148,10 @@ static int open_sink(job *j, cat_carrier to, vl_err *e)
                              .dali = a.dali};
     vl_arrays_opts arrays = {.path = out, .npz = to == CAT_NPZ, .bare = a.bare, .stack = a.stack};
 
+    int rc = cli_sign_key(&a.common, &shards.sign, e);
+
+    if (rc)
+        return rc;
     if (to == CAT_FOLDER) {
         cli_on_signal(vl_outfolder_on_signal);
         return vl_folder_open(out, &j->sunk, &j->sink, e);

@@ -13,6 +13,7 @@
 static cli_common common = CLI_COMMON_DEFAULT;
 static ls_opts o;
 static cli_list get;
+static const char *public_key;
 static bool recipe, diff;
 
 static const cli_opt options[] = {
@@ -20,6 +21,9 @@ static const cli_opt options[] = {
      "print each segment's manifest, one JSON object a line, instead of the records", 0, 0, NULL},
     {0, "check", CLI_FLAG, &o.check, NULL,
      "print one line a shard, after every frame, sum, key and count was verified", 0, 0, NULL},
+    {0, "verify", CLI_PATH, &public_key, "KEY",
+     "as --check; and every segment must be signed with this Ed25519 key, a PEM file with its public half", 0,
+     0, NULL},
     {0, "json", CLI_FLAG, &o.json, NULL, "one JSON object a line; manifests with their tails", 0, 0, NULL},
     {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
      "leave out what does not verify and go on behind it; say what is missing, still exit 1", 0, 0, NULL},
@@ -82,6 +86,8 @@ static int get_all(const char *const *paths, size_t n)
 
 static void check_options(size_t n, bool dash)
 {
+    if (public_key && (o.manifest || o.skip_bad || get.n || recipe || diff))
+        cli_misuse("--verify goes with --json only");
     if (get.n && (o.manifest || o.check || o.skip_bad || recipe || diff))
         cli_misuse("--get goes with --json only");
     if ((recipe || diff) && (o.manifest || o.check || (recipe && (diff || o.skip_bad))))
@@ -110,6 +116,7 @@ int main(int argc, char **argv)
     static char dash[] = "-";
     cli_operands in = {0};
     bool from_stdin = false;
+    vl_err e;
 
     if (n == 0)
         argv[++n] = dash; /* a shard on standard input */
@@ -117,6 +124,13 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < in.n; i++)
         from_stdin |= !strcmp(in.name[i], "-");
     check_options(in.n, from_stdin);
+    if (public_key) {
+        vl_sign_key *key = NULL;
+        if (vl_sign_key_public(public_key, &key, &e))
+            return cli_fail(&e);
+        o.key = key;
+        o.check = true;
+    }
     o.threads = (int)common.threads;
     if (get.n)
         bad = get_all((const char *const *)in.name, in.n);
@@ -127,5 +141,6 @@ int main(int argc, char **argv)
     else
         bad = list_all(&in);
     cli_operands_free(&in);
+    vl_sign_key_free((vl_sign_key *)o.key);
     return cli_stdout_close(true) | bad;
 }

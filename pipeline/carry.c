@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/carry.h"
 
+#include "formats/licence.h"
 #include "formats/tail.h"
 
 #include <string.h>
@@ -52,6 +53,7 @@ static int merge_name(json_t *into, const json_t *m, const char *name, vl_err *e
     json_t *a = values_of(into, name), *b = values_of(m, name), *v;
     json_t *various = json_object_get(into, "various");
     bool everywhere = json_object_get(into, name) && json_object_get(m, name);
+    size_t from_a = json_array_size(a), from_b = json_array_size(b);
     int bad = !a || !b;
     size_t i;
 
@@ -59,6 +61,12 @@ static int merge_name(json_t *into, const json_t *m, const char *name, vl_err *e
         goto out;
     json_array_foreach (b, i, v)
         bad |= add_once(a, v);
+    if (!strcmp(name, "licence") &&
+        !(from_a && from_b)) { /* a silent segment beside one that names its licence */
+        v = json_string(VL_LICENCE_UNKNOWN);
+        bad |= add_once(a, v);
+        json_decref(v);
+    }
     if (!various && !bad) {
         bad = json_object_set_new(into, "various", json_object());
         various = json_object_get(into, "various");
@@ -80,6 +88,8 @@ static int merge(json_t *into, const json_t *m, vl_err *e)
     json_object_foreach (into, name, v)
         json_object_set_new(names, name, json_true());
     json_object_foreach ((json_t *)m, name, v)
+        json_object_set_new(names, name, json_true());
+    json_object_foreach (json_object_get(into, "various"), name, v)
         json_object_set_new(names, name, json_true());
     json_object_foreach (json_object_get(m, "various"), name, v)
         json_object_set_new(names, name, json_true());
@@ -168,29 +178,45 @@ int vl_carry_made_of(json_t *into, const json_t *tail, vl_err *e)
     return rc;
 }
 
+/* Notes that are lists of their own: they are not merged as values. */
+static bool is_list(const char *name)
+{
+    return !strcmp(name, "ancestors") || !strcmp(name, "licences") || !strcmp(name, "sources");
+}
+
+/* The notes that are lists, or those that are not. */
+static json_t *part_of(const json_t *from, bool lists)
+{
+    json_t *part = json_object(), *v;
+    const char *name;
+
+    json_object_foreach ((json_t *)from, name, v)
+        if (is_list(name) == lists && !vls_tail_reserved(name) && json_object_set(part, name, v)) {
+            json_decref(part);
+            return NULL;
+        }
+    return part;
+}
+
 int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e)
 {
-    json_t *notes = json_object(), *ancestors = NULL, *v;
+    json_t *notes = part_of(tail, false), *lists = part_of(*into, true), *v;
     const char *name;
-    int rc = VL_OK;
+    int rc = notes && lists ? VL_OK : no_memory(e);
 
-    json_object_foreach ((json_t *)tail, name, v)
-        if (!vls_tail_reserved(name) && json_object_set(notes, name, v))
-            rc = no_memory(e);
-    if (!rc && !*into) {
-        *into = notes;
-        return VL_OK;
-    }
-    ancestors = json_incref(json_object_get(*into, "ancestors"));
-    json_object_del(*into, "ancestors");
-    json_object_del(notes, "ancestors");
-    if (!rc)
+    json_object_foreach (lists, name, v)
+        json_object_del(*into, name);
+    if (!rc && *into)
         rc = merge(*into, notes, e);
-    if (!rc && ancestors && json_object_set(*into, "ancestors", ancestors))
+    else if (!rc)
+        *into = json_incref(notes);
+    if (!rc && json_object_update(*into, lists))
         rc = no_memory(e);
-    if (!rc && json_object_get(tail, "ancestors"))
+    if (!rc)
         rc = list_ancestors(*into, json_object_get(tail, "ancestors"), e);
-    json_decref(ancestors);
+    if (!rc)
+        rc = vl_rights_merge(into, tail, e);
+    json_decref(lists);
     json_decref(notes);
     return rc;
 }

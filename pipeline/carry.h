@@ -18,8 +18,8 @@ json_t *vl_carry_manifest(const json_t *manifest, vl_err *e) VL_MUST_USE;
  * Errors: VL_EFORMAT naming what must agree and does not; VL_ENOMEM. */
 VL_MUST_USE int vl_carry_merge(json_t **into, const json_t *m, vl_err *e);
 
-/* vl_carry_notes -- merges the notes of a segment's tail into *into, likewise; nothing must agree, and lists of
- * ancestors become one. */
+/* vl_carry_notes -- merges the notes of a segment's tail into *into, likewise; nothing must agree. Ancestors,
+ * licences and sources are lists and become one list each (licence.h). */
 VL_MUST_USE int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e);
 
 /* vl_carry_parents -- adds the parents of a tail to an array of {content_id, kind}, each once. */

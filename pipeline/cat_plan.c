@@ -3,6 +3,7 @@
  * to one record. */
 #include "pipeline/cat_plan.h"
 
+#include "formats/licence.h"
 #include "formats/names.h"
 #include "formats/vlt.h"
 #include "pipeline/carry.h"
@@ -65,8 +66,8 @@ int vl_cat_lineage(const vl_cat *c, const json_t *tail, const char *kind, json_t
     if (!rc)
         rc = vl_carry_ancestors(notes, tail, e);
     for (size_t i = 0; !rc && i < c->o->n_joins; i++)
-        rc = vl_join_parents(c->o->join[i], parents, e);
-    return rc;
+        rc = vl_join_parents(c->o->join[i], parents, notes, e);
+    return rc ? rc : vl_rights_merge(notes, tail, e);
 }
 
 int vl_cat_add_loss(const json_t *loss, json_t **notes, vl_err *e)
@@ -243,6 +244,7 @@ static int names_of(const vls_reader *r, json_t *ids, vl_err *e)
     int rc = VL_OK;
 
     vls_reader_id(r, &whole);
+    vls_parent_free(&whole); /* the rights are in the tails */
     if (json_array_append_new(ids, json_pack("{s:s, s:s}", "content_id", whole.id, "kind", whole.kind)))
         return vl_fail(e, VL_ENOMEM, "out of memory: parents");
     for (uint64_t i = 0; !rc && (seg = vls_reader_segment(r, i)); i++) {

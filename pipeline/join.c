@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/join.h"
 
+#include "formats/licence.h"
 #include "formats/peek.h"
 #include "pipeline/carry.h"
 #include "pipeline/keytab.h"
@@ -17,6 +18,7 @@ struct vl_join {
     bool have;
     json_t *manifest;          /* of all segments */
     json_t *parents, *made_of; /* its segments; what their tails name */
+    json_t *rights;            /* of its segments */
     uint64_t given, seen;
     char *disorder;
     vl_spill *spill; /* from disorder on */
@@ -31,6 +33,7 @@ static int look_at(vl_join *j, size_t shard, vl_err *e)
 {
     vls_briefs b;
     json_t *m;
+    bool silent;
     int rc = vls_peek(j->path[shard], j->name[shard], false, &b, e);
 
     for (size_t i = 0; !rc && i < b.n; i++) {
@@ -42,6 +45,8 @@ static int look_at(vl_join *j, size_t shard, vl_err *e)
             rc = vl_carry_parent(j->parents, b.seg[i].tail, json_string_value(json_object_get(m, "kind")), e);
         if (!rc)
             rc = vl_carry_made_of(j->made_of, b.seg[i].tail, e);
+        if (!rc)
+            rc = vl_rights_segment(&j->rights, b.seg[i].manifest, b.seg[i].tail, &silent, e);
         json_decref(m);
     }
     vls_briefs_free(&b);
@@ -77,6 +82,7 @@ void vl_join_free(vl_join *j)
     vl_spill_free(j->spill);
     vl_keytab_free(&j->keys);
     json_decref(j->manifest);
+    json_decref(j->rights);
     json_decref(j->parents);
     json_decref(j->made_of);
     free(j->at);
@@ -219,13 +225,13 @@ int vl_join_manifest(const vl_join *j, json_t *manifest, vl_err *e)
     return vl_carry_step(manifest, "joined", j->manifest, e);
 }
 
-int vl_join_parents(const vl_join *j, json_t *parents, vl_err *e)
+int vl_join_parents(const vl_join *j, json_t *parents, json_t **notes, vl_err *e)
 {
     json_t *tail = json_pack("{s:O}", "parents", j->parents);
     int rc = tail ? vl_carry_parents(parents, tail, e) : vl_fail(e, VL_ENOMEM, "out of memory: parents");
 
     json_decref(tail);
-    return rc;
+    return rc ? rc : vl_rights_merge(notes, j->rights, e);
 }
 
 bool vl_join_related(const vl_join *j, const json_t *ids)

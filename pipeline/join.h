@@ -33,8 +33,9 @@ const char *vl_join_name(const vl_join *j); /* of its first shard */
  * of it in the list "joined". */
 VL_MUST_USE int vl_join_manifest(const vl_join *j, json_t *manifest, vl_err *e);
 
-/* vl_join_parents -- adds the sidecar's segments to an array of parents. */
-VL_MUST_USE int vl_join_parents(const vl_join *j, json_t *parents, vl_err *e);
+/* vl_join_parents -- adds the sidecar's segments to an array of parents, and their licences and sources to the
+ * notes of a tail (licence.h). */
+VL_MUST_USE int vl_join_parents(const vl_join *j, json_t *parents, json_t **notes, vl_err *e);
 
 /* vl_join_related -- was the sidecar made from one of these?
  *   ids     array of {content_id, kind}: of the records' shard, its segments, and their parents */

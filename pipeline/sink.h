@@ -24,6 +24,7 @@ struct vl_sink {
 
 /* What a sink of arrays did not take; vl_sink_close's caller says so. */
 typedef struct vl_sink_counts {
+    uint64_t shard;    /* shards: number of the one that is open, which a record may have begun */
     uint64_t files;    /* files that were written */
     uint64_t left_out; /* members that are no arrays */
 } vl_sink_counts;
@@ -36,11 +37,12 @@ typedef struct vl_shards_opts {
     bool seal;   /* a terminator behind the last segment */
     int threads; /* of the writer; 0: as many as it likes */
     bool dali;   /* NAME.idx beside each NAME.tar (plain, not standard output) */
+    const vl_sign_key *sign; /* as in vls_write_opts */
 } vl_shards_opts;
 
 /* vl_shards_open -- shards, cut where a bound says so. A set of numbered shards whose first name exists is
  * refused. When a set fails, what was complete of it is removed, too.
- * counts: filled at close; may be NULL. Keeps o->path. */
+ * counts: kept; shard is always up to date, the rest filled at close; may be NULL. Keeps o->path. */
 VL_MUST_USE int vl_shards_open(const vl_shards_opts *o, vl_sink_counts *counts, vl_sink **out, vl_err *e);
 
 /* vl_folder_open -- what tar would unpack: a file a member, and the metadata under __vl__. The folder

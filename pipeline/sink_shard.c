@@ -32,7 +32,7 @@ static bool is_set(const shards *s)
 
 static int open_shard(shards *s, vl_err *e)
 {
-    vls_write_opts how = {.plain = s->o.plain, .seal = s->o.seal, .threads = s->o.threads};
+    vls_write_opts how = {.plain = s->o.plain, .seal = s->o.seal, .threads = s->o.threads, .sign = s->o.sign};
 
     if (is_set(s)) {
         s->name = vl_numbered_name(s->o.path, s->number, e);
@@ -44,6 +44,8 @@ static int open_shard(shards *s, vl_err *e)
             return VL_ENOMEM;
     }
     s->records = s->bytes = 0;
+    if (s->counts)
+        s->counts->shard = s->number;
     return vls_writer_open_opts(s->name, &how, &s->w, e);
 }
 
@@ -87,7 +89,7 @@ static int end_segment(shards *s, vl_err *e)
     int rc = VL_OK;
 
     json_array_foreach (s->parents, i, j) {
-        vls_parent p = {0};
+        vls_parent p = {.rights = s->notes}; /* which have them, where any parent has */
         const char *id = json_string_value(json_object_get(j, "content_id"));
         const char *kind = json_string_value(json_object_get(j, "kind"));
         if (id)
@@ -183,8 +185,10 @@ static int shards_add(vl_sink *sink, const vls_record *rec, vl_err *e)
         rc = next_shard(s, e);
     if (!rc)
         rc = vls_add(s->w, rec, e);
-    s->records++;
-    s->bytes += bytes;
+    if (!rc) {
+        s->records++;
+        s->bytes += bytes;
+    }
     return rc;
 }
 

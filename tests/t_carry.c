@@ -52,8 +52,9 @@ static void manifests(void **state)
         "{\"kind\":\"pairs\",\"source\":\"a\",\"split\":\"train\",\"seed\":3}",
         "{\"kind\":\"pairs\",\"source\":\"c\",\"split\":\"train\",\"licence\":\"x\"}",
     };
-    static const char want[] = "{\"kind\":\"pairs\",\"split\":\"train\",\"various\":{\"licence\":[\"x\"],"
-                               "\"seed\":[3],\"source\":[\"a\",\"b\",\"c\"]}}";
+    static const char want[] =
+        "{\"kind\":\"pairs\",\"split\":\"train\",\"various\":{\"licence\":[\"x\",\"NOASSERTION\"],"
+        "\"seed\":[3],\"source\":[\"a\",\"b\",\"c\"]}}";
     json_t *left = merged(m, 2), *right = merged(m + 2, 2);
     vl_err e;
 

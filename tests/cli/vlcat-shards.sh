@@ -82,7 +82,7 @@ run 0 vlls --manifest l.tar.zst
 out_like '"source":"here","split":"train"'
 out_like '"various":\{"licence":\["CC0-1.0","CC-BY-4.0"\]\}'
 run 0 vlls --check l.tar.zst
-out_like '	licence=CC0-1.0, CC-BY-4.0	source=here$'
+out_like '	licence=CC-BY-4.0 of CC-BY-4.0, CC0-1.0	source=here$'
 run 0 sh -c 'vlcat -q --shuffle 1 l1.tar.zst l2.tar.zst | vlls --manifest'
 out_like '"cat":\[.*"shuffle":1.*"various":\{"licence":\["CC0-1.0","CC-BY-4.0"\]\}'
 

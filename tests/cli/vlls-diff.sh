@@ -65,7 +65,7 @@ ls n-*.tar.zst >list
 run 1 vlls --check @list
 same one "$OUT"
 run 1 vlls --check --json -j4 'n-{06..08}.tar.zst'
-out_like '^\{"bad_frames":0,"content_id":"[0-9a-f]{64}","file":"n-06.tar.zst",.*"kind":"pairs","licence":\[\],"lost_records":0,"ok":true,"parents":\[\],.*"records":3,"segments":1,"source":\[\]\}$'
+out_like '^\{"bad_frames":0,"content_id":"[0-9a-f]{64}","file":"n-06.tar.zst",.*"kind":"pairs","licence":null,"licences":null,"lost_records":0,"ok":true,"parents":\[\],.*"records":3,"segments":1,"sources":null\}$'
 out_like '^\{"error":"n-07.tar.zst: truncated: no seek table, file ends at byte 10000","file":"n-07.tar.zst","ok":false\}$'
 ok 'valid JSON' sh -c 'python3 -c "import json, sys; [json.loads(l) for l in sys.stdin]" <"$1"' - "$OUT"
 run 0 sh -c 'cat n-00.tar.zst | vlls --check -j4 n-01.tar.zst - n-02.tar.zst | cut -f 1'
