@@ -2,6 +2,7 @@
 #include "cli/cat_args.h"
 
 #include "cli/msg.h"
+#include "formats/numbered.h"
 #include "formats/version.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ cat_carrier cat_carrier_of(const cat_args *a)
     const char *out = a->common.output;
     bool to_stdout = !out || !strcmp(out, "-"), set = a->shard_size || a->shard_records;
     cat_carrier c = by_name(out);
+    vl_err e;
 
     for (int i = 0; a->to && i < 5; i++)
         if (!strcmp(a->to, names[i]))
@@ -50,6 +52,8 @@ cat_carrier cat_carrier_of(const cat_args *a)
     if (set && (to_stdout || c > CAT_TAR))
         cli_misuse("--shard-size and --shard-records need -o with a place for a number, such as "
                    "out-%%06d.tar.zst");
+    if (set && vl_numbered_check(out, &e))
+        cli_misuse("%s", e.text);
     if (a->common.sign && c > CAT_TAR)
         cli_misuse("--sign: a %s has no place for a signature", names[c]);
     if (a->seal && c > CAT_TAR)

@@ -4,7 +4,7 @@
 
 #include "cli/msg.h"
 #include "formats/licence.h"
-#include "pipeline/stage.h"
+#include "formats/stage.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@ typedef struct check {
     const ls_opts *o;
     int rc;
     vl_err e;
+    vls_reader *r; /* of a shard that was read; closed when it was spoken of */
     vls_read_counts counts;
     vls_parent id;
     json_t *manifests, *parents; /* manifests: with --manifest */
@@ -59,23 +60,26 @@ static void check_one(void *job, void *ctx)
     check *c = job;
     vls_read_opts ro = {.skip_bad = c->o->skip_bad};
     const vls_segment *seg;
-    vls_reader *r = NULL;
     vls_record rec;
 
     (void)ctx;
-    c->rc = vls_reader_open(c->path, &ro, &r, &c->e);
+    c->rc = vls_reader_open(c->path, &ro, &c->r, &c->e);
     if (c->rc)
         return;
     do
-        c->rc = vls_next(r, &rec, &seg, &c->e);
+        c->rc = vls_next(c->r, &rec, &seg, &c->e);
     while (c->rc == 1);
     if (!c->rc && c->o->key)
-        c->rc = verify(c, r, &c->e);
-    c->counts = *vls_reader_counts(r);
-    vls_reader_id(r, &c->id);
-    for (uint64_t i = 0; (seg = vls_reader_segment(r, i)) != NULL; i++)
-        add_segment(c, seg, vls_reader_tail(r, i));
-    vls_reader_close(r);
+        c->rc = verify(c, c->r, &c->e);
+    c->counts = *vls_reader_counts(c->r);
+    vls_reader_id(c->r, &c->id);
+    for (uint64_t i = 0; (seg = vls_reader_segment(c->r, i)) != NULL; i++)
+        add_segment(c, seg, vls_reader_tail(c->r, i));
+}
+
+static bool ok(const check *c)
+{
+    return !c->counts.bad_frames && !c->counts.lost_tails;
 }
 
 static void print_json(const check *c)
@@ -90,8 +94,8 @@ static void print_json(const check *c)
         return;
     }
     j = json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?, s:O?, s:O?, s:O}", "file",
-                  c->path, "ok", n->bad_frames == 0, "kind", c->id.kind, "segments", (json_int_t)n->segments,
-                  "records", (json_int_t)n->records, "frames", (json_int_t)n->frames, "raw_bytes",
+                  c->path, "ok", ok(c), "kind", c->id.kind, "segments", (json_int_t)n->segments, "records",
+                  (json_int_t)n->records, "frames", (json_int_t)n->frames, "raw_bytes",
                   (json_int_t)n->raw_bytes, "file_bytes", (json_int_t)n->file_bytes, "bad_frames",
                   (json_int_t)n->bad_frames, "lost_records", (json_int_t)n->lost_records, "content_id",
                   c->id.id, "licence", vl_licence_strictest(licences), "licences", licences, "sources",
@@ -114,7 +118,7 @@ static void print_text(const check *c)
     if (!c->rc)
         printf("%s\t%s\t%s\tsegments=%" PRIu64 " records=%" PRIu64 " frames=%" PRIu64 " raw_bytes=%" PRIu64
                " file_bytes=%" PRIu64 "\t%s%s%s%s%s%s%s%s\n",
-               c->path, n->bad_frames ? "damaged" : "ok", c->id.kind, n->segments, n->records, n->frames,
+               c->path, ok(c) ? "ok" : "damaged", c->id.kind, n->segments, n->records, n->frames,
                n->raw_bytes, n->file_bytes, c->id.id, licence ? "\tlicence=" : "", licence ? licence : "",
                all ? " of " : "", all ? all : "", source ? "\tsource=" : "", source ? source : "",
                c->o->key ? "\tverified" : "");
@@ -135,14 +139,10 @@ static int report(const check *c)
         print_json(c);
     else
         print_text(c);
-    fflush(stdout); /* on a terminal the message follows what it is about */
-    if (c->rc)
-        return cli_fail(&c->e);
-    if (!c->counts.bad_frames)
+    if (!c->rc && ok(c))
         return 0;
-    cli_error("%s: %" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", c->path,
-              c->counts.bad_frames, c->counts.lost_records);
-    return 1;
+    fflush(stdout); /* on a terminal the message follows what it is about */
+    return c->rc ? cli_fail(&c->e) : ls_say_bad(c->path, c->r);
 }
 
 static int take(vl_stage *stage)
@@ -150,6 +150,7 @@ static int take(vl_stage *stage)
     check *c = vl_stage_take(stage);
     int bad = ferror(stdout) ? 1 : report(c);
 
+    vls_reader_close(c->r);
     json_decref(c->manifests);
     vls_parent_free(&c->id);
     json_decref(c->parents);

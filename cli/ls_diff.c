@@ -215,6 +215,7 @@ int ls_diff(const ls_opts *o, const char *a, const char *b)
     vls_reader_close(d.b.r);
     vl_keytab_free(&d.keys);
     json_decref(d.record);
-    fflush(stdout);
+    if (rc)
+        fflush(stdout); /* on a terminal the message follows what it is about */
     return rc ? cli_fail(&e) : d.differences > 0;
 }

@@ -30,7 +30,7 @@ typedef struct recipe {
     const ls_opts *o;
     source *source; /* [n] */
     size_t n, room;
-    json_t *done; /* {content id: true} */
+    json_t *done; /* {content id: [manifests that came by, null: not found]} */
     bool gaps;    /* a parent was not found */
 } recipe;
 
@@ -45,7 +45,7 @@ static int add_shard(recipe *r, const char *path, bool must, vl_err *e)
     for (size_t i = 0; i < r->n; i++)
         if (!strcmp(r->source[i].path, path))
             return VL_OK;
-    rc = vls_peek(path, NULL, &s.b, e);
+    rc = vls_peek(path, NULL, false, &s.b, e);
     if (rc == VL_EFORMAT && !must) {
         cli_debug("passed over: %s", e->text);
         return VL_OK;
@@ -155,15 +155,28 @@ static const char *tail_id(const vls_brief *b)
     return id ? id : "";
 }
 
-/* Finds the shard with this id. *segment: the one that has it, or SIZE_MAX: all of them together. */
-static int find(recipe *r, const char *id, source **s, size_t *segment, vl_err *e)
+/* Do the manifests say the same, wherever the segments stand? */
+static bool says_same(const json_t *a, const json_t *b)
+{
+    json_t *x = vl_carry_manifest(a, NULL), *y = vl_carry_manifest(b, NULL);
+    bool same = json_equal(x, y);
+
+    json_decref(x);
+    json_decref(y);
+    return same;
+}
+
+/* Finds the shard with this id. *segment: the one that has it, or SIZE_MAX: all of them together.
+ *   child  is not taken for its own parent: a slice that is all there is has the id of what it is of */
+static int find(recipe *r, const char *id, const vls_brief *child, source **s, size_t *segment, vl_err *e)
 {
     int rc = VL_OK;
 
     *s = NULL;
     for (size_t i = 0; i < r->n; i++)
         for (*segment = 0; *segment < r->source[i].b.n; ++*segment)
-            if (!strcmp(id, tail_id(&r->source[i].b.seg[*segment]))) {
+            if (!strcmp(id, tail_id(&r->source[i].b.seg[*segment])) &&
+                !says_same(child->manifest, r->source[i].b.seg[*segment].manifest)) {
                 *s = &r->source[i];
                 return VL_OK;
             }
@@ -182,7 +195,7 @@ static int find(recipe *r, const char *id, source **s, size_t *segment, vl_err *
 
 /* ---- the walk ------------------------------------------------------------------------------------- */
 
-static int visit(recipe *r, const char *id, const char *kind, int depth, vl_err *e);
+static int visit(recipe *r, const char *id, const char *kind, const vls_brief *child, int depth, vl_err *e);
 
 static void print_not_found(recipe *r, const char *id, const char *kind)
 {
@@ -223,15 +236,27 @@ static void print_making(recipe *r, const char *id, const char *path, const vls_
 /* Is segment k made as the one before it? (A trajectory has hundreds of segments.) */
 static bool made_alike(const vls_briefs *b, size_t k)
 {
-    json_t *now = vl_carry_manifest(b->seg[k].manifest, NULL);
-    json_t *before = k ? vl_carry_manifest(b->seg[k - 1].manifest, NULL) : NULL;
-    bool alike = k && json_equal(now, before) &&
-                 json_equal(json_object_get(b->seg[k].tail, "parents"),
-                            json_object_get(b->seg[k - 1].tail, "parents"));
+    return k && says_same(b->seg[k].manifest, b->seg[k - 1].manifest) &&
+           json_equal(json_object_get(b->seg[k].tail, "parents"),
+                      json_object_get(b->seg[k - 1].tail, "parents"));
+}
 
-    json_decref(now);
-    json_decref(before);
-    return alike;
+/* 1: this id came by before, with a manifest that says the same (NULL: not found); 0: it is noted now. */
+static int seen(recipe *r, const char *id, const json_t *manifest, vl_err *e)
+{
+    json_t *list = json_object_get(r->done, id), *m;
+    size_t i;
+
+    json_array_foreach (list, i, m)
+        if (manifest ? says_same(m, manifest) : json_is_null(m))
+            return 1;
+    if (!list) {
+        list = json_array();
+        if (json_object_set_new(r->done, id, list))
+            return vl_fail(e, VL_ENOMEM, "out of memory: parents");
+    }
+    m = manifest ? json_deep_copy(manifest) : json_null();
+    return json_array_append_new(list, m) ? vl_fail(e, VL_ENOMEM, "out of memory: parents") : 0;
 }
 
 static int make(recipe *r, const char *id, const source *s, size_t k, int depth, vl_err *e)
@@ -239,12 +264,14 @@ static int make(recipe *r, const char *id, const source *s, size_t k, int depth,
     const vls_brief *b = &s->b.seg[k];
     json_t *p;
     size_t i;
-    int rc = VL_OK;
+    int rc = seen(r, tail_id(b), b->manifest, e);
 
+    if (rc)
+        return rc < 0 ? rc : VL_OK;
     json_array_foreach (json_object_get(b->tail, "parents"), i, p)
         if (!rc)
             rc = visit(r, json_string_value(json_object_get(p, "content_id")),
-                       json_string_value(json_object_get(p, "kind")), depth + 1, e);
+                       json_string_value(json_object_get(p, "kind")), b, depth + 1, e);
     if (!rc)
         print_making(r, id, s->path, b);
     return rc;
@@ -264,26 +291,23 @@ static int make_all(recipe *r, const char *id, const source *s, int depth, vl_er
     return rc;
 }
 
-static int visit(recipe *r, const char *id, const char *kind, int depth, vl_err *e)
+static int visit(recipe *r, const char *id, const char *kind, const vls_brief *child, int depth, vl_err *e)
 {
     source *s;
     size_t segment;
     int rc;
 
-    if (json_object_get(r->done, id))
-        return VL_OK;
-    if (json_object_set_new(r->done, id, json_true()))
-        return vl_fail(e, VL_ENOMEM, "out of memory: parents");
     if (depth > DEPTH_MAX)
         return vl_fail(e, VL_EFORMAT, "more than %d generations of parents", DEPTH_MAX);
-    rc = find(r, id, &s, &segment, e);
+    rc = find(r, id, child, &s, &segment, e);
     if (rc)
         return rc;
-    if (!s) {
+    if (s)
+        return segment == SIZE_MAX ? make_all(r, id, s, depth, e) : make(r, id, s, segment, depth, e);
+    rc = seen(r, id, NULL, e);
+    if (!rc)
         print_not_found(r, id, kind);
-        return VL_OK;
-    }
-    return segment == SIZE_MAX ? make_all(r, id, s, depth, e) : make(r, id, s, segment, depth, e);
+    return rc < 0 ? rc : VL_OK;
 }
 
 int ls_recipe(const ls_opts *o, char *const *path, size_t n)
@@ -306,7 +330,8 @@ int ls_recipe(const ls_opts *o, char *const *path, size_t n)
     }
     free(r.source);
     json_decref(r.done);
-    fflush(stdout);
+    if (rc || r.gaps)
+        fflush(stdout); /* on a terminal the message follows what it is about */
     if (rc)
         return cli_fail(&e);
     if (r.gaps)

@@ -55,8 +55,8 @@ static const cli_opt options[] = {
     {0, "bare", CLI_FLAG, &a.bare, NULL, "safetensors, npz: call a tensor EXT, not KEY.EXT", 0, 0, NULL},
     {0, "stack", CLI_FLAG, &a.stack, NULL, "safetensors, npz: one tensor for all members EXT, a row a record",
      0, 0, NULL},
-    {0, "skip-bad", CLI_FLAG, &a.skip_bad, NULL, "in files, leave out frames that do not verify; count them",
-     0, 0, NULL},
+    {0, "skip-bad", CLI_FLAG, &a.skip_bad, NULL,
+     "leave out what does not verify and go on behind it; count it", 0, 0, NULL},
     CLI_END};
 
 static const cli_tool tool = {
@@ -66,7 +66,7 @@ static const cli_tool tool = {
     .example = "vlcat --shuffle 1 --head 10 -o ten.tar.zst 'train-{000000..000001}.tar.zst'",
     .options = options,
     .common = &a.common,
-    .common_set = CLI_OUTPUT | CLI_SIGN,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -144,6 +144,7 @@ static int open_sink(job *j, cat_carrier to, vl_err *e)
                              .bytes = a.shard_size,
                              .plain = to == CAT_TAR,
                              .seal = a.seal,
+                             .threads = a.common.threads < 64 ? (int)a.common.threads : 64,
                              .dali = a.dali};
     vl_arrays_opts arrays = {.path = out, .npz = to == CAT_NPZ, .bare = a.bare, .stack = a.stack};
 
@@ -246,9 +247,10 @@ static void report(const job *j)
         cli_warn("%" PRIu64 " records left out: no member of theirs is left", j->counts.emptied);
     if (j->sunk.left_out)
         cli_warn("%" PRIu64 " members left out: they are no arrays (.npy)", j->sunk.left_out);
-    if (j->counts.bad_frames)
-        cli_warn("%" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", j->counts.bad_frames,
-                 j->counts.lost_records);
+    if (j->counts.bad_frames || j->counts.lost_tails)
+        cli_warn("%" PRIu64 " bad frames left out, %" PRIu64 " segments without their ends, at least %" PRIu64
+                 " records lost",
+                 j->counts.bad_frames, j->counts.lost_tails, j->counts.lost_records);
     if (!j->counts.written)
         cli_warn("no record was chosen");
     cli_info("%" PRIu64 " of %" PRIu64 " records, %" PRIu64 " file%s", j->counts.written, j->counts.read,

@@ -26,7 +26,7 @@ static const cli_opt options[] = {
      0, NULL},
     {0, "json", CLI_FLAG, &o.json, NULL, "one JSON object a line; manifests with their tails", 0, 0, NULL},
     {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
-     "in files, leave out frames that do not verify; count them, still exit 1", 0, 0, NULL},
+     "leave out what does not verify and go on behind it; say what is missing, still exit 1", 0, 0, NULL},
     {0, "recipe", CLI_FLAG, &recipe, NULL,
      "print the command lines that made the first shard, back through all parents that are found in the "
      "other "

@@ -10,10 +10,10 @@
 #include "cli/writer.h"
 #include "formats/licence.h"
 #include "formats/numbered.h"
+#include "formats/stage.h"
 #include "formats/version.h"
 #include "pipeline/pack.h"
 #include "pipeline/sink.h"
-#include "pipeline/stage.h"
 #include "pipeline/text_utf8.h"
 
 #include <inttypes.h>

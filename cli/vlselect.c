@@ -103,12 +103,12 @@ static int number_of(selector *s, int shard, const char *key, size_t *number, vl
     return VL_OK;
 }
 
-static int note_record(selector *s, int shard, const vls_record *rec, const char *kind, vl_err *e)
+static int note_record(selector *s, int shard, const vls_record *rec, const vls_segment *seg, vl_err *e)
 {
     size_t number = 0;
     int rc = number_of(s, shard, rec->key, &number, e);
 
-    if (!rc && !strcmp(kind, "pairs")) {
+    if (!rc && !strcmp(seg->kind, "pairs")) {
         if (s->entry[number].pair)
             return vl_fail(e, VL_EFORMAT, "was in %s already", s->shard[s->entry[number].shard].name);
         s->entry[number].pair = s->pairs = true;
@@ -124,7 +124,7 @@ static int note_record(selector *s, int shard, const vls_record *rec, const char
         s->order[s->n_order++] = (uint32_t)number;
     }
     if (!rc && s->method->needs_features)
-        rc = vld_features_add(&s->features, rec, number, e);
+        rc = vld_features_add(&s->features, rec, seg->manifest, number, e);
     return rc;
 }
 
@@ -145,7 +145,7 @@ static int look_at(selector *s, int shard, vl_err *e)
     if (rc)
         return rc;
     while (!bad && (rc = vls_next(r, &rec, &seg, e)) == 1)
-        if (selectable(seg->kind) && (bad = note_record(s, shard, &rec, seg->kind, e)) != VL_OK)
+        if (selectable(seg->kind) && (bad = note_record(s, shard, &rec, seg, e)) != VL_OK)
             vl_within(e, "%s: record '%s'", s->shard[shard].name, rec.key);
     if (!bad && !rc)
         vls_reader_id(r, &s->id[shard]);

@@ -84,7 +84,8 @@ static int mean_row(const vl_npy *a, size_t dim, float *out, vl_err *e)
     return rc;
 }
 
-static int add_side(vld_feature_side *s, const char *suffix, const vls_record *rec, size_t number, vl_err *e)
+static int add_side(vld_feature_side *s, const char *suffix, const vls_record *rec, const json_t *manifest,
+                    size_t number, vl_err *e)
 {
     const vls_member *m;
     vl_npy a;
@@ -93,6 +94,8 @@ static int add_side(vld_feature_side *s, const char *suffix, const vls_record *r
     if (rc || !m)
         return rc;
     rc = vl_npy_parse(m->data, m->n, &a, e);
+    if (!rc)
+        rc = vl_npy_schema(manifest, m->ext, &a, e);
     if (!rc && (a.rank != 2 || !a.shape[0] || !a.shape[1] || a.shape[1] > DIM_MAX))
         rc = vl_fail(e, VL_EFORMAT, "an array of rows, 1 to %d dimensions, wanted", DIM_MAX);
     if (!rc && !s->dim)
@@ -112,11 +115,11 @@ static int add_side(vld_feature_side *s, const char *suffix, const vls_record *r
     return VL_OK;
 }
 
-int vld_features_add(vld_features *f, const vls_record *rec, size_t number, vl_err *e)
+int vld_features_add(vld_features *f, const vls_record *rec, const json_t *manifest, size_t number, vl_err *e)
 {
-    int rc = add_side(&f->image, ".img.npy", rec, number, e);
+    int rc = add_side(&f->image, ".img.npy", rec, manifest, number, e);
 
-    return rc ? rc : add_side(&f->text, ".txt.npy", rec, number, e);
+    return rc ? rc : add_side(&f->text, ".txt.npy", rec, manifest, number, e);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------------- */

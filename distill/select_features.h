@@ -28,9 +28,11 @@ typedef struct vld_features { /* zeroed is empty */
 } vld_features;
 
 /* vld_features_add -- takes what record `number` has of image and text rows; nothing is no error.
+ *   manifest  of its segment, whose schema may say bf16; may be NULL
  * Errors: VL_EFORMAT (no array of rows, dimensions that change, not finite, rows of two models and none
  * wanted, a side of this record for the second time), VL_ENOMEM. */
-VL_MUST_USE int vld_features_add(vld_features *f, const vls_record *rec, size_t number, vl_err *e);
+VL_MUST_USE int vld_features_add(vld_features *f, const vls_record *rec, const json_t *manifest,
+                                 size_t number, vl_err *e);
 
 /* vld_features_join -- row i of *out, [n,*dim], is the feature of record number order[i]. Gives *out.
  *   joint  in/out  VLD_AUTO becomes what it stood for

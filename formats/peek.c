@@ -164,6 +164,8 @@ static int peek_tables(const char *path, vls_briefs *out, vl_err *e)
         rc = vl_codec_new(&p.codec, e);
     for (size_t i = 0; !rc && i < n; i++)
         rc = peek_span(&p, &span[i], out, e);
+    if (!rc && !out->n)
+        rc = vl_fail(e, VL_EFORMAT, "no segment");
     vl_codec_free(p.codec);
     free(p.tab.b.p);
     free(p.comp.p);
@@ -174,9 +176,9 @@ static int peek_tables(const char *path, vls_briefs *out, vl_err *e)
 }
 
 /* The long way round, which also finds the words for what is wrong. */
-static int peek_all(const char *path, const char *name, vls_briefs *out, vl_err *e)
+static int peek_all(const char *path, const char *name, bool skip_bad, vls_briefs *out, vl_err *e)
 {
-    vls_read_opts how = {.name = name};
+    vls_read_opts how = {.name = name, .skip_bad = skip_bad};
     const vls_segment *seg;
     vls_reader *r = NULL;
     vls_record rec;
@@ -193,7 +195,7 @@ static int peek_all(const char *path, const char *name, vls_briefs *out, vl_err 
     return rc;
 }
 
-int vls_peek(const char *path, const char *name, vls_briefs *out, vl_err *e)
+int vls_peek(const char *path, const char *name, bool skip_bad, vls_briefs *out, vl_err *e)
 {
     int rc;
 
@@ -201,7 +203,7 @@ int vls_peek(const char *path, const char *name, vls_briefs *out, vl_err *e)
     rc = peek_tables(path, out, e);
     if (rc == VL_EFORMAT) {
         vls_briefs_free(out);
-        rc = peek_all(path, name, out, e); /* names the file itself */
+        rc = peek_all(path, name, skip_bad, out, e); /* names the file itself */
     } else if (rc) {
         vl_within(e, "%s", name ? name : path);
     }

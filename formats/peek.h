@@ -9,6 +9,7 @@
 
 #include "formats/err.h"
 #include <jansson.h>
+#include <stdbool.h>
 
 typedef struct vls_brief {
     json_t *manifest, *tail;
@@ -21,9 +22,10 @@ typedef struct vls_briefs { /* {0} is empty */
 
 /* vls_peek -- the segments of a file. Where its seek tables chain, reads tables, HEADs and TAILs alone;
  * else the whole file.
- *   name    in messages; NULL: the path
+ *   name      in messages; NULL: the path
+ *   skip_bad  a segment whose tail is lost has none (NULL); one whose manifest is lost is left out
  * Errors: VL_EIO, VL_EFORMAT, VL_ENOMEM, with the name in front; *out is empty then. */
-VL_MUST_USE int vls_peek(const char *path, const char *name, vls_briefs *out, vl_err *e);
+VL_MUST_USE int vls_peek(const char *path, const char *name, bool skip_bad, vls_briefs *out, vl_err *e);
 
 void vls_briefs_free(vls_briefs *b); /* {0} is harmless */
 

@@ -11,10 +11,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { PIECE = 1 << 20 };
+enum { PIECE = 1 << 20, WINDOW = 1 << 16, MAGIC_AT = 257 };
 
-static int in_member(const vls_reader *r, vl_err *e)
+static const char magic[8] = {'u', 's', 't', 'a', 'r', 0, '0', '0'}; /* of a header, MAGIC_AT bytes on */
+
+static int in_member(vls_reader *r, vl_err *e)
 {
+    r->damaged = true;
     return vl_within(e, "member at byte %" PRIu64, r->frame_at);
 }
 
@@ -114,9 +117,16 @@ static int take_head(vls_reader *r, vl_err *e)
     return rc ? rc : vls_take_head(r, r->comp.p, r->comp.n + n, e);
 }
 
+/* Behind a gap the segment at hand need not be the next of those that are known. */
+static void align_span(vls_reader *r)
+{
+    while (r->span < r->n_plain && (r->plain[r->span].term || r->plain[r->span].start < r->frame_at))
+        r->span++;
+}
+
 static bool has_span(const vls_reader *r)
 {
-    return r->span < r->n_plain;
+    return r->span < r->n_plain && r->plain[r->span].start == r->frame_at;
 }
 
 /* The sums of the open segment, so that members are checked before they are handed out. */
@@ -144,16 +154,18 @@ int vls_plain_head(vls_reader *r, vl_err *e)
         return step_over_term(r, e);
     if (!rc)
         rc = take_head(r, e);
-    if (rc)
+    if (rc) {
+        r->damaged = true;
         return r->counts.segments ? rc : vl_within(e, "not a shard");
+    }
+    align_span(r);
     if (r->opts.heads_only && has_span(r)) {
         r->state = START;
         return vl_source_seek(&r->src, r->plain[r->span++].end, e);
     }
-    if (has_span(r))
-        rc = load_sums(r, e);
     r->state = DATA;
-    return rc;
+    r->u.lenient = r->opts.skip_bad;
+    return has_span(r) ? load_sums(r, e) : VL_OK;
 }
 
 /* Up to PIECE of the bytes that follow the open member's header, to dst with room for them. */
@@ -171,6 +183,18 @@ static size_t piece_bytes(const vls_reader *r)
     return r->left < PIECE ? (size_t)r->left : PIECE;
 }
 
+/* Behind a gap: a manifest, so the open segment lost its tail. */
+static int other_segment(vls_reader *r, vl_err *e)
+{
+    int rc = vl_source_unread(&r->src, r->comp.p, r->comp.n, e);
+
+    r->counts.raw_bytes -= r->comp.n + r->left;
+    r->counts.lost_tails++;
+    r->left = 0;
+    r->state = START;
+    return rc;
+}
+
 /* The next piece of DATA, or the header of the sums. */
 int vls_plain_data(vls_reader *r, vl_err *e)
 {
@@ -183,9 +207,15 @@ int vls_plain_data(vls_reader *r, vl_err *e)
         rc = next_head(r, name, e);
         if (rc)
             return rc;
+        if (r->gaps && !strncmp(name, VLS_META ".manifest.", 17))
+            return other_segment(r, e);
         if (vls_is_sums(r->comp.p, r->comp.n, vls_read_cur(r)->id)) {
             vls_start_tail(r);
             return vl_buf_add(&r->tail.b, r->comp.p, r->comp.n, e);
+        }
+        if (r->gaps && !strncmp(name, VLS_META, sizeof VLS_META - 1)) {
+            vl_fail(e, VL_EFORMAT, "'%s' without the sums before it", name);
+            return in_member(r, e);
         }
         n = r->comp.n;
         rc = vls_unpack_room(&r->u, n, &dst, e);
@@ -219,4 +249,64 @@ int vls_plain_tail(vls_reader *r, vl_err *e)
     if (!rc)
         r->tail.b.n += n;
     return rc;
+}
+
+/* Is a member's header here? Then reading can go on. */
+static bool head_here(const uint8_t *p, size_t n)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    uint64_t size;
+    size_t used, key_n;
+
+    return !vl_tar_parse(p, n, name, &size, &used, NULL) && used &&
+           (!strncmp(name, VLS_META ".", sizeof VLS_META) || !vls_name_split(name, &key_n, NULL));
+}
+
+/* Moves to the next place that looks like a header, at least one byte on; *more = 0: there is none. */
+static int next_place(vls_reader *r, size_t from, int *more, vl_err *e)
+{
+    const uint8_t *p, *at;
+    size_t n;
+    int rc;
+
+    for (;; from = 0) {
+        rc = vl_source_peek(&r->src, WINDOW, &p, &n, e);
+        if (rc)
+            return rc;
+        at = n > from ? memmem(p + from, n - from, magic, sizeof magic) : NULL;
+        *more = at || n == WINDOW;
+        if (at && (size_t)(at - p) >= MAGIC_AT)
+            return vl_source_skip(&r->src, (size_t)(at - p) - MAGIC_AT, e);
+        if (at || n < WINDOW) /* no header can end in so little */
+            return vl_source_skip(&r->src, at ? 1 : n, e);
+        rc = vl_source_skip(&r->src, n - VL_TAR_BLOCK, e);
+        if (rc)
+            return rc;
+    }
+}
+
+/* A header is bad, or the input ends too early: the next header is searched for, at any byte, since a stretch
+ * of the file may be missing. */
+int vls_plain_mend(vls_reader *r, vl_err *e)
+{
+    const uint8_t *p;
+    size_t n, from = 0;
+    int more = 1, rc;
+
+    r->left = 0;
+    do {
+        rc = next_place(r, from, &more, e);
+        if (!rc && more)
+            rc = vl_source_peek(&r->src, VL_TAR_HEAD_MAX, &p, &n, e);
+        if (rc)
+            return rc;
+        if (more && head_here(p, n)) {
+            r->state = r->state == START ? START : DATA;
+            return VL_OK;
+        }
+        from = MAGIC_AT + 1;
+    } while (more);
+    r->counts.lost_tails += r->state != START;
+    r->state = END;
+    return VL_OK;
 }

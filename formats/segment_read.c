@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * segment_read.c -- the frames of one segment, in order: HEAD, DATA, TAIL, the table. */
+#include "formats/names.h"
 #include "formats/segment_read.h"
 #include "formats/tarhead.h"
 
@@ -12,14 +13,16 @@ enum { TERM_FRAME = 23, FRAME_MIN = 13 };
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-int vls_truncated(const vls_reader *r, vl_err *e)
+int vls_truncated(vls_reader *r, vl_err *e)
 {
+    r->damaged = true;
     return vl_fail(e, VL_EFORMAT, "truncated: no %s, %s ends at byte %" PRIu64,
                    r->is_plain ? "tail" : "seek table", r->src.regular ? "file" : "input", r->src.at);
 }
 
-static int in_frame(const vls_reader *r, vl_err *e)
+static int in_frame(vls_reader *r, vl_err *e)
 {
+    r->damaged = true;
     return vl_within(e, "frame %" PRIu64 " (byte %" PRIu64 ")", r->counts.frames, r->frame_at);
 }
 
@@ -65,11 +68,16 @@ static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
 /* The next frame into r->comp. *more = 0 at the end of the input (r->comp.n bytes were there). */
 static int pull(vls_reader *r, vl_frame *f, int *more, vl_err *e)
 {
+    int rc;
+
     *more = 1;
     r->frame_at = r->src.at;
+    r->whole = false;
     if (r->known.n)
         return pull_known(r, f, e);
-    return vl_frame_pull(&r->src, &r->comp, f, more, e);
+    rc = vl_frame_pull(&r->src, &r->comp, f, more, e);
+    r->whole = !rc && *more;
+    return rc;
 }
 
 /* pull where a frame must come, decoded to dst's end and counted. dst->n stays: the caller adds. */
@@ -195,7 +203,7 @@ static int take_head(vls_reader *r, const vl_frame *f, vl_err *e)
     return VL_OK;
 }
 
-static int skip_to_next_span(vls_reader *r, vl_err *e)
+int vls_skip_span(vls_reader *r, vl_err *e)
 {
     const vl_span *s = &r->spans[r->span];
     uint64_t end = s->table + VL_SEEK_FIXED + (uint64_t)s->n * VL_SEEK_ENTRY;
@@ -205,17 +213,12 @@ static int skip_to_next_span(vls_reader *r, vl_err *e)
     return vl_source_seek(&r->src, end, e);
 }
 
-/* HEAD failed and nothing can be known of the segment. */
-static int skip_segment(vls_reader *r, vl_err *e)
-{
-    r->counts.bad_frames += r->spans[r->span].n;
-    return skip_to_next_span(r, e);
-}
-
-static void begin(vls_reader *r)
+void vls_read_begin(vls_reader *r)
 {
     r->sum = (vls_totals){0};
-    r->gaps = false;
+    r->gaps = r->tail_lost = false;
+    r->last_key.n = 0;
+    r->left_out = 0;
     r->left = 0;
     r->place_frame = 1;
     r->place_start = 0;
@@ -229,12 +232,18 @@ static bool term_here(const vls_reader *r)
     return r->comp.n == TERM_FRAME && !memcmp(r->comp.p, vl_term, TERM_FRAME);
 }
 
+static int head_failed(vls_reader *r, vl_err *e)
+{
+    r->damaged = true;
+    return r->counts.segments ? in_frame(r, e) : vl_within(e, "not a shard");
+}
+
 int vls_read_head(vls_reader *r, vl_err *e)
 {
     vl_frame f;
     int more, rc;
 
-    begin(r);
+    vls_read_begin(r);
     if (r->is_plain)
         return vls_plain_head(r, e);
     if (r->span < r->n_spans) {
@@ -253,33 +262,12 @@ int vls_read_head(vls_reader *r, vl_err *e)
         return step_over_term(r, e);
     if (!rc)
         rc = take_head(r, &f, e);
-    if (rc == VL_EFORMAT && r->opts.skip_bad && r->known.n)
-        return skip_segment(r, e);
     if (rc)
-        return r->counts.segments ? in_frame(r, e) : vl_within(e, "not a shard");
+        return head_failed(r, e);
     if (r->opts.heads_only && r->known.n)
-        return skip_to_next_span(r, e);
+        return vls_skip_span(r, e);
     r->state = DATA;
     return VL_OK;
-}
-
-/* A frame of the open segment failed: goes on behind it, where the table says that is. */
-int vls_leave_out(vls_reader *r, vl_err *e)
-{
-    vl_frame f = vl_seektab_get(&r->known, r->seen.n);
-    uint64_t at = r->frame_at + f.csize;
-    int rc = vl_seektab_add(&r->seen, &f, e);
-
-    if (rc)
-        return rc;
-    r->counts.bad_frames++;
-    r->counts.frames++;
-    r->gaps = true;
-    vls_unpack_gap(&r->u);
-    /* what follows may be the table already, when TAIL was bad */
-    if (r->seen.n == r->known.n || !vl_seektab_get(&r->known, r->seen.n).dsize)
-        r->state = SEEK;
-    return vl_source_seek(&r->src, at, e);
 }
 
 void vls_start_tail(vls_reader *r)
@@ -299,29 +287,38 @@ int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
     return rc;
 }
 
+/* Does a member of DATA begin where this frame does? */
+static bool begins_member(const uint8_t *p, size_t n)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    uint64_t size;
+    size_t used;
+
+    return !vl_tar_parse(p, n, name, &size, &used, NULL) &&
+           (!used || strncmp(name, VLS_META, sizeof VLS_META - 1));
+}
+
 /* The next frame of DATA, or the first one of TAIL. */
 int vls_read_data(vls_reader *r, vl_err *e)
 {
     vl_frame f;
     uint8_t *p;
-    char name[VL_TAR_NAME_MAX + 1];
-    uint64_t size;
-    size_t used;
     int rc;
 
     if (r->is_plain)
         return vls_plain_data(r, e);
     rc = pull_decode(r, &f, 1, e);
-
     if (rc)
         return rc;
     p = r->u.raw.p + r->u.raw.n;
+    rc = r->gaps && !r->known.n ? vls_other_head(r, p, &f, e) : 0;
+    if (rc)
+        return rc < 0 ? rc : VL_OK;
     if (vls_unpack_at_member(&r->u) && vls_is_sums(p, f.dsize, vls_read_cur(r)->id)) {
         vls_start_tail(r);
         return vl_buf_add(&r->tail.b, p, f.dsize, e);
     }
-    if (r->gaps && vls_unpack_at_member(&r->u) && !r->u.raw.n &&
-        vl_tar_parse(p, f.dsize, name, &size, &used, NULL)) {
+    if (r->gaps && !r->u.raw.n && !begins_member(p, f.dsize)) {
         r->counts.bad_frames++; /* verified, but in the middle of a member that is gone */
         return VL_OK;
     }
@@ -349,9 +346,10 @@ static int end_tail(vls_reader *r, vl_err *e)
     records = json_object_get(s->tail, "records");
     if (r->gaps && json_integer_value(records) > (json_int_t)r->sum.records)
         r->counts.lost_records += (uint64_t)json_integer_value(records) - r->sum.records;
+    rc = vls_note_lost(r, e);
     r->state = r->is_plain ? START : SEEK;
     r->span += r->is_plain;
-    return VL_OK;
+    return rc;
 }
 
 /* The bytes of TAIL that are there; the next frame when they are not enough. */
@@ -360,8 +358,10 @@ int vls_read_tail(vls_reader *r, vl_err *e)
     vl_frame f;
     int rc = vls_tail_step(&r->tail, e);
 
-    if (rc < 0)
+    if (rc < 0) { /* no checksum stands before a plain shard's tail: it may be its bytes that are bad */
+        r->damaged = r->is_plain && !r->tail.mismatch;
         return vl_within(e, "segment %" PRIu64, vls_read_cur(r)->pub.ordinal);
+    }
     if (rc == 1) {
         rc = end_tail(r, e);
         return rc ? vl_within(e, "segment %" PRIu64, vls_read_cur(r)->pub.ordinal) : VL_OK;
@@ -374,13 +374,37 @@ int vls_read_tail(vls_reader *r, vl_err *e)
     return rc;
 }
 
+/* Behind a gap in a stream: the table has more frames than were read, those that were are among them in order. */
+static int compare_gaps(vls_reader *r, uint32_t bytes, vl_err *e)
+{
+    uint8_t entry[VL_SEEK_ENTRY];
+    uint32_t i = 0, n = bytes / VL_SEEK_ENTRY;
+    int rc = VL_OK;
+
+    if (bytes % VL_SEEK_ENTRY != 9 || n > VL_SEEK_FRAMES_MAX)
+        return vl_fail(e, VL_EFORMAT, "seek table of %" PRIu32 " bytes", bytes);
+    for (uint32_t k = 0; !rc && k < n; k++) {
+        rc = vls_read_exact(r, entry, sizeof entry, e);
+        if (!rc && i < r->seen.n && !memcmp(entry, r->seen.b.p + (size_t)i * VL_SEEK_ENTRY, sizeof entry))
+            i++;
+    }
+    if (!rc)
+        rc = vls_read_exact(r, entry, 9, e);
+    if (!rc && i < r->seen.n)
+        rc = vl_fail(e, VL_EFORMAT, "seek table does not know frame %" PRIu32, i);
+    return rc;
+}
+
 /* The table in the file, whose header was read, against the frames that were read. */
 static int compare_table(vls_reader *r, uint32_t bytes, vl_err *e)
 {
     vl_buf want = {0};
     uint32_t i;
-    int rc = vl_seektab_build(&r->seen, &want, e);
+    int rc;
 
+    if (r->gaps && !r->known.n)
+        return compare_gaps(r, bytes, e);
+    rc = vl_seektab_build(&r->seen, &want, e);
     if (rc)
         goto out;
     if (bytes != want.n - 8) {
@@ -413,7 +437,7 @@ static int read_table(vls_reader *r, uint64_t *at, vl_err *e)
     int rc;
 
     for (;;) {
-        *at = r->src.at;
+        *at = r->frame_at = r->src.at;
         rc = vls_read_exact(r, head, sizeof head, e);
         if (rc || vl_le32(head) != VL_VLIX_MAGIC || vlix)
             break;
@@ -434,16 +458,14 @@ int vls_read_table(vls_reader *r, vl_err *e)
     uint64_t at;
     int rc = read_table(r, &at, e);
 
-    if (rc == VL_EFORMAT && r->opts.skip_bad &&
-        r->known.n) { /* no record lies here; the next segment is known */
-        r->counts.bad_frames++;
-        return skip_to_next_span(r, e);
-    }
+    r->damaged = r->damaged || rc == VL_EFORMAT;
     if (rc && strncmp(e ? e->text : "", "truncated", 9))
         return vl_within(e, "segment %" PRIu64 ": seek table at byte %" PRIu64, vls_read_cur(r)->pub.ordinal,
                          at);
     if (rc)
         return rc;
+    r->counts.sealed_segments++;
+    r->counts.sealed_bytes = r->src.at;
     r->span++;
     r->state = START;
     return VL_OK;

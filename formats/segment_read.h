@@ -41,6 +41,21 @@ struct vls_reader {
     vls_vlix_digest places; /* of the open segment's records: what its index must say */
     uint32_t place_frame;   /* frame of the last of them, and the offset where that begins */
     uint64_t place_start;
+    /* what skip_bad keeps */
+    bool damaged;      /* the last failure is one of bytes, which may be passed over */
+    bool whole;        /* the frame at hand is complete, whatever it holds */
+    bool tail_lost;    /* the open segment's only frame of TAIL is bad: its last record is whole */
+    uint64_t left_out; /* records of the open segment that u left out, as far as they are noted */
+    uint32_t tries;    /* searches so far */
+    vl_buf last_key;   /* of the record given last in this segment; empty: none */
+    struct loss {
+        uint64_t segment, at;
+        char *after, *before;
+    } * loss;
+    size_t n_loss;
+    vls_loss *shown; /* the same, as callers see it */
+    vl_buf lost_keys;
+    uint64_t n_lost_keys;
     vls_totals sum; /* of the open segment */
     bool gaps;      /* frames of the open segment were left out */
     enum { START, DATA, FLUSH, TAIL, SEEK, END } state;
@@ -60,7 +75,7 @@ VL_MUST_USE int vls_read_table(vls_reader *r, vl_err *e); /* SEEK: the table mus
 
 /* vls_read_exact -- n bytes or vls_truncated, the complaint about an input that ends too early. */
 VL_MUST_USE int vls_read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e);
-int vls_truncated(const vls_reader *r, vl_err *e);
+int vls_truncated(vls_reader *r, vl_err *e);
 
 /* vls_check_vlix -- the record index whose header of 8 bytes was read, `bytes` of payload, against r->places. */
 VL_MUST_USE int vls_check_vlix(vls_reader *r, uint32_t bytes, vl_err *e);
@@ -76,7 +91,28 @@ VL_MUST_USE int vls_take_head(vls_reader *r, const uint8_t *raw, size_t n, vl_er
 VL_MUST_USE int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e);
 void vls_start_tail(vls_reader *r);
 
-/* vls_leave_out -- the frame that vls_read_data failed on is passed over (r->known must be there). */
-VL_MUST_USE int vls_leave_out(vls_reader *r, vl_err *e);
+/* ---- salvage.c: going on behind what is bad ---- */
+
+/* vls_mend -- a step failed with rc and r->damaged, and skip_bad is set: VL_OK with a state to go on from, or
+ * rc. *e is kept unless another error comes up. */
+VL_MUST_USE int vls_mend(vls_reader *r, int rc, vl_err *e);
+
+/* vls_note_gap -- records may be missing here. vls_note_given -- a record was given. vls_note_lost -- the tail
+ * of the open segment tells what was not. */
+VL_MUST_USE int vls_note_gap(vls_reader *r, vl_err *e);
+VL_MUST_USE int vls_note_given(vls_reader *r, const char *key, vl_err *e);
+VL_MUST_USE int vls_note_lost(vls_reader *r, vl_err *e);
+void vls_losses_free(vls_reader *r);
+
+/* vls_other_head -- is the content of frame f, found behind a gap, the HEAD of another segment? Then that is
+ * opened: 1. */
+VL_MUST_USE int vls_other_head(vls_reader *r, const uint8_t *raw, const vl_frame *f, vl_err *e);
+
+/* vls_read_begin -- forgets the segment before. vls_skip_span -- goes to the next one that is known. */
+void vls_read_begin(vls_reader *r);
+VL_MUST_USE int vls_skip_span(vls_reader *r, vl_err *e);
+
+/* vls_plain_mend -- vls_mend for the plain carrier. */
+VL_MUST_USE int vls_plain_mend(vls_reader *r, vl_err *e);
 
 #endif

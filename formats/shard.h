@@ -53,7 +53,7 @@ typedef struct vls_segment {
 typedef struct vls_reader vls_reader;
 
 typedef struct vls_read_opts {
-    bool skip_bad;    /* leave out what does not verify, count it (default: fail) */
+    bool skip_bad;    /* leave out what does not verify, count it, go on behind it (default: fail) */
     bool plain_fd;    /* treat even a regular file as a pipe (tests) */
     bool heads_only;  /* hand out no record; in a file, step over the frames of records unread */
     const char *name; /* what messages call it; NULL: the path */
@@ -62,9 +62,19 @@ typedef struct vls_read_opts {
 typedef struct vls_read_counts {
     uint64_t segments, records, frames;
     uint64_t raw_bytes, file_bytes; /* decoded tar bytes; compressed bytes */
-    uint64_t bad_frames;            /* with skip_bad: frames left out */
-    uint64_t lost_records;          /* with skip_bad: records that tails count and vls_next did not give */
+    uint64_t sealed_segments;       /* segments whose table agreed with all that was read */
+    uint64_t sealed_bytes;          /* where the last of them ends */
+    /* with skip_bad */
+    uint64_t bad_frames; /* left out: frames (plain: members or stretches of bytes) that do not verify */
+    uint64_t lost_tails; /* segments whose tail or table is not there or bad: how much they had is unknown */
+    uint64_t lost_records; /* records that tails count and vls_next did not give; at least, with lost_tails */
 } vls_read_counts;
+
+/* A place where skip_bad went on: between which keys of a segment records may be missing. */
+typedef struct vls_loss {
+    uint64_t segment, at;       /* its ordinal; the byte position of what did not verify */
+    const char *after, *before; /* the records given last before and first behind it; NULL: none */
+} vls_loss;
 
 /* vls_reader_open -- path "-" is standard input; a regular file is opened through its seek tables
  * (walked backward from the end), anything else is streamed, and so is a file whose tables do not
@@ -77,12 +87,26 @@ VL_MUST_USE int vls_reader_open(const char *path, const vls_read_opts *opts, vls
  *   rec is borrowed: valid until the next call on r; *seg until vls_reader_close.
  * A truncated shard gives all its good records first and then VL_EFORMAT "truncated: ...". A record
  * is good when its frames are verified and the next record or the segment's tail has begun (until
- * then its end is unknown). Once negative, always the same error. With skip_bad (files whose seek
- * tables chain only) a frame that fails is left out, and with it the record that was open and the
- * first record behind it, whose first members it may have held. */
+ * then its end is unknown). Once negative, always the same error.
+ * With skip_bad what fails is left out, and with it the record that was open and the first record behind it,
+ * whose first members it may have held. Where the seek tables of a file chain they say where to go on; in a
+ * pipe, or where a tail or table is lost, the next frame (plain: header) is searched for. A segment whose
+ * manifest is lost is left out. An input of which nothing can be read stays an error. */
 VL_MUST_USE int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg, vl_err *e);
 
 const vls_read_counts *vls_reader_counts(const vls_reader *r);
+
+/* vls_reader_losses -- where skip_bad went on, in order, 1024 of them at most; borrowed until the next vls_next. */
+size_t vls_reader_losses(const vls_reader *r, const vls_loss **out);
+
+/* vls_reader_lost_keys -- keys of records that were not given, as far as the sums of their segments survived: *n
+ * of them one behind the other, each with its NUL, 1 MiB at most; borrowed until the next vls_next. */
+const char *vls_reader_lost_keys(const vls_reader *r, uint64_t *n);
+
+/* vls_reader_loss_note -- all of that as JSON, for the tail of what is made of this input:
+ *   {"bad_frames":..,"lost_records":..,"lost_tails":..,"keys":[..],"gaps":[{"after":..,"before":..}]}
+ * with 100 keys and gaps at most. NULL when nothing was left out or memory is short. New reference. */
+json_t *vls_reader_loss_note(const vls_reader *r);
 
 /* vls_reader_segment -- segment number i, from 0; NULL when its manifest was not reached yet.
  * Borrowed until vls_reader_close. (A segment without records never comes out of vls_next.) */
@@ -125,6 +149,12 @@ typedef struct vls_write_opts {
                    see nothing of what `cat` puts behind it */
     const vl_sign_key *sign; /* signs every segment's content id (sign.h); borrowed; NULL: no signature */
     vls_index_rule index;
+    bool part;   /* a file is written as NAME.part, which abort, signals and crashes leave once it holds a
+                    sealed segment. One that is there holds an earlier run's: VL_EARG unless `resume` is set,
+                    then its sealed segments stay, what follows them is cut, and writing goes on */
+    bool resume; /* with part. VL_EFORMAT when NAME.part is damaged or no shard; it is left as it is then */
+    int threads; /* that compress, hash and write, 1 to 64; 0: the processors online, 4 at most. The bytes do
+                    not depend on it. They start when the first frame is full */
 } vls_write_opts;
 
 /* vls_writer_open_opts -- vls_writer_open with options; opts may be NULL. */
@@ -135,6 +165,20 @@ VL_MUST_USE int vls_writer_open_opts(const char *path, const vls_write_opts *opt
  * beside it and appears under its own name, synced, only at vls_writer_close; signals and
  * vls_writer_abort remove it (outfile.h). After a failed write every call repeats that error. */
 VL_MUST_USE int vls_writer_open(const char *path, vls_writer **out, vl_err *e);
+
+/* What a writer with `part` found; {0} otherwise. */
+typedef struct vls_resumed {
+    const char *path;  /* NAME.part, borrowed: whole segments only, to be read while the writer is open.
+                          NULL for what is written directly (standard output, devices) */
+    uint64_t segments; /* sealed ones that stay */
+    uint64_t bytes;    /* of them */
+    uint64_t cut;      /* bytes that followed and are gone */
+} vls_resumed;
+
+vls_resumed vls_writer_resumed(const vls_writer *w);
+
+/* vls_writer_discard -- as vls_writer_abort; NAME.part goes, too, whatever it holds. */
+void vls_writer_discard(vls_writer *w);
 
 /* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must
  * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level 1
@@ -164,7 +208,7 @@ VL_MUST_USE int vls_segment_end(vls_writer *w, vl_err *e);
  * frees w in any case. */
 VL_MUST_USE int vls_writer_close(vls_writer *w, vl_err *e);
 
-/* vls_writer_abort -- removes what was written (a file), frees w. What went into a stream stays there and
+/* vls_writer_abort -- removes what was written (a file, but for a NAME.part with a sealed segment), frees w. What went into a stream stays there and
  * reads as truncated, even behind a sealed segment. NULL is harmless. */
 void vls_writer_abort(vls_writer *w);
 

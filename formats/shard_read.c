@@ -72,40 +72,66 @@ static int admit(vls_reader *r, const vls_record *rec, vl_err *e)
     note_place(r, rec->key);
     r->sum.records++;
     r->counts.records++;
-    return 1;
+    rc = r->opts.skip_bad ? vls_note_given(r, rec->key, e) : VL_OK;
+    return rc ? rc : 1;
+}
+
+/* The records of the bytes that are there. */
+static int unpack(vls_reader *r, vls_record *rec, vl_err *e)
+{
+    uint64_t at = r->src.at;
+    int rc = vls_unpack_next(&r->u, rec, e);
+
+    if (r->u.left_out != r->left_out) { /* a record of a plain shard that its sums do not know */
+        int fault = vls_note_gap(r, e);
+        if (fault)
+            return fault;
+        r->left_out = r->u.left_out;
+    }
+    if (rc < 0)
+        return vl_within(e, "segment %" PRIu64 ", before byte %" PRIu64, vls_read_cur(r)->pub.ordinal, at);
+    return rc ? admit(r, rec, e) : VL_OK;
+}
+
+static int flush(vls_reader *r, vls_record *rec, vl_err *e)
+{
+    int rc = vls_unpack_finish(&r->u, rec, e);
+
+    r->gaps = r->gaps || r->u.left_out;
+    r->tail.gaps = r->gaps;
+    r->tail.n_lines =
+        r->u.lines.n / sizeof(uint64_t); /* without those of a record that was left out just now */
+    r->state = r->tail_lost ? SEEK : TAIL;
+    return rc > 0 ? admit(r, rec, e) : rc;
 }
 
 /* One step of the machine. 1 = a record. */
 static int step(vls_reader *r, vls_record *rec, vl_err *e)
 {
-    uint64_t at = r->src.at;
-    int rc;
+    int rc = VL_OK;
 
+    r->damaged = false;
     switch (r->state) {
     case START:
-        return vls_read_head(r, e);
+        rc = vls_read_head(r, e);
+        break;
     case DATA:
-        rc = vls_unpack_next(&r->u, rec, e);
-        if (rc < 0)
-            return vl_within(e, "segment %" PRIu64 ", before byte %" PRIu64, vls_read_cur(r)->pub.ordinal,
-                             at);
-        if (rc)
-            return admit(r, rec, e);
-        rc = vls_read_data(r, e);
-        if (rc == VL_EFORMAT && r->opts.skip_bad && r->known.n && r->seen.n < r->known.n)
-            return vls_leave_out(r, e);
-        return rc;
+        rc = unpack(r, rec, e);
+        if (rc == VL_OK)
+            rc = vls_read_data(r, e);
+        break;
     case FLUSH:
-        r->state = TAIL;
-        rc = vls_unpack_finish(&r->u, rec, e);
-        return rc > 0 ? admit(r, rec, e) : rc;
+        return flush(r, rec, e);
     case TAIL:
-        return vls_read_tail(r, e);
+        rc = vls_read_tail(r, e);
+        break;
     case SEEK:
-        return vls_read_table(r, e);
+        rc = vls_read_table(r, e);
+        break;
     default:
-        return VL_OK;
+        break;
     }
+    return rc < 0 && r->damaged && r->opts.skip_bad ? vls_mend(r, rc, e) : rc;
 }
 
 int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg, vl_err *e)
@@ -198,7 +224,7 @@ int vls_reader_open(const char *path, const vls_read_opts *opts, vls_reader **ou
     if (!rc)
         rc = find_spans(r, &own);
     while (!rc && r->state == START && !r->counts.segments) /* terminators may come first */
-        rc = vls_read_head(r, &own);
+        rc = step(r, NULL, &own);
     if (rc) {
         vl_within(&own, "%s", shown);
         if (e)
@@ -234,6 +260,7 @@ void vls_reader_close(vls_reader *r)
         free(r->segs[i]);
     }
     free(r->segs);
+    vls_losses_free(r);
     vls_keyset_free(&r->keys);
     vls_tail_free(&r->tail);
     vls_unpack_free(&r->u);

@@ -11,10 +11,12 @@
  *      caller may go on with the next one.
  *   3. After a failed write the writer is stuck: every later call repeats the first error, and
  *      vls_writer_close removes the file. */
+#include "formats/frame_queue.h"
 #include "formats/keyset.h"
 #include "formats/licence.h"
 #include "formats/names.h"
 #include "formats/outfile.h"
+#include "formats/resume_find.h"
 #include "formats/seektab.h"
 #include "formats/tail.h"
 #include "formats/tarhead.h"
@@ -25,13 +27,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
+enum { THREADS_DEFAULT = 4, THREADS_MAX = 64 };
 enum { FRAME_TARGET = 1 << 20, LEVEL_DATA = 1, LEVEL_TEXT = 3 };
 
 struct vls_writer {
     vl_outfile *f;
     vls_write_opts opts;
+    int threads;            /* in all, the caller's among them */
+    vls_frame_queue *queue; /* NULL while no frame was full, and with one thread */
     vl_codec *codec;
     vl_sha *sha;      /* of the segment's DATA */
     vls_keyset keys;  /* of the whole shard */
@@ -44,14 +50,58 @@ struct vls_writer {
     json_t *rights; /* of the segment's parents and notes, NULL: none yet */
     bool silent;    /* a parent names no licence */
     char id[VLS_ID_HEX + 1];
-    vl_buf raw;     /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
-    vl_buf sums;    /* text of the sums member */
-    vl_buf seams;   /* u32 positions in raw where planes of .vlt members end, for the compressor */
-    vls_vlix index; /* of the segment */
-    vl_seektab tab; /* frames of the segment */
-    vls_totals sum; /* of the segment */
-    vl_err stuck;   /* .code != 0: the first failure */
+    vl_buf raw;       /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
+    vl_buf sums;      /* text of the sums member */
+    vl_buf seams;     /* u32 positions in raw where planes of .vlt members end, for the compressor */
+    vls_vlix index;   /* of the segment */
+    vl_seektab tab;   /* frames of the segment */
+    vls_totals sum;   /* of the segment */
+    vls_resumed part; /* what was there */
+    vl_err stuck;     /* .code != 0: the first failure */
 };
+
+/* More than a few do not help: the caller's thread copies and writes, and one hashes. */
+static int default_threads(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n > THREADS_DEFAULT ? THREADS_DEFAULT : (int)n;
+}
+
+/* Goes on behind the sealed segments of NAME.part, or begins it. */
+static int open_part(vls_writer *w, vl_err *e)
+{
+    uint64_t there = vl_outfile_bytes(w->f);
+    int rc = VL_OK;
+
+    w->part.path = vl_outfile_part(w->f);
+    if (!w->part.path || !there)
+        return VL_OK;
+    rc = vls_resume_find(w->part.path, &w->part.segments, &w->part.bytes, e);
+    if (!rc && w->part.segments && !w->opts.resume)
+        return vl_fail(e, VL_EARG, "%s: holds %" PRIu64 " sealed segments of an earlier run: %s",
+                       w->part.path, w->part.segments, "resume it or remove the file");
+    w->part.cut = there - w->part.bytes;
+    if (!rc)
+        rc = vl_outfile_cut(w->f, w->part.bytes, e);
+    if (!rc && w->part.segments)
+        rc = vls_resume_keys(w->part.path, &w->keys, e);
+    w->ordinal = w->part.segments;
+    return rc;
+}
+
+static int open_output(vls_writer *w, const char *path, vl_err *e)
+{
+    int rc;
+
+    if (!w->opts.part)
+        return vl_outfile_open(path, &w->f, e);
+    if (w->opts.plain)
+        return vl_fail(e, VL_EARG, "%s: the plain carrier cannot be resumed",
+                       path ? path : "standard output");
+    rc = vl_outfile_open_part(path, &w->f, e);
+    return rc ? rc : open_part(w, e);
+}
 
 int vls_writer_open_opts(const char *path, const vls_write_opts *opts, vls_writer **out, vl_err *e)
 {
@@ -62,16 +112,27 @@ int vls_writer_open_opts(const char *path, const vls_write_opts *opts, vls_write
         return VL_ENOMEM;
     if (opts)
         w->opts = *opts;
+    w->threads = w->opts.threads ? w->opts.threads : default_threads();
+    if (w->threads < 1 || w->threads > THREADS_MAX) {
+        rc = vl_fail(e, VL_EARG, "%d threads, 1 to %d allowed", w->threads, THREADS_MAX);
+        free(w);
+        return rc;
+    }
     rc = vl_codec_new(&w->codec, e);
     if (!rc)
         rc = vl_sha_new(&w->sha, e);
     if (!rc)
-        rc = vl_outfile_open(path, &w->f, e);
+        rc = open_output(w, path, e);
     if (rc)
         vls_writer_abort(w);
     else
         *out = w;
     return rc;
+}
+
+vls_resumed vls_writer_resumed(const vls_writer *w)
+{
+    return w->part;
 }
 
 int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
@@ -100,7 +161,8 @@ static int put_head(vls_writer *w, const char *first_key, vl_err *e);
  * that its reader finds it truncated; inside a segment it is that already. */
 static void cut_stream(vls_writer *w)
 {
-    json_t *m = w->f && w->ordinal && !w->head && !w->stuck.code ? json_pack("{s:s}", "kind", "cut") : NULL;
+    bool stream = w->f && !vl_outfile_part(w->f);
+    json_t *m = stream && w->ordinal && !w->head && !w->stuck.code ? json_pack("{s:s}", "kind", "cut") : NULL;
     vl_err e;
 
     if (!m)
@@ -117,6 +179,7 @@ void vls_writer_abort(vls_writer *w)
         return;
     cut_stream(w);
     drop_segment(w);
+    vls_frame_queue_free(w->queue); /* before what it borrows */
     vls_keyset_free(&w->keys);
     free(w->raw.p);
     free(w->sums.p);
@@ -127,6 +190,13 @@ void vls_writer_abort(vls_writer *w)
     vl_codec_free(w->codec);
     vl_outfile_abort(w->f);
     free(w);
+}
+
+void vls_writer_discard(vls_writer *w)
+{
+    if (w && w->f)
+        vl_outfile_keep(w->f, false);
+    vls_writer_abort(w);
 }
 
 static int stick(vls_writer *w, int rc, const vl_err *e)
@@ -149,6 +219,11 @@ static int ready(const vls_writer *w, bool open, vl_err *e)
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
+static int data_level(const vls_writer *w)
+{
+    return w->seams.n && w->level == LEVEL_DATA ? VL_LEVEL_PLANES : w->level;
+}
+
 static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_err *e)
 {
     const uint32_t *seam = (const uint32_t *)(const void *)w->seams.p;
@@ -160,8 +235,6 @@ static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_
     if (w->opts.plain)
         return vl_outfile_write(w->f, raw, n, e);
     w->seams.n = 0;
-    if (n_seams && level == LEVEL_DATA)
-        level = VL_LEVEL_PLANES;
     rc = vl_frame_encode_seams(w->codec, raw, n, level, seam, n_seams, &comp, &f, e);
     if (!rc)
         rc = vl_seektab_add(&w->tab, &f, e);
@@ -170,17 +243,26 @@ static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_
     return rc;
 }
 
-static int flush_data(vls_writer *w, vl_err *e)
+/* The open frame is full, or, without more, the segment ends. Threads start at the first full frame: a small
+ * shard needs none. */
+static int flush_data(vls_writer *w, bool more, vl_err *e)
 {
     int rc;
 
     if (!w->raw.n)
         return VL_OK;
-    rc = vl_sha_add(w->sha, w->raw.p, w->raw.n, e);
-    if (!rc)
-        rc = put_frame(w, w->raw.p, w->raw.n, w->level, e);
     w->sum.frames++;
     w->sum.bytes += w->raw.n;
+    if (more && !w->queue && w->threads > 1) {
+        rc = vls_frame_queue_new(w->threads - 1, w->opts.plain, w->f, w->sha, &w->tab, &w->queue, e);
+        if (rc)
+            return rc;
+    }
+    if (w->queue)
+        return vls_frame_queue_put(w->queue, &w->raw, &w->seams, data_level(w), e);
+    rc = vl_sha_add(w->sha, w->raw.p, w->raw.n, e);
+    if (!rc)
+        rc = put_frame(w, w->raw.p, w->raw.n, data_level(w), e);
     w->raw.n = 0;
     return rc;
 }
@@ -193,7 +275,7 @@ static int put_data(vls_writer *w, const uint8_t *p, size_t n, vl_err *e)
 
     for (; n; n -= k, p += k) {
         if (w->raw.n == VL_FRAME_RAW_MAX) {
-            rc = flush_data(w, e);
+            rc = flush_data(w, true, e);
             if (rc)
                 return rc;
         }
@@ -261,7 +343,7 @@ static int put_member(vls_writer *w, const char *name, const vls_member *m, vl_e
     if (!rc)
         rc = vls_sums_line(name, XXH64(m->data, m->n, 0), &w->sums, e);
     if (!rc && w->raw.n >= FRAME_TARGET)
-        rc = flush_data(w, e);
+        rc = flush_data(w, true, e);
     w->sum.members++;
     return rc;
 }
@@ -514,13 +596,19 @@ int vls_segment_end(vls_writer *w, vl_err *e)
     if (!w->head)
         rc = put_head(w, NULL, e);
     if (!rc)
-        rc = flush_data(w, e);
+        rc = flush_data(w, false, e);
+    if (w->queue) {
+        int late = vls_frame_queue_drain(w->queue, rc ? NULL : e);
+        rc = rc ? rc : late;
+    }
     if (!rc)
         rc = put_tail(w, e);
     if (!rc && !w->opts.plain)
         rc = put_tables(w, e);
     if (!rc)
         rc = vl_outfile_sync(w->f, e);
+    if (!rc)
+        vl_outfile_keep(w->f, true);
     drop_segment(w);
     w->ordinal++;
     return stick(w, rc, e);

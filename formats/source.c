@@ -104,6 +104,36 @@ int vl_source_peek(vl_source *s, size_t n, const uint8_t **p, size_t *got, vl_er
     return VL_OK;
 }
 
+int vl_source_skip(vl_source *s, uint64_t n, vl_err *e)
+{
+    uint8_t piece[4096];
+    size_t k, got = 1;
+    int rc = VL_OK;
+
+    for (; !rc && n && got; n -= got) {
+        k = n < sizeof piece ? (size_t)n : sizeof piece;
+        rc = vl_source_read(s, piece, k, &got, e);
+    }
+    return rc;
+}
+
+int vl_source_unread(vl_source *s, const uint8_t *p, size_t n, vl_err *e)
+{
+    size_t rest = s->hi - s->lo, all = n + rest;
+    uint8_t *buf = vl_alloc(all > SOURCE_BUF ? all : SOURCE_BUF, 1, e);
+
+    if (!buf)
+        return VL_ENOMEM;
+    memcpy(buf, p, n);
+    memcpy(buf + n, s->buf + s->lo, rest);
+    free(s->buf);
+    s->buf = buf;
+    s->lo = 0;
+    s->hi = all;
+    s->at -= n;
+    return VL_OK;
+}
+
 int vl_source_seek(vl_source *s, uint64_t at, vl_err *e)
 {
     if (!s->regular)

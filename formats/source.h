@@ -28,6 +28,12 @@ VL_MUST_USE int vl_source_read(vl_source *s, uint8_t *p, size_t n, size_t *got, 
  * *p is the source's, valid until its next call. */
 VL_MUST_USE int vl_source_peek(vl_source *s, size_t n, const uint8_t **p, size_t *got, vl_err *e);
 
+/* vl_source_skip -- hands out n bytes to nobody; fewer at the end of the input. */
+VL_MUST_USE int vl_source_skip(vl_source *s, uint64_t n, vl_err *e);
+
+/* vl_source_unread -- the n bytes at p, which were handed out last, will be handed out again. */
+VL_MUST_USE int vl_source_unread(vl_source *s, const uint8_t *p, size_t n, vl_err *e);
+
 /* vl_source_seek -- the next byte handed out is byte `at`. Regular files only. */
 VL_MUST_USE int vl_source_seek(vl_source *s, uint64_t at, vl_err *e);
 

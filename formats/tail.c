@@ -9,7 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { LINE_MAX_BYTES = 18 + VL_TAR_NAME_MAX, META_NAME = 64 };
+enum { LINE_MAX_BYTES = 18 + VL_TAR_NAME_MAX, META_NAME = 64, LOST_MAX = 1 << 20 };
 
 /* ---- building ------------------------------------------------------------------------------- */
 
@@ -121,6 +121,7 @@ void vls_tail_free(vls_tail_reader *t)
 {
     json_decref(t->json);
     free(t->b.p);
+    free(t->lost.p);
     *t = (vls_tail_reader){0};
 }
 
@@ -146,6 +147,29 @@ bool vls_line_names_tail(const uint8_t *p, size_t n)
     return n > 18 + sizeof tail - 1 && !memcmp(p + 18, tail, sizeof tail - 1);
 }
 
+/* A line of which the member was not given: its key is kept, once. */
+static int unseen(vls_tail_reader *t, const uint8_t *p, size_t n, vl_err *e)
+{
+    char name[VL_TAR_NAME_MAX + 1];
+    const char *last = (const char *)t->lost.p + t->last_lost;
+    size_t key_n;
+    int rc;
+
+    if (n < 18 || n - 18 > VL_TAR_NAME_MAX || t->lost.n > LOST_MAX)
+        return VL_OK;
+    memcpy(name, p + 18, n - 18);
+    name[n - 18] = 0;
+    if (vls_name_split(name, &key_n, NULL))
+        return VL_OK; /* the line's own fault shows elsewhere */
+    name[key_n] = 0;
+    if (t->lost.n && !strcmp(last, name))
+        return VL_OK;
+    t->last_lost = t->lost.n;
+    rc = vl_buf_add(&t->lost, name, key_n + 1, e);
+    t->n_lost += !rc;
+    return rc;
+}
+
 static int one_line(vls_tail_reader *t, const uint8_t *p, size_t n, vl_err *e)
 {
     uint64_t h = XXH64(p, n, 0);
@@ -161,10 +185,9 @@ static int one_line(vls_tail_reader *t, const uint8_t *p, size_t n, vl_err *e)
         t->i++;
         return VL_OK;
     }
-    if (t->gaps) {
-        t->unseen++;
-        return VL_OK;
-    }
+    if (t->gaps)
+        return unseen(t, p, n, e);
+    t->mismatch = true;
     return vl_fail(e, VL_EFORMAT, "sums: line %zu '%.*s' is not what the member's bytes give", t->i,
                    n < 300 ? (int)n : 300, (const char *)p);
 }
@@ -189,7 +212,8 @@ static int sums_body(vls_tail_reader *t, vl_err *e)
         t->at += (size_t)(end - p) + 1;
         t->left -= (uint64_t)(end - p) + 1;
     }
-    if (t->i != t->n_lines)
+    t->mismatch = t->i != t->n_lines;
+    if (t->mismatch)
         return vl_fail(e, VL_EFORMAT, "sums: %zu lines, %zu members were read", t->i, t->n_lines);
     return 1;
 }

@@ -48,8 +48,11 @@ typedef struct vls_tail_reader {
     uint64_t left;        /* bytes of the sums that are to come */
     const uint64_t *line; /* line hashes of the members that were read, borrowed */
     size_t n_lines, i;
-    bool gaps;         /* frames were left out: sums of unseen members are passed over */
-    uint64_t unseen;   /* such members */
+    bool gaps;       /* frames were left out: sums of unseen members are passed over */
+    vl_buf lost;     /* keys of such members, each with its NUL, as long as there are 1 MiB of them */
+    uint64_t n_lost; /* so many */
+    size_t last_lost;
+    bool mismatch;     /* the failure is that members and sums disagree, not that bytes make no sense */
     bool own_line;     /* the sums end with a line for the tail */
     uint64_t own_hash; /* and this is its hash */
     json_t *json;      /* set when done; the reader's to take */

@@ -20,8 +20,11 @@ void vls_unpack_reset(vls_unpack *u)
     u->raw.n = u->rec0 = u->at = 0;
     u->base = 0;
     u->open = u->drop = u->check = false;
-    u->lines.n = 0;
+    u->lines.n = u->lines0 = 0;
     u->members = 0;
+    u->at_want = 0;
+    u->left_out = 0;
+    u->resync = u->spoiled = u->lenient = false;
 }
 
 void vls_unpack_free(vls_unpack *u)
@@ -55,11 +58,21 @@ bool vls_unpack_at_member(const vls_unpack *u)
     return u->at == u->raw.n;
 }
 
+/* The open record will not be given: its members are as good as unread. */
+static void forget_lines(vls_unpack *u)
+{
+    if (!u->open)
+        return;
+    u->members -= (u->lines.n - u->lines0) / sizeof(uint64_t);
+    u->lines.n = u->lines0;
+}
+
 void vls_unpack_gap(vls_unpack *u)
 {
     u->raw.n = u->rec0 = u->at = 0;
+    forget_lines(u);
     u->open = false;
-    u->drop = true;
+    u->drop = u->resync = true;
 }
 
 /* Turns offsets into pointers: from here on raw stays where it is until vls_unpack_room. */
@@ -91,9 +104,11 @@ static int hand_out(vls_unpack *u, vls_record *rec, vl_err *e)
 /* The open record is whole. 1 handed out, 0 dropped, negative. */
 static int close_record(vls_unpack *u, vls_record *rec, vl_err *e)
 {
-    if (!u->drop)
+    if (!u->drop && !u->spoiled)
         return hand_out(u, rec, e);
-    u->drop = false;
+    u->left_out += u->spoiled;
+    forget_lines(u);
+    u->drop = u->spoiled = false;
     u->open = false;
     u->rec0 = u->at;
     return 0;
@@ -106,6 +121,8 @@ static int begin_record(vls_unpack *u, const char *name, size_t key_n, vl_err *e
     u->names.n = u->parts.n = u->text.n = 0;
     u->rec_bytes = 0;
     u->rec0 = u->at;
+    u->lines0 = u->lines.n;
+    u->spoiled = false;
     rc = vl_buf_add(&u->names, name, key_n, e);
     if (!rc)
         rc = vl_buf_add(&u->names, "", 1, e);
@@ -130,6 +147,22 @@ static int check_ext(const vls_unpack *u, const char *name, size_t key_n, vl_err
     return VL_OK;
 }
 
+/* Is this line the next one of the segment's sums? Behind a gap, one of those that are to come? */
+static bool agrees(vls_unpack *u, uint64_t hash)
+{
+    size_t i = u->at_want, end = u->resync ? u->n_want : i + 1;
+
+    while (i < end && i < u->n_want && u->want[i] != hash)
+        i++;
+    if (i == end || i == u->n_want) {
+        u->at_want += !u->resync; /* the member's header is sound, so its line is there */
+        return false;
+    }
+    u->at_want = i + 1;
+    u->resync = false;
+    return true;
+}
+
 /* The member's header lies at u->at and all its bytes are there. */
 static int take_member(vls_unpack *u, const char *name, size_t key_n, size_t used, size_t size, vl_err *e)
 {
@@ -140,14 +173,22 @@ static int take_member(vls_unpack *u, const char *name, size_t key_n, size_t use
     size_t line = u->text.n;
     int rc = vl_tar_padding_check(data + size, size, e);
 
+    if (rc &&
+        u->lenient) { /* a stretch of the file may be missing, and this member has the next one's bytes */
+        rc = VL_OK;
+        u->spoiled = u->resync = true;
+    }
     if (rc)
         vl_within(e, "member '%s'", name);
     else
         rc = vls_sums_line(name, XXH64(data, size, 0), &u->text, e);
     if (!rc)
         hash = XXH64(u->text.p + line, u->text.n - line - 1, 0);
-    if (!rc && u->check && (u->members >= u->n_want || u->want[u->members] != hash))
-        rc = vl_fail(e, VL_EFORMAT, "member '%s': its bytes are not what the sums say", name);
+    if (!rc && u->check && !agrees(u, hash)) {
+        u->spoiled = u->spoiled || u->lenient;
+        if (!u->lenient)
+            rc = vl_fail(e, VL_EFORMAT, "member '%s': its bytes are not what the sums say", name);
+    }
     if (!rc)
         rc = vl_buf_add(&u->lines, &hash, sizeof hash, e);
     if (!rc)

@@ -24,8 +24,13 @@ typedef struct vls_unpack { /* {0} to start */
     uint64_t members;     /* of the segment */
     bool check;           /* plain files: members must agree with want before they are handed out */
     const uint64_t *want; /* line hashes of the segment's sums, borrowed */
-    size_t n_want;
-    bool drop; /* the record that comes next may lack members: it is not handed out */
+    size_t n_want, at_want;
+    bool lenient;      /* skip_bad: a record with a member that disagrees is left out, not an error */
+    bool resync;       /* a gap: where in want it goes on is searched for */
+    bool spoiled;      /* the open record has such a member */
+    uint64_t left_out; /* such records */
+    size_t lines0;     /* bytes of lines before the open record's */
+    bool drop;         /* the record that comes next may lack members: it is not handed out */
 } vls_unpack;
 
 void vls_unpack_reset(vls_unpack *u); /* a new segment */

@@ -62,39 +62,75 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* Raw bytes are summed block by block, while they are near. */
+static void add_to(XXH64_state_t *sum, const uint8_t *raw, size_t n)
+{
+    if (sum)
+        XXH64_update(sum, raw, n);
+}
+
+static void filter_all(vl_vlt_filter f, size_t w, const uint8_t *raw, const uint8_t *ref, size_t n,
+                       uint8_t *out, XXH64_state_t *sum)
+{
+    size_t words = n / w, tile = (size_t)1 << VL_VLT_TILE_LOG, block = BLOCK / w, t, m, i, k;
+
+    for (t = 0; t < words; t += m) {
+        m = smaller(words - t, tile);
+        for (i = 0; i < m; i += block) {
+            k = smaller(m - i, block);
+            if (f == VL_VLT_NONE)
+                memcpy(out + (t + i) * w, raw + (t + i) * w, k * w);
+            else
+                filter_block(f, w, raw + (t + i) * w, ref ? ref + (t + i) * w : NULL, k, m, out + t * w + i);
+            add_to(sum, raw + (t + i) * w, k * w);
+        }
+    }
+}
+
+static void unfilter_all(vl_vlt_filter f, size_t w, const uint8_t *in, const uint8_t *ref, size_t n,
+                         uint8_t *raw, XXH64_state_t *sum)
+{
+    size_t words = n / w, tile = (size_t)1 << VL_VLT_TILE_LOG, block = BLOCK / w, t, m, i, k;
+
+    for (t = 0; t < words; t += m) {
+        m = smaller(words - t, tile);
+        for (i = 0; i < m; i += block) {
+            k = smaller(m - i, block);
+            if (f == VL_VLT_NONE)
+                memcpy(raw + (t + i) * w, in + (t + i) * w, k * w);
+            else
+                unfilter_block(f, w, in + t * w + i, ref ? ref + (t + i) * w : NULL, k, m, raw + (t + i) * w);
+            add_to(sum, raw + (t + i) * w, k * w);
+        }
+    }
+}
+
 void vl_vlt_filter_bytes(vl_vlt_filter f, size_t w, const uint8_t *raw, const uint8_t *ref, size_t n,
                          uint8_t *out)
 {
-    size_t words = n / w, tile = (size_t)1 << VL_VLT_TILE_LOG, block = BLOCK / w, t, m, i;
-
-    if (f == VL_VLT_NONE) {
-        if (n)
-            memcpy(out, raw, n);
-        return;
-    }
-    for (t = 0; t < words; t += m) {
-        m = smaller(words - t, tile);
-        for (i = 0; i < m; i += block)
-            filter_block(f, w, raw + (t + i) * w, ref ? ref + (t + i) * w : NULL, smaller(m - i, block), m,
-                         out + t * w + i);
-    }
+    filter_all(f, w, raw, ref, n, out, NULL);
 }
 
 void vl_vlt_unfilter(vl_vlt_filter f, size_t w, const uint8_t *in, const uint8_t *ref, size_t n, uint8_t *raw)
 {
-    size_t words = n / w, tile = (size_t)1 << VL_VLT_TILE_LOG, block = BLOCK / w, t, m, i;
+    unfilter_all(f, w, in, ref, n, raw, NULL);
+}
 
-    if (f == VL_VLT_NONE) {
-        if (n)
-            memcpy(raw, in, n);
-        return;
-    }
-    for (t = 0; t < words; t += m) {
-        m = smaller(words - t, tile);
-        for (i = 0; i < m; i += block)
-            unfilter_block(f, w, in + t * w + i, ref ? ref + (t + i) * w : NULL, smaller(m - i, block), m,
-                           raw + (t + i) * w);
-    }
+static int new_sum(XXH64_state_t **sum, vl_err *e)
+{
+    *sum = XXH64_createState();
+    if (!*sum)
+        return vl_fail(e, VL_ENOMEM, "out of memory: sum");
+    XXH64_reset(*sum, 0);
+    return VL_OK;
+}
+
+static uint64_t take_sum(XXH64_state_t *sum)
+{
+    uint64_t v = XXH64_digest(sum);
+
+    XXH64_freeState(sum);
+    return v;
 }
 
 size_t vl_vlt_piece(const vl_vlt *t, size_t n, size_t at)
@@ -208,6 +244,7 @@ int vl_vlt_parse(const uint8_t *bytes, size_t n, vl_vlt *out, vl_err *e)
 int vl_vlt_decode(const vl_vlt *t, const vl_vlt_ref *ref, void *raw, vl_err *e)
 {
     size_t n = vl_vlt_bytes(t);
+    XXH64_state_t *sum;
 
     if (!differential(t->filter))
         ref = NULL;
@@ -215,8 +252,10 @@ int vl_vlt_decode(const vl_vlt *t, const vl_vlt_ref *ref, void *raw, vl_err *e)
         return vl_fail(e, VL_EFORMAT, "vlt: its reference '%s' is not there", t->ref);
     else if (ref->bytes != n || ref->sum != t->ref_sum)
         return vl_fail(e, VL_EFORMAT, "vlt: its reference '%s' has other bytes", t->ref);
-    vl_vlt_unfilter(t->filter, vl_dtype_word(t->a.dtype), t->a.data, ref ? ref->raw : NULL, n, raw);
-    if (vl_vlt_sum(raw, n) != t->sum)
+    if (new_sum(&sum, e))
+        return VL_ENOMEM;
+    unfilter_all(t->filter, vl_dtype_word(t->a.dtype), t->a.data, ref ? ref->raw : NULL, n, raw, sum);
+    if (take_sum(sum) != t->sum)
         return vl_fail(e, VL_EFORMAT, "vlt: its bytes have not the sum that its header says");
     return VL_OK;
 }
@@ -242,6 +281,7 @@ int vl_vlt_build(const vl_npy *a, vl_vlt_filter filter, const vl_vlt_ref *ref, v
 {
     vl_npy counted = *a;
     char name[VL_VLT_REF_MAX + 1];
+    XXH64_state_t *state;
     size_t head, size;
     uint64_t own;
     int rc;
@@ -256,11 +296,13 @@ int vl_vlt_build(const vl_npy *a, vl_vlt_filter filter, const vl_vlt_ref *ref, v
     rc = vl_buf_room(out, head + size, e);
     if (rc)
         return rc;
-    own = vl_vlt_sum(a->data, size);
+    if (new_sum(&state, e))
+        return VL_ENOMEM;
+    filter_all(filter, vl_dtype_word(a->dtype), a->data, ref ? ref->raw : NULL, size, out->p + out->n + head,
+               state);
+    own = take_sum(state);
     memset(out->p + out->n, 0, head);
     put_head(out->p + out->n, a, filter, ref, own);
-    vl_vlt_filter_bytes(filter, vl_dtype_word(a->dtype), a->data, ref ? ref->raw : NULL, size,
-                        out->p + out->n + head);
     out->n += head + size;
     if (sum)
         *sum = own;

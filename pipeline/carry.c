@@ -115,26 +115,6 @@ int vl_carry_merge(json_t **into, const json_t *m, vl_err *e)
     return merge(*into, m, e);
 }
 
-int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e)
-{
-    json_t *notes = json_object(), *v;
-    const char *name;
-    int rc = VL_OK;
-
-    json_object_foreach ((json_t *)tail, name, v)
-        if (!vls_tail_reserved(name) && strcmp(name, "licences") && strcmp(name, "sources") &&
-            json_object_set(notes, name, v))
-            rc = no_memory(e);
-    if (!rc && *into) /* what is of rights lies in *into alone, and is brought together below */
-        rc = vl_rights_merge(&notes, *into, e);
-    if (!rc && !*into)
-        *into = json_incref(notes);
-    else if (!rc)
-        rc = merge(*into, notes, e);
-    json_decref(notes);
-    return rc ? rc : vl_rights_merge(into, tail, e);
-}
-
 static int add_parent(json_t *into, const char *id, const char *kind, vl_err *e)
 {
     json_t *p = json_pack("{s:s, s:s}", "content_id", id ? id : "", "kind", kind ? kind : "");
@@ -154,6 +134,90 @@ int vl_carry_parents(json_t *into, const json_t *tail, vl_err *e)
         if (!rc)
             rc = add_parent(into, json_string_value(json_object_get(p, "content_id")),
                             json_string_value(json_object_get(p, "kind")), e);
+    return rc;
+}
+
+/* Adds entries of an array of {content_id, kind} (a stranger's) to the list in notes. */
+static int list_ancestors(json_t *notes, const json_t *from, vl_err *e)
+{
+    json_t *list = json_object_get(notes, "ancestors"), *p;
+    size_t i;
+
+    if (!json_array_size(from))
+        return VL_OK;
+    if (!json_is_array(list)) {
+        if (json_object_set_new(notes, "ancestors", json_array()))
+            return no_memory(e);
+        list = json_object_get(notes, "ancestors");
+    }
+    json_array_foreach ((json_t *)from, i, p)
+        if (add_once(list, p))
+            return no_memory(e);
+    return VL_OK;
+}
+
+int vl_carry_ancestors(json_t **notes, const json_t *tail, vl_err *e)
+{
+    int rc;
+
+    if (!*notes && !(*notes = json_object()))
+        return no_memory(e);
+    rc = list_ancestors(*notes, json_object_get(tail, "parents"), e);
+    return rc ? rc : list_ancestors(*notes, json_object_get(tail, "ancestors"), e);
+}
+
+int vl_carry_made_of(json_t *into, const json_t *tail, vl_err *e)
+{
+    json_t *p;
+    size_t i;
+    int rc = vl_carry_parents(into, tail, e);
+
+    json_array_foreach (json_object_get(tail, "ancestors"), i, p)
+        if (!rc && add_once(into, p))
+            rc = no_memory(e);
+    return rc;
+}
+
+/* Notes that are lists of their own: they are not merged as values. */
+static bool is_list(const char *name)
+{
+    return !strcmp(name, "ancestors") || !strcmp(name, "licences") || !strcmp(name, "sources");
+}
+
+/* The notes that are lists, or those that are not. */
+static json_t *part_of(const json_t *from, bool lists)
+{
+    json_t *part = json_object(), *v;
+    const char *name;
+
+    json_object_foreach ((json_t *)from, name, v)
+        if (is_list(name) == lists && !vls_tail_reserved(name) && json_object_set(part, name, v)) {
+            json_decref(part);
+            return NULL;
+        }
+    return part;
+}
+
+int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e)
+{
+    json_t *notes = part_of(tail, false), *lists = part_of(*into, true), *v;
+    const char *name;
+    int rc = notes && lists ? VL_OK : no_memory(e);
+
+    json_object_foreach (lists, name, v)
+        json_object_del(*into, name);
+    if (!rc && *into)
+        rc = merge(*into, notes, e);
+    else if (!rc)
+        *into = json_incref(notes);
+    if (!rc && json_object_update(*into, lists))
+        rc = no_memory(e);
+    if (!rc)
+        rc = list_ancestors(*into, json_object_get(tail, "ancestors"), e);
+    if (!rc)
+        rc = vl_rights_merge(into, tail, e);
+    json_decref(lists);
+    json_decref(notes);
     return rc;
 }
 

@@ -31,7 +31,7 @@ static int peek(vl_cat *c, vl_err *e)
     if (!c->brief)
         return VL_ENOMEM;
     for (size_t i = 0; !rc && i < c->o->n_inputs; i++)
-        rc = vls_peek(c->o->input[i].path, c->o->input[i].name, &c->brief[i], e);
+        rc = vls_peek(c->o->input[i].path, c->o->input[i].name, c->o->skip_bad, &c->brief[i], e);
     return rc;
 }
 
@@ -60,10 +60,14 @@ static int out_of_memory(vl_err *e)
     return vl_fail(e, VL_ENOMEM, "out of memory: notes");
 }
 
+static uint64_t bad_so_far(const vls_reader *r)
+{
+    return vls_reader_counts(r)->bad_frames + vls_reader_counts(r)->lost_tails;
+}
+
 /* Ends the open segment, which came from segment `ordinal` of r. */
 static int end_segment(vl_cat *c, const vls_reader *r, uint64_t ordinal, vl_err *e)
 {
-    const vls_read_counts *n = vls_reader_counts(r);
     json_t *parents = json_array(), *notes = NULL;
     int rc = parents ? VL_OK : out_of_memory(e);
 
@@ -71,7 +75,7 @@ static int end_segment(vl_cat *c, const vls_reader *r, uint64_t ordinal, vl_err 
         rc = vl_cat_lineage(c, vls_reader_tail(r, ordinal), vls_reader_segment(r, ordinal)->kind, parents,
                             &notes, e);
     if (!rc)
-        rc = vl_cat_note_loss(n->bad_frames - c->bad, n->lost_records - c->lost, &notes, e);
+        rc = vl_cat_note_loss(bad_so_far(r) > c->bad ? vls_reader_loss_note(r) : NULL, &notes, e);
     if (!rc)
         rc = c->sink->tail(c->sink, parents, notes, e);
     if (!rc)
@@ -87,8 +91,7 @@ static int begin_segment(vl_cat *c, size_t input, const vls_segment *seg, const 
     json_t *parents = NULL, *notes = NULL;
     int rc = VL_OK;
 
-    c->bad = vls_reader_counts(r)->bad_frames;
-    c->lost = vls_reader_counts(r)->lost_records;
+    c->bad = bad_so_far(r);
     if (c->sink->early && seg->ordinal < c->brief[input].n) {
         parents = json_array();
         rc = parents
@@ -185,8 +188,8 @@ static int write_merged(vl_cat *c, vl_err *e)
         rc = vl_cat_begin(c, manifest, parents, notes, e);
     if (!rc)
         rc = write_all(c, e);
-    if (!rc && c->open)
-        rc = vl_cat_note_loss(c->counts->bad_frames, c->counts->lost_records, &notes, e);
+    if (!rc && c->open && c->loss)
+        rc = vl_cat_add_loss(c->loss, &notes, e);
     if (!rc && c->open)
         rc = c->sink->tail(c->sink, parents, notes, e);
     if (!rc && c->open)
@@ -245,6 +248,7 @@ int vl_cat_run(const vl_cat_opts *o, vl_sink *sink, vl_cat_counts *counts, vl_er
     free(c.brief);
     free(c.member);
     vl_expand_free(&c.expand);
+    json_decref(c.loss);
     json_decref(c.first);
     json_decref(c.first_tail);
     return rc;

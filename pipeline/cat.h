@@ -35,7 +35,7 @@ typedef struct vl_cat_opts {
 
 typedef struct vl_cat_counts {
     uint64_t read, written, emptied; /* records; emptied: left out because no member was left */
-    uint64_t bad_frames, lost_records;
+    uint64_t bad_frames, lost_records, lost_tails;
 } vl_cat_counts;
 
 /* vl_cat_twice -- must inputs be readable twice for this? (A pipe must be copied first.)

@@ -63,22 +63,31 @@ int vl_cat_lineage(const vl_cat *c, const json_t *tail, const char *kind, json_t
         return rc ? rc : vl_carry_notes(notes, tail, e);
     }
     rc = vl_carry_parent(parents, tail, kind, e);
+    if (!rc)
+        rc = vl_carry_ancestors(notes, tail, e);
     for (size_t i = 0; !rc && i < c->o->n_joins; i++)
         rc = vl_join_parents(c->o->join[i], parents, notes, e);
     return rc ? rc : vl_rights_merge(notes, tail, e);
 }
 
-int vl_cat_note_loss(uint64_t frames, uint64_t records, json_t **notes, vl_err *e)
+int vl_cat_add_loss(const json_t *loss, json_t **notes, vl_err *e)
+{
+    if (!*notes || json_object_get(*notes, "input_loss") || json_object_get(*notes, "various"))
+        return vl_carry_notes(notes, loss, e); /* beside what an earlier run left out */
+    return json_object_update(*notes, (json_t *)loss) ? vl_fail(e, VL_ENOMEM, "out of memory: notes") : VL_OK;
+}
+
+int vl_cat_note_loss(json_t *note, json_t **notes, vl_err *e)
 {
     json_t *loss;
+    int rc;
 
-    if (!frames && !records)
+    if (!note)
         return VL_OK;
-    loss = json_pack("{s:I, s:I}", "frames", (json_int_t)frames, "records", (json_int_t)records);
-    if (!*notes)
-        *notes = json_object();
-    return json_object_set_new(*notes, "left_out", loss) ? vl_fail(e, VL_ENOMEM, "out of memory: notes")
-                                                         : VL_OK;
+    loss = json_pack("{s:o}", "input_loss", note);
+    rc = loss ? vl_cat_add_loss(loss, notes, e) : vl_fail(e, VL_ENOMEM, "out of memory: notes");
+    json_decref(loss);
+    return rc;
 }
 
 static int merge_segment(const vl_cat *c, const vls_brief *b, const char *kind, json_t **manifest,
@@ -197,7 +206,9 @@ int vl_cat_record(vl_cat *c, const vls_record *in, const char *kind, size_t inpu
     c->counts->read++;
     if (rc >= 0 && c->o->plain) {
         int bad = vl_expand_add(&c->expand, in, e);
-        if (!bad && rc)
+        if (bad)
+            vl_within(e, "record '%s'", in->key);
+        else if (rc)
             bad = vl_expand_record(&c->expand, in, &whole, e);
         rc = bad ? bad : rc;
     }
@@ -242,7 +253,7 @@ static int names_of(const vls_reader *r, json_t *ids, vl_err *e)
             continue;
         rc = vl_carry_parent(ids, tail, seg->kind, e);
         if (!rc)
-            rc = vl_carry_parents(ids, tail, e);
+            rc = vl_carry_made_of(ids, tail, e);
     }
     return rc;
 }
@@ -263,6 +274,9 @@ int vl_cat_input_done(vl_cat *c, size_t i, const vls_reader *r, vl_err *e)
             rc = vl_fail(e, VL_EFORMAT, "%s: changed while it was read", name);
     c->counts->bad_frames += n->bad_frames;
     c->counts->lost_records += n->lost_records;
+    c->counts->lost_tails += n->lost_tails;
+    if (!rc)
+        rc = vl_cat_note_loss(vls_reader_loss_note(r), &c->loss, e);
     json_decref(ids);
     return rc;
 }

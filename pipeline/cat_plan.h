@@ -18,8 +18,9 @@ typedef struct vl_cat {
     bool kind_seen;             /* one was read that may be wanted */
     char kind[24];              /* of the records that are joined */
     json_t *first, *first_tail; /* of the first segment that was read */
-    uint64_t bad, lost;         /* of the input at hand, when the open segment began */
-    vls_member *member;         /* [room] of the record that was joined last */
+    uint64_t bad;       /* frames left out and tails lost in the input at hand when the segment began */
+    json_t *loss;       /* {"input_loss"} of the inputs that are done; NULL: none */
+    vls_member *member; /* [room] of the record that was joined last */
     size_t room;
     vl_expand expand;
     char before[VL_TAR_NAME_MAX + 1]; /* key of the last record with .vlt members that went out */
@@ -39,8 +40,12 @@ VL_MUST_USE int vl_cat_lineage(const vl_cat *c, const json_t *tail, const char *
 VL_MUST_USE int vl_cat_merged(const vl_cat *c, const char *kind, json_t **manifest, json_t **parents,
                               json_t **notes, vl_err *e);
 
-/* vl_cat_note_loss -- what --skip-bad left out, under "left_out" of *notes; nothing where it is nothing. */
-VL_MUST_USE int vl_cat_note_loss(uint64_t frames, uint64_t records, json_t **notes, vl_err *e);
+/* vl_cat_note_loss -- what a reader left out (vls_reader_loss_note; taken, may be NULL), under "input_loss" of
+ * *notes. */
+VL_MUST_USE int vl_cat_note_loss(json_t *note, json_t **notes, vl_err *e);
+
+/* vl_cat_add_loss -- adds such notes to others. */
+VL_MUST_USE int vl_cat_add_loss(const json_t *loss, json_t **notes, vl_err *e);
 
 /* vl_cat_record -- a record as it was read: 1 *out is what is wanted of it (joined, trimmed; borrowed until the
  * next call), 0 nothing is, negative. headless: vl_pick_next. Names the input. */

@@ -108,8 +108,8 @@ static int write_kind(shuffler *s, const entry *at, size_t n, vl_err *e)
     vls_record rec;
     int rc = vl_cat_merged(c, s->kind[at->kind], &manifest, &parents, &notes, e);
 
-    if (!rc && !at->kind) /* said once, in the first segment */
-        rc = vl_cat_note_loss(c->counts->bad_frames, c->counts->lost_records, &notes, e);
+    if (!rc && !at->kind && c->loss) /* said once, in the first segment */
+        rc = vl_cat_add_loss(c->loss, &notes, e);
     for (size_t i = 0; !rc && i < n; i++) {
         if (i % VLS_RECORDS_MAX == 0) {
             rc = i ? c->sink->end(c->sink, e) : VL_OK;

@@ -225,6 +225,8 @@ static int append_rows(vl_loader *l, const vls_member *m, size_t *n_rows, vl_err
     size_t need;
     int rc = vl_npy_parse(m->data, m->n, &a, e);
 
+    if (!rc)
+        rc = vl_npy_schema(l->manifest, m->ext, &a, e);
     if (rc)
         return rc;
     if (a.rank != 2 || !a.shape[0] || !a.shape[1])
@@ -308,6 +310,7 @@ static int read_shard(vl_loader *l, vls_parent *parent, vl_err *e)
     while ((rc = vls_next(r, &rec, &seg, e)) == 1) {
         const vls_member *image;
         size_t at = 0;
+        l->manifest = seg->manifest;
         int bad = add_sides(l, &rec, seg->kind, &image, &at, e);
         if (!bad && image && l->o->images)
             bad = put_image(l, &rec, image, at, e);

@@ -6,7 +6,7 @@
 
 #include "pipeline/data.h"
 #include "pipeline/keytab.h"
-#include "pipeline/stage.h"
+#include "formats/stage.h"
 
 #define VL_LOAD_ROWS_MAX ((size_t)1 << 31)
 
@@ -24,7 +24,8 @@ typedef struct vl_loader {
     const char *const *path;
     size_t n_paths;
     const vl_data_opts *o;
-    int now; /* number of the shard at hand */
+    int now;                /* number of the shard at hand */
+    const json_t *manifest; /* of the segment at hand */
     vl_keytab keys;
     vl_load_entry *entry; /* [room], by number of the key */
     size_t room, n_pairs;

@@ -34,7 +34,7 @@ static int look_at(vl_join *j, size_t shard, vl_err *e)
     vls_briefs b;
     json_t *m;
     bool silent;
-    int rc = vls_peek(j->path[shard], j->name[shard], &b, e);
+    int rc = vls_peek(j->path[shard], j->name[shard], false, &b, e);
 
     for (size_t i = 0; !rc && i < b.n; i++) {
         m = vl_carry_manifest(b.seg[i].manifest, e);
@@ -44,7 +44,7 @@ static int look_at(vl_join *j, size_t shard, vl_err *e)
         if (!rc)
             rc = vl_carry_parent(j->parents, b.seg[i].tail, json_string_value(json_object_get(m, "kind")), e);
         if (!rc)
-            rc = vl_carry_parents(j->made_of, b.seg[i].tail, e);
+            rc = vl_carry_made_of(j->made_of, b.seg[i].tail, e);
         if (!rc)
             rc = vl_rights_segment(&j->rights, b.seg[i].manifest, b.seg[i].tail, &silent, e);
         json_decref(m);

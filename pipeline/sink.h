@@ -32,10 +32,11 @@ typedef struct vl_sink_counts {
 typedef struct vl_shards_opts {
     const char *path; /* NULL or "-": standard output; with a bound: a pattern of numbered.h */
     uint64_t records,
-        bytes;  /* of a shard, at most (bytes of tar, as decoded; at least one record); 0: no bound */
-    bool plain; /* the .tar carrier */
-    bool seal;  /* a terminator behind the last segment */
-    bool dali;  /* NAME.idx beside each NAME.tar (plain, not standard output) */
+        bytes;   /* of a shard, at most (bytes of tar, as decoded; at least one record); 0: no bound */
+    bool plain;  /* the .tar carrier */
+    bool seal;   /* a terminator behind the last segment */
+    int threads; /* of the writer; 0: as many as it likes */
+    bool dali;   /* NAME.idx beside each NAME.tar (plain, not standard output) */
     const vl_sign_key *sign; /* as in vls_write_opts */
 } vl_shards_opts;
 

@@ -62,13 +62,12 @@ static int put_head(folder *s, const char *first_key, vl_err *e)
 static int count(folder *s, const void *p, size_t n, vl_err *e)
 {
     s->sum.bytes += n;
-    while (s->in_frame + n > VL_FRAME_RAW_MAX) {
-        s->sum.frames++;
-        n -= (size_t)(VL_FRAME_RAW_MAX - s->in_frame);
-        s->in_frame = 0;
-    }
     s->in_frame += n;
-    return vl_sha_add(s->sha, p, (size_t)n, e);
+    while (s->in_frame > VL_FRAME_RAW_MAX) {
+        s->sum.frames++;
+        s->in_frame -= VL_FRAME_RAW_MAX;
+    }
+    return vl_sha_add(s->sha, p, n, e);
 }
 
 static void end_frame(folder *s, uint64_t at_least)

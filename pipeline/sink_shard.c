@@ -32,7 +32,7 @@ static bool is_set(const shards *s)
 
 static int open_shard(shards *s, vl_err *e)
 {
-    vls_write_opts how = {.plain = s->o.plain, .seal = s->o.seal, .sign = s->o.sign};
+    vls_write_opts how = {.plain = s->o.plain, .seal = s->o.seal, .threads = s->o.threads, .sign = s->o.sign};
 
     if (is_set(s)) {
         s->name = vl_numbered_name(s->o.path, s->number, e);

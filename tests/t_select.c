@@ -174,7 +174,7 @@ static int add(vld_features *f, size_t number, side a, side b, vl_err *e)
             m[n].data = bytes[i];
             m[n++].ext = s[i].ext;
         }
-    rc = vld_features_add(f, &(vls_record){"k", m, n}, number, e);
+    rc = vld_features_add(f, &(vls_record){"k", m, n}, NULL, number, e);
     free(bytes[0]);
     free(bytes[1]);
     return rc;
@@ -279,10 +279,33 @@ static void features_refused(void **state)
     assert_int_equal(f.text.dim, 2);
     vld_features_free(&f);
     assert_int_equal(
-        vld_features_add(&f, &(vls_record){"k", &(vls_member){"m.txt.npy", (const uint8_t *)"x", 1}, 1}, 0,
-                         &e),
+        vld_features_add(&f, &(vls_record){"k", &(vls_member){"m.txt.npy", (const uint8_t *)"x", 1}, 1}, NULL,
+                         0, &e),
         VL_EFORMAT);
     vld_features_free(&f);
+}
+
+/* Rows in bf16, which the manifest's schema tells from integers. */
+static void brain_floats(void **state)
+{
+    static const uint16_t bits[2] = {0x4040, 0x4080}; /* 3 and 4 */
+    vl_npy npy = {.dtype = VL_BF16, .rank = 2, .shape = {1, 2}, .data = bits};
+    json_t *manifest = json_pack("{s:{s:{s:s}}}", "schema", "m.img.npy", "dtype", "bf16");
+    vls_member m = {.ext = "m.img.npy"};
+    vld_features f = {0};
+    uint8_t *p;
+    vl_err e;
+
+    (void)state;
+    assert_int_equal(vl_npy_build(&npy, &p, &m.n, &e), VL_OK);
+    m.data = p;
+    assert_int_equal(vld_features_add(&f, &(vls_record){"k", &m, 1}, NULL, 0, &e), VL_EFORMAT);
+    vld_features_free(&f);
+    assert_int_equal(vld_features_add(&f, &(vls_record){"k", &m, 1}, manifest, 0, &e), VL_OK);
+    assert_true(f.image.row[0] == 0.6f && f.image.row[1] == 0.8f); /* of unit norm */
+    vld_features_free(&f);
+    free(p);
+    json_decref(manifest);
 }
 
 int main(void)
@@ -294,6 +317,7 @@ int main(void)
         cmocka_unit_test(table_is_whole),
         cmocka_unit_test(features_are_as_said),
         cmocka_unit_test(features_refused),
+        cmocka_unit_test(brain_floats),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

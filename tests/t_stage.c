@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * t_stage.c -- jobs come out in order and done, whatever the threads do. */
-#include "pipeline/stage.h"
+#include "formats/stage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

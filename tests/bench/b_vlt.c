@@ -113,6 +113,23 @@ static void add_plain(void *arg)
 
 /* ---- with zstd ---------------------------------------------------------------------------------- */
 
+/* A frame of w->file with seams between its planes, as the shard writer makes it. */
+static int encode_planes(struct work *w, size_t at, size_t size, const uint8_t **comp, vl_frame *f)
+{
+    uint32_t seam[64];
+    size_t n = 0, pos = 0;
+    vl_vlt t;
+
+    need(!vl_vlt_parse(w->file.p, w->file.n, &t, NULL), "vl_vlt_parse");
+    while (pos < at + size) {
+        pos += vl_vlt_piece(&t, w->file.n, pos);
+        if (pos > at && pos < at + size)
+            seam[n++] = (uint32_t)(pos - at);
+    }
+    return vl_frame_encode_seams(w->codec, w->file.p + at, size, n ? VL_LEVEL_PLANES : 1, seam, n, comp, f,
+                                 NULL);
+}
+
 static void encode(void *arg)
 {
     struct work *w = arg;
@@ -132,9 +149,10 @@ static void encode(void *arg)
     c->n_frames = c->bytes = 0;
     for (size_t at = 0; at < n; at += FRAME) {
         vl_frame *f = &c->frame[c->n_frames++];
-        need(!vl_frame_encode(w->codec, in + at, n - at < FRAME ? n - at : FRAME,
-                              w->use_vlt ? VL_LEVEL_PLANES : 1, &comp, f, NULL),
-             "encode");
+        size_t size = n - at < FRAME ? n - at : FRAME;
+        int bad = w->use_vlt ? encode_planes(w, at, size, &comp, f)
+                             : vl_frame_encode(w->codec, in + at, size, 1, &comp, f, NULL);
+        need(!bad, "encode");
         memcpy(c->comp + c->bytes, comp, f->csize);
         c->bytes += f->csize;
     }

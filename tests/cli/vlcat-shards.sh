@@ -169,6 +169,20 @@ printf '\377\377\377' | dd of=flip.tar.zst bs=1 seek=$(($(stat -c %s big.tar.zst
 run 1 vlcat -o no.tar.zst flip.tar.zst
 absent 'no.tar.zst*'
 run 0 vlcat --skip-bad -o some.tar.zst flip.tar.zst
-err_like '^vlcat: 1 bad frames left out, at least [0-9]+ records lost$'
+err_like '^vlcat: 1 bad frames left out, 0 segments without their ends, at least [0-9]+ records lost$'
 run 0 vlls --manifest --json some.tar.zst
-out_like '"left_out":\{"frames":1,"records":[1-4]\}'
+out_like '"input_loss":\{"bad_frames":1,.*"lost_records":[1-4]'
+run 0 vlcat -q --skip-bad --shuffle 1 -o some2.tar.zst flip.tar.zst
+run 0 vlls --manifest --json some2.tar.zst
+out_like '"input_loss":\{"bad_frames":1,.*"lost_records":[1-4]'
+head -c $(($(stat -c %s big.tar.zst) - 100)) big.tar.zst >cut.tar.zst
+for how in '' --reseal '--shuffle 1' '--part 0/1' '--shard-records 100'; do
+    # shellcheck disable=SC2086
+    run 0 vlcat --skip-bad $how -o rest-%d.tar.zst cut.tar.zst
+    err_like '^vlcat: [0-9]+ bad frames left out, 1 segments without their ends, '
+    run 0 sh -c 'vlls --check rest-*.tar.zst && vlls --manifest --json rest-*.tar.zst && rm rest-*'
+    out_like '"lost_tails":1'
+done
+run 0 vlcat -q -j1 -o j1.tar.zst big.tar.zst
+run 0 vlcat -q -j4 -o j4.tar.zst big.tar.zst
+same j1.tar.zst j4.tar.zst

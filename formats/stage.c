@@ -6,7 +6,7 @@
  * The owner moves put and taken, a worker moves started when it picks the job of that number, and
  * sets its slot's done when fn returned. The owner waits for the slot at taken, workers for started
  * < put. */
-#include "pipeline/stage.h"
+#include "formats/stage.h"
 
 #include <assert.h>
 #include <pthread.h>

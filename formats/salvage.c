@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT
+ * salvage.c -- skip_bad: how reading goes on behind what does not verify, and what is remembered of the loss.
+ *
+ * With a seek table the next frame's place is known. Without one (a pipe, a lost tail or table) the next magic
+ * number is searched for: of a frame, which is then read like any other, or of a skippable frame that ends
+ * the segment. Bytes that only look like a frame fail their checksum and are searched, too; a hostile input can
+ * make that costly, so there is a limit. Nothing is given that was not verified. */
+#include "formats/names.h"
+#include "formats/segment_read.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRIES_MAX = 1 << 14, LOSSES_MAX = 1024, NOTED_MAX = 100, PEEK = 1 << 16 };
+
+/* ---- what was lost -------------------------------------------------------------------------- */
+
+int vls_note_gap(vls_reader *r, vl_err *e)
+{
+    uint64_t segment = vls_read_cur(r)->pub.ordinal;
+    struct loss *l = r->n_loss ? &r->loss[r->n_loss - 1] : NULL;
+
+    if ((l && l->segment == segment && !l->before) || r->n_loss == LOSSES_MAX)
+        return VL_OK; /* one gap, in several pieces */
+    if (!r->loss && !(r->loss = vl_alloc(LOSSES_MAX, sizeof *r->loss, e)))
+        return VL_ENOMEM;
+    if (!r->shown && !(r->shown = vl_alloc(LOSSES_MAX, sizeof *r->shown, e)))
+        return VL_ENOMEM;
+    l = &r->loss[r->n_loss];
+    *l = (struct loss){segment, r->frame_at, NULL, NULL};
+    if (r->last_key.n && !(l->after = vl_strdup((const char *)r->last_key.p, e)))
+        return VL_ENOMEM;
+    r->n_loss++;
+    return VL_OK;
+}
+
+int vls_note_given(vls_reader *r, const char *key, vl_err *e)
+{
+    struct loss *l = r->n_loss ? &r->loss[r->n_loss - 1] : NULL;
+
+    if (l && !l->before && l->segment == vls_read_cur(r)->pub.ordinal && !(l->before = vl_strdup(key, e)))
+        return VL_ENOMEM;
+    r->last_key.n = 0;
+    return vl_buf_add(&r->last_key, key, strlen(key) + 1, e);
+}
+
+int vls_note_lost(vls_reader *r, vl_err *e)
+{
+    r->counts.bad_frames += r->u.left_out;
+    r->n_lost_keys += r->tail.n_lost;
+    return vl_buf_add(&r->lost_keys, r->tail.lost.p, r->tail.lost.n, e);
+}
+
+void vls_losses_free(vls_reader *r)
+{
+    for (size_t i = 0; i < r->n_loss; i++) {
+        free(r->loss[i].after);
+        free(r->loss[i].before);
+    }
+    free(r->loss);
+    free(r->shown);
+    free(r->last_key.p);
+    free(r->lost_keys.p);
+}
+
+size_t vls_reader_losses(const vls_reader *r, const vls_loss **out)
+{
+    for (size_t i = 0; i < r->n_loss; i++)
+        r->shown[i] = (vls_loss){r->loss[i].segment, r->loss[i].at, r->loss[i].after, r->loss[i].before};
+    *out = r->shown;
+    return r->n_loss;
+}
+
+const char *vls_reader_lost_keys(const vls_reader *r, uint64_t *n)
+{
+    *n = r->n_lost_keys;
+    return (const char *)r->lost_keys.p;
+}
+
+json_t *vls_reader_loss_note(const vls_reader *r)
+{
+    const vls_read_counts *c = &r->counts;
+    const char *key = (const char *)r->lost_keys.p;
+    json_t *keys, *gaps;
+
+    if (!c->bad_frames && !c->lost_tails && !c->lost_records)
+        return NULL;
+    keys = json_array();
+    gaps = json_array();
+    for (uint64_t i = 0; i < r->n_lost_keys && i < NOTED_MAX; i++, key += strlen(key) + 1)
+        json_array_append_new(keys, json_string(key));
+    for (size_t i = 0; i < r->n_loss && i < NOTED_MAX; i++)
+        json_array_append_new(
+            gaps, json_pack("{s:s?, s:s?}", "after", r->loss[i].after, "before", r->loss[i].before));
+    return json_pack("{s:I, s:I, s:I, s:o, s:o}", "bad_frames", (json_int_t)c->bad_frames, "lost_records",
+                     (json_int_t)c->lost_records, "lost_tails", (json_int_t)c->lost_tails, "keys", keys,
+                     "gaps", gaps);
+}
+
+/* ---- frames whose places are known ---------------------------------------------------------- */
+
+/* A frame of the open segment failed: goes on behind it, where the table says that is. */
+static int leave_out(vls_reader *r, vl_err *e)
+{
+    vl_frame f = vl_seektab_get(&r->known, r->seen.n);
+    uint64_t at = r->frame_at + f.csize;
+    bool last;
+    int rc = vl_seektab_add(&r->seen, &f, e);
+
+    if (rc)
+        return rc;
+    r->counts.frames++;
+    /* the last frame is TAIL: what is open ended before it */
+    last = r->seen.n == r->known.n || !vl_seektab_get(&r->known, r->seen.n).dsize;
+    if (last && r->state == DATA && vls_unpack_at_member(&r->u)) {
+        r->tail_lost = true;
+        r->state = FLUSH;
+    } else {
+        vls_unpack_gap(&r->u);
+        r->state = last ? SEEK : r->state;
+    }
+    r->counts.lost_tails += last;
+    r->gaps = true;
+    return vl_source_seek(&r->src, at, e);
+}
+
+static int mend_known(vls_reader *r, vl_err *e)
+{
+    r->counts.bad_frames++;
+    if (r->state == START) { /* HEAD: nothing can be known of the segment */
+        r->counts.bad_frames += r->spans[r->span].n - 1;
+        r->counts.lost_tails++;
+        return vls_skip_span(r, e);
+    }
+    if (r->state == DATA) {
+        int rc = vls_note_gap(r, e);
+        if (!rc && r->seen.n < r->known.n)
+            return leave_out(r, e);
+        if (rc)
+            return rc;
+    }
+    r->counts.lost_tails += r->state != SEEK; /* an index or a table holds no record */
+    return vls_skip_span(r, e);
+}
+
+/* ---- frames that must be searched for ------------------------------------------------------- */
+
+static bool is_magic(uint32_t m)
+{
+    return m == VL_FRAME_MAGIC || m == VL_SEEK_MAGIC || m == VL_VLIX_MAGIC;
+}
+
+/* The source goes back to `at`, which lies in the frame at hand (r->comp, which was read last). */
+static int go_back(vls_reader *r, uint64_t at, vl_err *e)
+{
+    size_t n = (size_t)(r->src.at - at);
+
+    return r->src.regular ? vl_source_seek(&r->src, at, e)
+                          : vl_source_unread(&r->src, r->comp.p + (r->comp.n - n), n, e);
+}
+
+/* Stands at the next magic number, *magic; 0 at the end of the input. */
+static int find_magic(vls_reader *r, uint32_t *magic, vl_err *e)
+{
+    const uint8_t *p;
+    size_t n, i;
+    int rc;
+
+    for (;;) {
+        rc = vl_source_peek(&r->src, PEEK, &p, &n, e);
+        if (rc)
+            return rc;
+        for (i = 0; i + 4 <= n; i++)
+            if (is_magic(*magic = vl_le32(p + i)))
+                return vl_source_skip(&r->src, i, e);
+        *magic = 0;
+        if (n < PEEK)
+            return vl_source_skip(&r->src, n, e);
+        rc = vl_source_skip(&r->src, n - 3, e);
+        if (rc)
+            return rc;
+    }
+}
+
+/* A skippable frame lies here: steps over it if it is what it looks like, else over its magic number. */
+static int step_over(vls_reader *r, uint32_t magic, bool *table, vl_err *e)
+{
+    const uint8_t *p;
+    size_t n;
+    uint32_t bytes;
+    bool fits;
+    int rc = vl_source_peek(&r->src, 12, &p, &n, e);
+
+    if (rc)
+        return rc;
+    bytes = n == 12 ? vl_le32(p + 4) : 0;
+    fits = magic == VL_SEEK_MAGIC ? bytes % VL_SEEK_ENTRY == 9 && bytes / VL_SEEK_ENTRY <= VL_SEEK_FRAMES_MAX
+                                  : bytes >= VLS_VLIX_FIXED && !memcmp(p + 8, "VLIX", 4);
+    *table = fits && magic == VL_SEEK_MAGIC;
+    return vl_source_skip(&r->src, fits ? 8 + (uint64_t)bytes : 4, e);
+}
+
+/* Stands at the next frame, with the state in which it is read, or at the end. */
+static int find_frame(vls_reader *r, vl_err *e)
+{
+    uint32_t magic;
+    bool table;
+    int rc;
+
+    for (;;) {
+        rc = find_magic(r, &magic, e);
+        if (rc || magic == VL_FRAME_MAGIC)
+            return rc;
+        if (!magic)
+            break;
+        rc = step_over(r, magic, &table, e);
+        if (rc)
+            return rc;
+        if (table) { /* the segment ends here */
+            r->counts.lost_tails += r->state == DATA;
+            r->state = START;
+        }
+    }
+    r->counts.lost_tails += r->state == DATA;
+    r->state = END;
+    return VL_OK;
+}
+
+static int mend_stream(vls_reader *r, vl_err *e)
+{
+    bool skippable = r->state != SEEK && r->comp.n >= 4 && !r->whole &&
+                     (vl_le32(r->comp.p) == VL_SEEK_MAGIC || vl_le32(r->comp.p) == VL_VLIX_MAGIC);
+    const uint8_t *p;
+    size_t n;
+    int rc = VL_OK;
+
+    if (r->state == SEEK) { /* all records of the segment were given; its table is not there or wrong */
+        r->counts.bad_frames++;
+        r->counts.lost_tails++;
+        r->state = START;
+        return find_frame(r, e);
+    }
+    r->counts.bad_frames += !skippable;
+    if (r->state == DATA || r->state == TAIL) {
+        rc = vls_note_gap(r, e);
+        vls_unpack_gap(&r->u);
+        r->gaps = true;
+        r->state = DATA;
+    }
+    if (!rc && r->whole) { /* are its ends where it says? */
+        rc = vl_source_peek(&r->src, 4, &p, &n, e);
+        if (!rc && (!n || (n == 4 && is_magic(vl_le32(p)))))
+            return find_frame(r, e);
+    }
+    if (!rc)
+        rc = go_back(r, r->frame_at + (r->comp.n && !skippable), e);
+    return rc ? rc : find_frame(r, e);
+}
+
+/* ---- both ----------------------------------------------------------------------------------- */
+
+int vls_other_head(vls_reader *r, const uint8_t *raw, const vl_frame *f, vl_err *e)
+{
+    char id[VLS_ID_HEX + 1];
+    json_t *m = NULL;
+    size_t n = f->dsize;
+    int rc;
+
+    if (n < sizeof VLS_META || memcmp(raw, VLS_META ".manifest.", 17) || vls_head_parse(raw, n, &m, id, NULL))
+        return 0;
+    json_decref(m);
+    r->counts.lost_tails++;
+    vls_read_begin(r);
+    rc = vls_take_head(r, raw, n, e);
+    if (!rc)
+        rc = vl_seektab_add(&r->seen, f, e);
+    return rc ? rc : 1;
+}
+
+static int mend_plain(vls_reader *r, vl_err *e)
+{
+    vl_buf *tail = &r->tail.b;
+    int rc = VL_OK;
+
+    r->counts.bad_frames++;
+    if (r->state == TAIL &&
+        tail->n > r->tail.at) /* what was taken for sums may hold the next segment's head */
+        rc = vl_source_unread(&r->src, tail->p + r->tail.at, tail->n - r->tail.at, e);
+    if (!rc && r->state != START) {
+        rc = vls_note_gap(r, e);
+        vls_unpack_gap(&r->u);
+        r->gaps = true;
+    }
+    return rc ? rc : vls_plain_mend(r, e);
+}
+
+int vls_mend(vls_reader *r, int rc, vl_err *e)
+{
+    bool known = r->known.n != 0;
+    vl_err why = *e;
+    int fault;
+
+    if (rc != VL_EFORMAT)
+        return rc;
+    if (++r->tries > TRIES_MAX)
+        return vl_within(e, "more than %d places that do not verify, the last one", TRIES_MAX);
+    if (r->is_plain)
+        fault = mend_plain(r, e);
+    else
+        fault = known ? mend_known(r, e) : mend_stream(r, e);
+    if (!fault && r->state == END && !r->counts.segments) { /* nothing at all could be read */
+        *e = why;
+        return rc;
+    }
+    return fault;
+}
