@@ -5,6 +5,7 @@
  *     --in the order of the experts--> one sealed segment a snapshot        (expert_run.c) */
 #include "cli/expert_run.h"
 #include "cli/opt.h"
+#include "cli/writer.h"
 #include "pipeline/blas.h"
 
 #include <inttypes.h>
@@ -71,7 +72,7 @@ static const cli_tool tool = {
     .example = "vltrain-expert -n 5 -e 3 -o experts.tar.zst train.tar.zst train.emb.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -138,12 +139,14 @@ static int make_manifest(expert_trainer *t, vl_err *e)
 /* The output, and how far it has come. */
 static int open_output(expert_trainer *t, vl_err *e)
 {
-    const vls_write_opts how = {.part = true, .resume = o.resume, .threads = 1};
+    vls_write_opts how = {.part = true, .resume = o.resume, .threads = 1};
     const vld_resume_plan plan = {&t->model,    t->manifest,    t->parents,
                                   t->n_parents, (int)o.experts, (int)o.epochs};
     vls_resumed was;
-    int rc = vls_writer_open_opts(o.common.output, &how, &t->writer, e);
+    int rc = cli_sign_key(&o.common, &how.sign, e);
 
+    if (!rc)
+        rc = vls_writer_open_opts(o.common.output, &how, &t->writer, e);
     if (rc)
         return rc;
     was = vls_writer_resumed(t->writer);
@@ -224,7 +227,7 @@ static int clean_up(expert_trainer *t, int rc, vl_err *e)
     vl_pool_free(t->pool);
     json_decref(t->manifest);
     free(t->start.before);
-    free(t->parents);
+    vls_parents_free(t->parents, t->n_parents);
     vl_data_free(&t->val);
     vl_data_free(&t->train);
     if (cli_runlog_close(t->log, &late) && !rc) {

@@ -60,7 +60,7 @@ same one.txt file.txt
 cat ab.tar.zst | vlls - >pipe.txt
 same one.txt pipe.txt
 run 0 vlls --json b.tar.zst
-out_like '^\{"file":"b.tar.zst","key":"b-0-000000","kind":"pairs","members":\{"jpg":1000,"json":27,"txt":10\},"segment":0\}$'
+out_like '^\{"bytes":1037,"file":"b.tar.zst","key":"b-0-000000","kind":"pairs","members":\{"jpg":1000,"json":27,"txt":10\},"segment":0\}$'
 run 0 vlls --manifest a.tar.zst
 out_is '{"first_key":"a-0-000000","format":1,"kind":"pairs","ordinal":0,"seed":1,"tool":"mk_shard"}
 {"first_key":"a-1-000000","format":1,"kind":"pairs","ordinal":1,"seed":1,"tool":"mk_shard"}'
