@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# run.sh -- libFuzzer over the targets, one after the other:   run.sh BUILD SECONDS [NAME...]
+#
+# Starts from tests/fuzz/corpus/NAME, writes new inputs to BUILD/corpus/NAME and what it finds to BUILD/found.
+# Goes on with the next target after a finding; exits 1 when there was one.
+#   MERGE=1   afterwards, the smallest set of inputs with the same coverage replaces tests/fuzz/corpus/NAME
+set -eu
+build=$1 seconds=$2
+shift 2
+here=$(dirname "$0")
+[ $# -gt 0 ] || set -- $(cd "$here" && ls f_*.c | sed 's/^f_//; s/\.c$//')
+mkdir -p "$build/found"
+bad=0
+for name in "$@"; do
+    mkdir -p "$build/corpus/$name" "$here/corpus/$name"
+    dict=$here/$name.dict
+    echo "== $name"
+    "$build/fuzz/f_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
+        -print_final_stats=1 -artifact_prefix="$build/found/$name-" ${dict:+$([ -f "$dict" ] && echo "-dict=$dict")} \
+        "$build/corpus/$name" "$here/corpus/$name" >"$build/$name.log" 2>&1 || bad=1
+    grep -E 'stat::number_of_executed_units|ERROR|SUMMARY|does not hold|runtime error' "$build/$name.log" || :
+    if [ -n "${MERGE:-}" ]; then
+        rm -rf "$build/merged" && mkdir "$build/merged"
+        "$build/fuzz/f_$name" -merge=1 -max_len="${MERGE_MAX:-4096}" "$build/merged" "$here/corpus/$name" \
+            "$build/corpus/$name" >>"$build/$name.log" 2>&1
+        rm -f "$here/corpus/$name"/*
+        for f in "$build/merged"/*; do
+            cp "$f" "$here/corpus/$name/$name-$(basename "$f" | cut -c1-12)"
+        done
+    fi
+done
+exit $bad
