@@ -163,7 +163,7 @@ static int pop_mark(machine *m, const uint32_t **item, uint32_t *n)
         return BAD(m, "no mark on the stack");
     *n = m->n_stack - m->mark[--m->n_mark];
     m->n_stack -= *n;
-    *item = m->stack + m->n_stack;
+    *item = *n ? m->stack + m->n_stack : NULL; /* the stack may not exist yet */
     return VL_OK;
 }
 

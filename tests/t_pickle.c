@@ -95,6 +95,8 @@ static const struct {
     {BYTES("K\1\x86."), "the stack is empty", true},
     {BYTES("(K\1(K\2\x86t."), "the stack is empty", true}, /* not from below a mark */
     {BYTES("(K\1t."), "(1)", false},
+    {BYTES("(t."), "()", false},
+    {BYTES("](e."), "[]", false},
     {BYTES("X\1\0\0\0aq\0h\0\x86."), "('a','a')", false}, /* leaves may be shared */
     {BYTES("X\1\0\0\0a\x94h\0\x86."), "('a','a')", false},
     {BYTES(")q\0h\0\x86."), "((),())", false}, /* an empty tuple, too: Python has one of it */
