@@ -181,14 +181,32 @@ void vl_codec_free(vl_codec *c)
     free(c);
 }
 
+/* Far steps between attempts at a match (targetLength), and literals are coded although zstd would not do so at
+ * this speed. The latter has no stable name in zstd.h; where a library refuses the number, frames get larger. */
+static int planes_ready(ZSTD_CCtx *enc)
+{
+    enum { LITERALS = ZSTD_c_experimentalParam5, CODED = 1, STEP = 16 };
+    int bad = ZSTD_isError(ZSTD_CCtx_setParameter(enc, ZSTD_c_compressionLevel, 1));
+
+    if (!bad && !ZSTD_isError(ZSTD_CCtx_setParameter(enc, (ZSTD_cParameter)LITERALS, CODED)))
+        bad = ZSTD_isError(ZSTD_CCtx_setParameter(enc, ZSTD_c_targetLength, STEP));
+    return bad;
+}
+
 static int encoder_ready(vl_codec *c, int level, vl_err *e)
 {
+    int bad;
+
     if (!c->enc)
         c->enc = ZSTD_createCCtx();
     if (!c->enc)
         return vl_fail(e, VL_ENOMEM, "out of memory: zstd encoder");
-    if (ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_compressionLevel, level)) ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_checksumFlag, 1)) ||
+    bad = ZSTD_isError(ZSTD_CCtx_reset(c->enc, ZSTD_reset_session_and_parameters));
+    if (!bad && level == VL_LEVEL_PLANES)
+        bad = planes_ready(c->enc);
+    else if (!bad)
+        bad = ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_compressionLevel, level));
+    if (bad || ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_checksumFlag, 1)) ||
         ZSTD_isError(ZSTD_CCtx_setParameter(c->enc, ZSTD_c_contentSizeFlag, 1)))
         return vl_fail(e, VL_EARG, "zstd: level %d refused", level);
     return VL_OK;
@@ -201,7 +219,7 @@ int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const 
     int rc;
 
     assert(n >= 1 && n <= VL_FRAME_RAW_MAX);
-    if (level < 1 || level > 19)
+    if (level < 1 || (level > 19 && level != VL_LEVEL_PLANES))
         return vl_fail(e, VL_EARG, "zstd level %d, 1 to 19 allowed", level);
     rc = encoder_ready(c, level, e);
     if (rc)

@@ -41,9 +41,8 @@ struct vls_reader {
     vls_vlix_digest places; /* of the open segment's records: what its index must say */
     uint32_t place_frame;   /* frame of the last of them, and the offset where that begins */
     uint64_t place_start;
-    vls_vlix *collect; /* also added here, when set */
-    vls_totals sum;    /* of the open segment */
-    bool gaps;         /* frames of the open segment were left out */
+    vls_totals sum; /* of the open segment */
+    bool gaps;      /* frames of the open segment were left out */
     enum { START, DATA, FLUSH, TAIL, SEEK, END } state;
     vls_read_counts counts;
     vl_err stuck;

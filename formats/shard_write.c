@@ -26,6 +26,7 @@
 #include <xxhash.h>
 
 enum { FRAME_TARGET = 1 << 20, LEVEL_DATA = 1, LEVEL_TEXT = 3 };
+_Static_assert((int)VLS_LEVEL_PLANES == (int)VL_LEVEL_PLANES, "one number in both headers");
 
 struct vls_writer {
     vl_outfile *f;
@@ -246,7 +247,7 @@ int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *
 
     if (rc)
         return rc;
-    if (level < 0 || level > 19)
+    if (level < 0 || (level > 19 && level != VLS_LEVEL_PLANES))
         return vl_fail(e, VL_EARG, "zstd level %d, 1 to 19 allowed", level);
     if (!kind)
         return vl_fail(e, VL_EARG, "manifest has no kind");

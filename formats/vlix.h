@@ -50,7 +50,7 @@ VL_MUST_USE int vls_vlix_build(const vls_vlix *x, vl_buf *out, vl_err *e);
 VL_MUST_USE int vls_vlix_head(const uint8_t *p, uint64_t bytes, uint32_t *n, uint32_t *key_bytes, vl_err *e);
 
 /* vls_vlix_parse -- a whole payload into x (replaced): its sum, and entries that lie in order, one behind the
- * other from offset 0 to data_bytes. Errors: VL_EFORMAT, VL_ENOMEM. */
+ * other from offset 0 and end at data_bytes or before. Errors: VL_EFORMAT, VL_ENOMEM. */
 VL_MUST_USE int vls_vlix_parse(const uint8_t *p, size_t bytes, uint64_t data_bytes, vls_vlix *x, vl_err *e);
 
 /* The digest by which a reader that saw every record compares an index without holding it. */

@@ -4,12 +4,10 @@
  * A tile is 2^18 words: their byte planes lie behind each other, then comes the next tile. Inside, work goes
  * by blocks that stay in the first-level cache: difference into a small buffer, from there into the planes. */
 #include "formats/vlt.h"
-#include "formats/bytes.h"
 #include "formats/names.h"
 #include "formats/vlt_filter.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -222,14 +220,14 @@ static void put_head(uint8_t *p, const vl_npy *a, vl_vlt_filter filter, const vl
         memcpy(p + VL_VLT_FIXED + 8 * a->rank, ref->name, strlen(ref->name));
 }
 
-int vl_vlt_build(const vl_npy *a, vl_vlt_filter filter, const vl_vlt_ref *ref, uint8_t **bytes, size_t *n,
-                 uint64_t *sum, vl_err *e)
+int vl_vlt_build(const vl_npy *a, vl_vlt_filter filter, const vl_vlt_ref *ref, vl_buf *out, uint64_t *sum,
+                 vl_err *e)
 {
     vl_npy counted = *a;
     char name[VL_VLT_REF_MAX + 1];
     size_t head, size;
     uint64_t own;
-    uint8_t *p;
+    int rc;
 
     if (vl_npy_count(&counted, e) || (unsigned)filter >= VL_VLT_FILTERS ||
         differential(filter) != (ref != NULL))
@@ -238,15 +236,16 @@ int vl_vlt_build(const vl_npy *a, vl_vlt_filter filter, const vl_vlt_ref *ref, u
     if (ref && (ref->bytes != size || check_name((const uint8_t *)ref->name, strlen(ref->name), name, e)))
         return vl_fail(e, VL_EARG, "vlt: the reference's size or name is not right");
     head = head_bytes(a->rank, ref ? strlen(ref->name) : 0);
-    p = vl_alloc(head + size, 1, e);
-    if (!p)
-        return VL_ENOMEM;
+    rc = vl_buf_room(out, head + size, e);
+    if (rc)
+        return rc;
     own = vl_vlt_sum(a->data, size);
-    put_head(p, a, filter, ref, own);
-    vl_vlt_filter_bytes(filter, vl_dtype_word(a->dtype), a->data, ref ? ref->raw : NULL, size, p + head);
+    memset(out->p + out->n, 0, head);
+    put_head(out->p + out->n, a, filter, ref, own);
+    vl_vlt_filter_bytes(filter, vl_dtype_word(a->dtype), a->data, ref ? ref->raw : NULL, size,
+                        out->p + out->n + head);
+    out->n += head + size;
     if (sum)
         *sum = own;
-    *bytes = p;
-    *n = head + size;
     return VL_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef VL_VLT_H
 #define VL_VLT_H
 
+#include "formats/bytes.h"
 #include "formats/npy.h"
 
 enum {
@@ -55,12 +56,12 @@ VL_MUST_USE int vl_vlt_parse(const uint8_t *bytes, size_t n, vl_vlt *out, vl_err
  * that the header says: raw is worthless then). */
 VL_MUST_USE int vl_vlt_decode(const vl_vlt *t, const vl_vlt_ref *ref, void *raw, vl_err *e);
 
-/* vl_vlt_build -- header and filtered data of a (a->n is ignored) in one block. Gives *bytes (free()).
+/* vl_vlt_build -- header and filtered data of a (a->n is ignored), appended to out, which a caller reuses.
  *   ref  for VL_VLT_XOR and VL_VLT_SUB, of the same size; else NULL
  *   sum  out  XXH64 of a's bytes; may be NULL
  * Errors: VL_EARG (dtype, shape, filter, reference or its name), VL_ENOMEM. */
-VL_MUST_USE int vl_vlt_build(const vl_npy *a, vl_vlt_filter filter, const vl_vlt_ref *ref, uint8_t **bytes,
-                             size_t *n, uint64_t *sum, vl_err *e);
+VL_MUST_USE int vl_vlt_build(const vl_npy *a, vl_vlt_filter filter, const vl_vlt_ref *ref, vl_buf *out,
+                             uint64_t *sum, vl_err *e);
 
 /* vl_vlt_filter_bytes, vl_vlt_unfilter -- the data alone: n bytes of words of w bytes. in and out do not
  * overlap, but raw may be ref. ref: NULL for VL_VLT_NONE and VL_VLT_SHUFFLE. */

@@ -15,14 +15,23 @@ enum { N = 4 << 20, BYTES = 4 * N, FRAME = 1 << 20, FRAMES = BYTES / FRAME + 1 }
 
 static const char *const names[] = {"none", "shuffle", "xor+shuffle", "sub+zigzag+shuffle"};
 
-static struct work {
-    uint8_t *old, *now, *out, *back; /* [BYTES] */
-    vl_vlt_ref ref;
-    vl_codec *codec;
-    vl_vlt_filter filter;
-    uint8_t *comp; /* frames behind each other */
+/* A tensor as frames behind each other. */
+typedef struct coded {
+    uint8_t *comp;
     vl_frame frame[FRAMES];
-    size_t n_frames, comp_bytes, vlt_bytes;
+    size_t n_frames, bytes;
+} coded;
+
+/* The tensor goes from a to b and back again, in turns: what is decoded lies where its reference was, as it
+ * does when a trajectory is read. */
+static struct work {
+    uint8_t *ab[2], *out, *chain; /* [BYTES] */
+    vl_vlt_ref ref[2];            /* a and b */
+    coded to[2];                  /* to a, to b */
+    int turn;                     /* which of them comes next */
+    vl_codec *codec;
+    vl_buf file;
+    vl_vlt_filter filter;
     int use_vlt;
 } k;
 
@@ -48,28 +57,28 @@ static void copy(void *arg)
 {
     struct work *w = arg;
 
-    memcpy(w->out, w->now, BYTES);
+    memcpy(w->out, w->ab[1], BYTES);
 }
 
 static void filter(void *arg)
 {
     struct work *w = arg;
 
-    vl_vlt_filter_bytes(w->filter, 4, w->now, w->old, BYTES, w->out);
+    vl_vlt_filter_bytes(w->filter, 4, w->ab[1], w->ab[0], BYTES, w->out);
 }
 
 static void unfilter(void *arg)
 {
     struct work *w = arg;
 
-    vl_vlt_unfilter(w->filter, 4, w->out, w->old, BYTES, w->back);
+    vl_vlt_unfilter(w->filter, 4, w->out, w->ab[0], BYTES, w->chain);
 }
 
 static void sum(void *arg)
 {
     struct work *w = arg;
 
-    w->ref.sum = vl_vlt_sum(w->old, BYTES);
+    w->ref[0].sum = vl_vlt_sum(w->ab[0], BYTES);
 }
 
 static void shuffle_plain(void *arg)
@@ -77,7 +86,7 @@ static void shuffle_plain(void *arg)
     struct work *w = arg;
 
     for (size_t i = 0; i < BYTES; i += 4 << VL_VLT_TILE_LOG)
-        vl_shuffle_plain(w->now + i, 1 << VL_VLT_TILE_LOG, 4, 1 << VL_VLT_TILE_LOG, w->out + i);
+        vl_shuffle_plain(w->ab[1] + i, 1 << VL_VLT_TILE_LOG, 4, 1 << VL_VLT_TILE_LOG, w->out + i);
 }
 
 static void unshuffle_plain(void *arg)
@@ -85,21 +94,21 @@ static void unshuffle_plain(void *arg)
     struct work *w = arg;
 
     for (size_t i = 0; i < BYTES; i += 4 << VL_VLT_TILE_LOG)
-        vl_unshuffle_plain(w->out + i, 1 << VL_VLT_TILE_LOG, 4, 1 << VL_VLT_TILE_LOG, w->back + i);
+        vl_unshuffle_plain(w->out + i, 1 << VL_VLT_TILE_LOG, 4, 1 << VL_VLT_TILE_LOG, w->chain + i);
 }
 
 static void sub_plain(void *arg)
 {
     struct work *w = arg;
 
-    vl_sub_plain(w->now, w->old, N, 4, w->out);
+    vl_sub_plain(w->ab[1], w->ab[0], N, 4, w->out);
 }
 
 static void add_plain(void *arg)
 {
     struct work *w = arg;
 
-    vl_add_plain(w->out, w->old, N, 4, w->back);
+    vl_add_plain(w->out, w->ab[0], N, 4, w->chain);
 }
 
 /* ---- with zstd ---------------------------------------------------------------------------------- */
@@ -107,81 +116,95 @@ static void add_plain(void *arg)
 static void encode(void *arg)
 {
     struct work *w = arg;
-    vl_npy a = {VL_F32, 1, {N}, N, w->now};
-    uint8_t *file = NULL;
-    const uint8_t *in = w->now, *comp;
+    coded *c = &w->to[w->turn];
+    vl_npy a = {VL_F32, 1, {N}, N, w->ab[w->turn]};
+    const uint8_t *in = a.data, *comp;
     size_t n = BYTES;
 
     if (w->use_vlt) {
-        need(!vl_vlt_build(&a, w->filter, w->filter >= VL_VLT_XOR ? &w->ref : NULL, &file, &n, NULL, NULL),
+        w->file.n = 0;
+        need(!vl_vlt_build(&a, w->filter, w->filter >= VL_VLT_XOR ? &w->ref[!w->turn] : NULL, &w->file, NULL,
+                           NULL),
              "vl_vlt_build");
-        in = file;
+        in = w->file.p;
+        n = w->file.n;
     }
-    w->vlt_bytes = n;
-    w->n_frames = w->comp_bytes = 0;
+    c->n_frames = c->bytes = 0;
     for (size_t at = 0; at < n; at += FRAME) {
-        vl_frame *f = &w->frame[w->n_frames++];
-        need(!vl_frame_encode(w->codec, in + at, n - at < FRAME ? n - at : FRAME, 1, &comp, f, NULL),
+        vl_frame *f = &c->frame[c->n_frames++];
+        need(!vl_frame_encode(w->codec, in + at, n - at < FRAME ? n - at : FRAME,
+                              w->use_vlt ? VL_LEVEL_PLANES : 1, &comp, f, NULL),
              "encode");
-        memcpy(w->comp + w->comp_bytes, comp, f->csize);
-        w->comp_bytes += f->csize;
+        memcpy(c->comp + c->bytes, comp, f->csize);
+        c->bytes += f->csize;
     }
-    free(file);
+    w->turn = !w->turn;
 }
 
 static void decode(void *arg)
 {
     struct work *w = arg;
+    const coded *c = &w->to[w->turn];
+    vl_vlt_ref ref = w->ref[!w->turn];
     size_t at = 0, from = 0;
     vl_vlt t;
 
-    for (size_t i = 0; i < w->n_frames; i++) {
-        need(!vl_frame_decode(w->codec, w->comp + from, &w->frame[i], w->out + at, NULL), "decode");
-        from += w->frame[i].csize;
-        at += w->frame[i].dsize;
+    for (size_t i = 0; i < c->n_frames; i++) {
+        need(!vl_frame_decode(w->codec, c->comp + from, &c->frame[i], w->out + at, NULL), "decode");
+        from += c->frame[i].csize;
+        at += c->frame[i].dsize;
     }
-    if (!w->use_vlt)
-        return;
-    need(!vl_vlt_parse(w->out, at, &t, NULL), "vl_vlt_parse");
-    need(!vl_vlt_decode(&t, &w->ref, w->back, NULL), "vl_vlt_decode");
+    if (w->use_vlt) {
+        ref.raw = w->chain;
+        need(!vl_vlt_parse(w->out, at, &t, NULL), "vl_vlt_parse");
+        need(!vl_vlt_decode(&t, &ref, w->chain, NULL), "vl_vlt_decode");
+    }
+    w->turn = !w->turn;
 }
 
-static void whole(const char *what, const char *how)
+static void whole(const char *what)
 {
     char text[64];
 
+    k.turn = 0;
     encode(&k);
-    snprintf(text, sizeof text, "%s, ratio %.2f", how, (double)BYTES / (double)k.comp_bytes);
+    encode(&k);
+    snprintf(text, sizeof text, "there, ratio %.2f", (double)BYTES / (double)k.to[1].bytes);
     show(what, text, encode);
-    show("", "  back", decode);
+    memcpy(k.chain, k.ab[0], BYTES);
+    k.turn = 1;
+    show("", "back", decode);
     if (k.use_vlt)
-        need(!memcmp(k.back, k.now, BYTES), "the way back");
+        need(!memcmp(k.chain, k.ab[!k.turn], BYTES), "the way back");
 }
 
 static void load(void)
 {
     float *a, *b;
 
-    k.old = malloc(BYTES);
-    k.now = malloc(BYTES);
+    for (int i = 0; i < 2; i++) {
+        k.ab[i] = malloc(BYTES);
+        k.to[i].comp = malloc(BYTES + BYTES / 8);
+        need(k.ab[i] && k.to[i].comp, "memory");
+    }
     k.out = malloc(BYTES + 4096);
-    k.back = malloc(BYTES);
-    k.comp = malloc((size_t)FRAMES * VL_FRAME_COMP_MAX);
-    need(k.old && k.now && k.out && k.back && k.comp && !vl_codec_new(&k.codec, NULL), "memory");
-    a = (float *)(void *)k.old;
-    b = (float *)(void *)k.now;
+    k.chain = malloc(BYTES);
+    need(k.out && k.chain && !vl_codec_new(&k.codec, NULL), "memory");
+    a = (float *)(void *)k.ab[0];
+    b = (float *)(void *)k.ab[1];
     vl_rng_normal(1, 0, N, 0.02f, a);
-    vl_rng_normal(1, 1, N, 0.00002f, b);
+    vl_rng_normal(1, 1, N, 0.0002f, b);
     for (size_t i = 0; i < N; i++)
         b[i] += a[i];
-    k.ref = (vl_vlt_ref){"a.vlt", k.old, BYTES, vl_vlt_sum(k.old, BYTES)};
+    for (int i = 0; i < 2; i++)
+        k.ref[i] = (vl_vlt_ref){"a.vlt", k.ab[i], BYTES, vl_vlt_sum(k.ab[i], BYTES)};
 }
 
 int main(void)
 {
     load();
     printf("%.0f MiB of floats, one core; AVX2: %s\n", BYTES / 1048576.,
-           vl_shuffle_avx2(k.now, 32, 4, 32, k.out) ? "yes" : "no");
+           vl_shuffle_avx2(k.ab[1], 32, 4, 32, k.out) ? "yes" : "no");
     show("memcpy", "", copy);
     show("XXH64", "", sum);
     show("shuffle, plain", "there", shuffle_plain);
@@ -192,20 +215,22 @@ int main(void)
         k.filter = (vl_vlt_filter)f;
         show(names[f], "there", filter);
         show("", "back", unfilter);
-        need(!memcmp(k.back, k.now, BYTES), "the way back");
+        need(!memcmp(k.chain, k.ab[1], BYTES), "the way back");
     }
     printf("with zstd -1, frames of 1 MiB; .vlt with its sums made and checked\n");
-    whole("zstd -1 alone", "there");
+    whole("zstd -1 alone");
     k.use_vlt = 1;
     for (int f = VL_VLT_NONE; f < VL_VLT_FILTERS; f++) {
         k.filter = (vl_vlt_filter)f;
-        whole(names[f], "there");
+        whole(names[f]);
     }
     vl_codec_free(k.codec);
-    free(k.comp);
-    free(k.back);
+    free(k.file.p);
+    free(k.chain);
     free(k.out);
-    free(k.now);
-    free(k.old);
+    for (int i = 0; i < 2; i++) {
+        free(k.to[i].comp);
+        free(k.ab[i]);
+    }
     return 0;
 }
