@@ -260,7 +260,7 @@ static int copy_record(embedder *m, const vls_record *rec, vl_err *e)
     int rc = VL_OK;
 
     if (m->image.dim && !image)
-        return vl_fail(e, VL_EFORMAT, "no image (jpg or png)");
+        return vl_fail(e, VL_EFORMAT, "no image (jpg, png or webp)");
     if (m->text.dim)
         rc = vl_pair_captions(rec, &it->caption, &it->n_captions, e);
     if (rc)

@@ -16,6 +16,7 @@
 #include <string.h>
 
 enum { SEGMENT_RECORDS = 1 << 20, WARNED_MAX = 20, DEPTH_PER_THREAD = 4 };
+#define HELD_MAX ((size_t)32 << 20) /* bytes of images from a tar in the stage, and one more record */
 
 static struct options {
     cli_common common;
@@ -31,15 +32,17 @@ static const cli_opt options[] = {
     {0, "decode", CLI_FLAG, &o.decode, NULL,
      "decode each image too, which finds damage that its structure does not show", 0, 0, NULL},
     {0, "root", CLI_PATH, &o.root, "DIR",
-     "where the image paths of a TSV start; the default is the folder that holds the TSV", 0, 0, NULL},
-    {0, "split", CLI_TEXT, &o.split, "NAME", "recorded in the manifest and in each record", 0, 0, NULL},
+     "where the image paths of a TSV or JSON start; the default is the folder that holds it", 0, 0, NULL},
+    {0, "split", CLI_TEXT, &o.split, "NAME",
+     "recorded in the manifest and in each record; of a Karpathy JSON only these are packed (A,B: both)", 0,
+     0, NULL},
     {0, "source", CLI_TEXT, &o.source, "TEXT", "recorded: where the data come from", 0, 0, NULL},
     {0, "licence", CLI_TEXT, &o.licence, "TEXT", "recorded: the terms of their use", 0, 0, NULL},
     CLI_END};
 
 static const cli_tool tool = {
     .name = "vlpack",
-    .usage = "[options] TSV|DIR|-",
+    .usage = "[options] TSV|JSON|TAR|DIR|-",
     .sentence = "Packs images and their captions into a shard of pairs, checking each file.",
     .example = "vlpack --split train -o train.tar.zst pairs.tsv",
     .options = options,
@@ -54,6 +57,7 @@ typedef struct packer {
     vl_layout *layout;
     bool source_ended;
     vl_stage *stage;
+    size_t held; /* bytes in it that came with the pairs */
     vls_writer *writer;
     json_t *manifest;
     uint64_t in_segment, bad_in_segment; /* records in, left out of, the open segment */
@@ -68,11 +72,11 @@ static void make(void *job, void *opts)
 
 static int manifest(json_t **out, vl_err *e)
 {
-    json_t *m =
-        json_pack("{s:s, s:{s:s, s:s}, s:{s:b, s:I, s:b}, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "kind",
-                  "pairs", "tool", "name", "vlpack", "version", VL_VERSION, "options", "decode", o.decode,
-                  "max_pixels", (json_int_t)o.max_pixels, "skip_bad", o.skip_bad, "schema", "jpg", "type",
-                  "image", "png", "type", "image", "json", "type", "json", "txt", "type", "text");
+    json_t *m = json_pack(
+        "{s:s, s:{s:s, s:s}, s:{s:b, s:I, s:b}, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "kind",
+        "pairs", "tool", "name", "vlpack", "version", VL_VERSION, "options", "decode", o.decode, "max_pixels",
+        (json_int_t)o.max_pixels, "skip_bad", o.skip_bad, "schema", "jpg", "type", "image", "png", "type",
+        "image", "webp", "type", "image", "json", "type", "json", "txt", "type", "text");
     int bad = !m || (o.split && json_object_set_new(m, "split", json_string(o.split))) ||
               (o.source && json_object_set_new(m, "source", json_string(o.source))) ||
               (o.licence && json_object_set_new(m, "licence", json_string(o.licence)));
@@ -149,7 +153,7 @@ static int write_record(packer *p, const vl_packed *job, vl_err *e)
 /* Fills the stage from the source, as far as both allow. */
 static int fill(packer *p, vl_err *e)
 {
-    while (!p->source_ended && !vl_stage_full(p->stage)) {
+    while (!p->source_ended && !vl_stage_full(p->stage) && p->held < HELD_MAX) {
         vl_pair pair;
         vl_err why = {0};
         vl_packed *job;
@@ -163,6 +167,7 @@ static int fill(packer *p, vl_err *e)
         if (!job)
             return VL_ENOMEM;
         p->source_ended = rc != 1 && rc != VL_EFORMAT;
+        p->held += job->held;
         vl_stage_put(p->stage, job);
     }
     return VL_OK;
@@ -176,6 +181,7 @@ static int pack_all(packer *p, vl_err *e)
 
     cli_progress_begin(&progress, "records", 0);
     while (!(rc = fill(p, e)) && (job = vl_stage_take(p->stage))) {
+        p->held -= job->held;
         if (!job->rc)
             rc = write_record(p, job, e);
         else if (job->rc == VL_EFORMAT)
@@ -198,7 +204,7 @@ static int pack_all(packer *p, vl_err *e)
 static int run(packer *p, vl_pack_opts *opts, vl_err *e)
 {
     int threads = (int)o.common.threads;
-    int rc = vl_layout_open(p->operand, o.root, &p->layout, e);
+    int rc = vl_layout_open(p->operand, o.root, o.split, &p->layout, e);
 
     if (rc == VL_EARG) /* nothing was touched yet */
         cli_misuse("%s", e->text);

@@ -45,7 +45,7 @@ static char *all_of(const char *path, const char *root)
     vl_layout *l = NULL;
     vl_pair p;
     vl_err e = {0};
-    int rc = vl_layout_open(path, root, &l, &e);
+    int rc = vl_layout_open(path, root, NULL, &l, &e);
     FILE *f = fmemopen(out, sizeof out, "w");
 
     assert_non_null(f);
