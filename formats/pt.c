@@ -57,27 +57,27 @@ static int find_prefix(vl_pt *pt, vl_err *e)
     return VL_OK;
 }
 
-static const vl_zip_entry *find(const vl_pt *pt, const char *folder, const char *name, size_t n)
+static const vl_ptz_entry *find(const vl_pt *pt, const char *folder, const char *name, size_t n)
 {
-    char path[VL_ZIP_NAME_MAX + 1];
+    char path[VL_PTZ_NAME_MAX + 1];
     size_t m = strlen(pt->prefix), k = strlen(folder);
 
-    if (m + k + n > VL_ZIP_NAME_MAX || memchr(name, 0, n))
+    if (m + k + n > VL_PTZ_NAME_MAX || memchr(name, 0, n))
         return NULL;
     snprintf(path, sizeof path, "%s%s%.*s", pt->prefix, folder, (int)n, name);
-    return vl_zip_find(&pt->zip, path);
+    return vl_ptz_find(&pt->zip, path);
 }
 
 static int check_byteorder(const vl_pt *pt, vl_err *e)
 {
-    const vl_zip_entry *x = find(pt, "", "byteorder", 9);
+    const vl_ptz_entry *x = find(pt, "", "byteorder", 9);
     uint8_t word[6];
 
     if (!x)
         return VL_OK; /* before 2.0: little-endian machines wrote these */
     if (x->n != sizeof word)
         return vl_fail(e, VL_EFORMAT, "byteorder: not 'little'");
-    if (vl_zip_read(&pt->zip, x, word, e))
+    if (vl_ptz_read(&pt->zip, x, word, e))
         return VL_EFORMAT;
     if (memcmp(word, "little", sizeof word))
         return vl_fail(e, VL_EFORMAT, "byteorder: not 'little'");
@@ -86,7 +86,7 @@ static int check_byteorder(const vl_pt *pt, vl_err *e)
 
 static int read_pickle(vl_pt *pt, vl_err *e)
 {
-    const vl_zip_entry *x = find(pt, "", "data.pkl", 8);
+    const vl_ptz_entry *x = find(pt, "", "data.pkl", 8);
     int rc;
 
     if (x->n > VL_PICKLE_MAX)
@@ -94,7 +94,7 @@ static int read_pickle(vl_pt *pt, vl_err *e)
     pt->text = vl_alloc((size_t)x->n, 1, e);
     if (!pt->text)
         return VL_ENOMEM;
-    rc = vl_zip_read(&pt->zip, x, pt->text, e);
+    rc = vl_ptz_read(&pt->zip, x, pt->text, e);
     return rc ? rc : vl_pickle_parse(pt->text, (size_t)x->n, globals, N_GLOBALS, &pt->pickle, e);
 }
 
@@ -122,7 +122,7 @@ int vl_pt_open(const char *path, vl_pt *pt, vl_err *e)
     *pt = (vl_pt){.zip.src.fd = -1};
     rc = refuse_old(path, e);
     if (!rc)
-        rc = vl_zip_open(path, &pt->zip, e);
+        rc = vl_ptz_open(path, &pt->zip, e);
     if (!rc)
         rc = find_prefix(pt, e);
     if (!rc)
@@ -140,7 +140,7 @@ void vl_pt_close(vl_pt *pt)
     vl_pickle_free(&pt->pickle);
     free(pt->text);
     free(pt->prefix);
-    vl_zip_close(&pt->zip);
+    vl_ptz_close(&pt->zip);
     *pt = (vl_pt){.zip.src.fd = -1};
 }
 
@@ -278,7 +278,7 @@ vl_pt_tensor vl_pt_part(const vl_pt_tensor *t, uint64_t i)
 
 /* ---- its elements ----------------------------------------------------------------------------- */
 
-static int hold(vl_pt *pt, const vl_zip_entry *x, vl_err *e)
+static int hold(vl_pt *pt, const vl_ptz_entry *x, vl_err *e)
 {
     int rc;
 
@@ -287,7 +287,7 @@ static int hold(vl_pt *pt, const vl_zip_entry *x, vl_err *e)
     free(pt->held_bytes);
     pt->held = NULL;
     pt->held_bytes = vl_alloc((size_t)x->n, 1, e);
-    rc = pt->held_bytes ? vl_zip_read(&pt->zip, x, pt->held_bytes, e) : VL_ENOMEM;
+    rc = pt->held_bytes ? vl_ptz_read(&pt->zip, x, pt->held_bytes, e) : VL_ENOMEM;
     if (!rc)
         pt->held = x;
     return rc;

@@ -17,7 +17,7 @@
 #define VL_PT_TENSOR_MAX  ((uint64_t)1 << 32) /* bytes of one tensor as vl_pt_read gives it */
 
 typedef struct vl_pt {
-    vl_zip zip;
+    vl_ptz zip;
     char *prefix;     /* "NAME/" */
     uint8_t *text;    /* the pickle's bytes */
     vl_pickle pickle; /* its tree: vl_pk_root(&pt->pickle) */
@@ -39,7 +39,7 @@ typedef struct vl_pt_tensor {
     uint64_t stride[VL_NPY_MAX_RANK]; /* elements */
     uint64_t offset;                  /* elements from the storage's first */
     uint64_t n;                       /* elements */
-    const vl_zip_entry *storage;
+    const vl_ptz_entry *storage;
 } vl_pt_tensor;
 
 /* vl_pt_is_tensor -- is this node a tensor or a parameter (not yet checked)? */

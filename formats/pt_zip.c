@@ -32,7 +32,7 @@ typedef struct directory {
 /* ---- the end of the file ---------------------------------------------------------------------- */
 
 /* The 64-bit record, when a locator lies in front of the end record at `end`. */
-static int read_end64(const vl_zip *z, uint64_t end, directory *d, bool *there, vl_err *e)
+static int read_end64(const vl_ptz *z, uint64_t end, directory *d, bool *there, vl_err *e)
 {
     uint8_t b[END64];
     uint64_t at;
@@ -58,7 +58,7 @@ static int read_end64(const vl_zip *z, uint64_t end, directory *d, bool *there, 
     return VL_OK;
 }
 
-static int read_end(const vl_zip *z, directory *d, vl_err *e)
+static int read_end(const vl_ptz *z, directory *d, vl_err *e)
 {
     uint64_t end = z->src.size - END, stop = end;
     uint8_t b[END];
@@ -83,10 +83,10 @@ static int read_end(const vl_zip *z, directory *d, vl_err *e)
         *d = (directory){vl_le32(b + 16), vl_le32(b + 12), vl_le16(b + 10)};
     if (d->at > stop || d->bytes != stop - d->at)
         return vl_fail(e, VL_EFORMAT, "zip: the directory does not end where the end record begins");
-    if (d->n > VL_ZIP_ENTRIES_MAX || d->n > d->bytes / CENTRAL)
+    if (d->n > VL_PTZ_ENTRIES_MAX || d->n > d->bytes / CENTRAL)
         return vl_fail(e, VL_EFORMAT, "zip: %" PRIu64 " entries in a directory of %" PRIu64 " bytes", d->n,
                        d->bytes);
-    if (d->bytes > (uint64_t)VL_ZIP_ENTRIES_MAX * (CENTRAL + 256))
+    if (d->bytes > (uint64_t)VL_PTZ_ENTRIES_MAX * (CENTRAL + 256))
         return vl_fail(e, VL_EFORMAT, "zip: a directory of %" PRIu64 " bytes", d->bytes);
     return VL_OK;
 }
@@ -117,7 +117,7 @@ static bool read_extra(vl_cursor c, uint64_t *raw, uint64_t *stored, uint64_t *h
 }
 
 /* One entry of the directory; its name goes to *name, which moves on. */
-static int read_central(vl_cursor *c, vl_zip_entry *x, char **name, vl_err *e)
+static int read_central(vl_cursor *c, vl_ptz_entry *x, char **name, vl_err *e)
 {
     const uint8_t *b = vl_cur_bytes(c, CENTRAL), *text, *extra;
     uint64_t stored;
@@ -130,7 +130,7 @@ static int read_central(vl_cursor *c, vl_zip_entry *x, char **name, vl_err *e)
     text = vl_cur_bytes(c, n);
     extra = vl_cur_bytes(c, n_extra);
     vl_cur_bytes(c, vl_le16(b + 32));
-    if (c->over || !n || n > VL_ZIP_NAME_MAX || memchr(text, 0, n))
+    if (c->over || !n || n > VL_PTZ_NAME_MAX || memchr(text, 0, n))
         return vl_fail(e, VL_EFORMAT, "zip: an entry's name is empty, too long or cut");
     memcpy(*name, text, n);
     (*name)[n] = 0;
@@ -150,7 +150,7 @@ static int read_central(vl_cursor *c, vl_zip_entry *x, char **name, vl_err *e)
     return VL_OK;
 }
 
-static int read_directory(vl_zip *z, const directory *d, vl_err *e)
+static int read_directory(vl_ptz *z, const directory *d, vl_err *e)
 {
     uint8_t *bytes = vl_alloc((size_t)d->bytes, 1, e);
     vl_cursor c = vl_cur(bytes, (size_t)d->bytes);
@@ -171,10 +171,10 @@ static int read_directory(vl_zip *z, const directory *d, vl_err *e)
 
 /* ---- local headers ---------------------------------------------------------------------------- */
 
-static int read_local(const vl_zip *z, vl_zip_entry *x, uint64_t stop, vl_err *e)
+static int read_local(const vl_ptz *z, vl_ptz_entry *x, uint64_t stop, vl_err *e)
 {
     size_t n = strlen(x->name);
-    uint8_t b[LOCAL + VL_ZIP_NAME_MAX];
+    uint8_t b[LOCAL + VL_PTZ_NAME_MAX];
     int rc;
 
     if (x->head > stop || stop - x->head < LOCAL + n)
@@ -193,17 +193,17 @@ static int read_local(const vl_zip *z, vl_zip_entry *x, uint64_t stop, vl_err *e
 
 static int by_head(const void *a, const void *b)
 {
-    const vl_zip_entry *x = a, *y = b;
+    const vl_ptz_entry *x = a, *y = b;
 
     return x->head < y->head ? -1 : x->head > y->head;
 }
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const vl_zip_entry *)a)->name, ((const vl_zip_entry *)b)->name);
+    return strcmp(((const vl_ptz_entry *)a)->name, ((const vl_ptz_entry *)b)->name);
 }
 
-static int check_entries(vl_zip *z, uint64_t stop, vl_err *e)
+static int check_entries(vl_ptz *z, uint64_t stop, vl_err *e)
 {
     int rc = VL_OK;
 
@@ -225,12 +225,12 @@ static int check_entries(vl_zip *z, uint64_t stop, vl_err *e)
 
 /* ---- the outside ------------------------------------------------------------------------------ */
 
-int vl_zip_open(const char *path, vl_zip *z, vl_err *e)
+int vl_ptz_open(const char *path, vl_ptz *z, vl_err *e)
 {
     directory d = {0};
     int rc;
 
-    *z = (vl_zip){.src.fd = -1};
+    *z = (vl_ptz){.src.fd = -1};
     rc = vl_source_open(path, &z->src, e);
     if (!rc && !z->src.regular)
         rc = vl_fail(e, VL_EFORMAT, "zip: a pipe: it is read from its end, so it must be a file");
@@ -241,26 +241,26 @@ int vl_zip_open(const char *path, vl_zip *z, vl_err *e)
     if (!rc)
         rc = check_entries(z, d.at, e);
     if (rc)
-        vl_zip_close(z);
+        vl_ptz_close(z);
     return rc;
 }
 
-void vl_zip_close(vl_zip *z)
+void vl_ptz_close(vl_ptz *z)
 {
     free(z->entry);
     free(z->names);
     vl_source_close(&z->src);
-    *z = (vl_zip){.src.fd = -1};
+    *z = (vl_ptz){.src.fd = -1};
 }
 
-const vl_zip_entry *vl_zip_find(const vl_zip *z, const char *name)
+const vl_ptz_entry *vl_ptz_find(const vl_ptz *z, const char *name)
 {
-    const vl_zip_entry x = {.name = name};
+    const vl_ptz_entry x = {.name = name};
 
     return z->n ? bsearch(&x, z->entry, z->n, sizeof x, by_name) : NULL;
 }
 
-int vl_zip_read(const vl_zip *z, const vl_zip_entry *x, uint8_t *out, vl_err *e)
+int vl_ptz_read(const vl_ptz *z, const vl_ptz_entry *x, uint8_t *out, vl_err *e)
 {
     uLong crc = crc32(0, NULL, 0);
 
