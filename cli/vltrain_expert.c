@@ -235,8 +235,9 @@ static int write_expert(const trainer *t, const expert *x, vl_err *e)
                       "rates", o.rate_image, o.rate_text);
         if (!stats)
             return vl_fail(e, VL_ENOMEM, "out of memory: snapshot");
-        rc = vld_snapshot_write(t->writer, t->manifest, &t->model, x->number, s,
-                                x->weights + (size_t)s * t->model.n, stats, t->parents, t->n_parents, e);
+        rc = vld_snapshot_write(
+            t->writer, t->manifest, &t->model, x->number, s, x->weights + (size_t)s * t->model.n,
+            s ? x->weights + (size_t)(s - 1) * t->model.n : NULL, stats, t->parents, t->n_parents, e);
         json_decref(stats);
     }
     return rc;

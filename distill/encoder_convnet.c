@@ -70,20 +70,20 @@ static int images(vld_encoder *enc, const uint8_t *rgb, size_t n, float *out, vl
 
 /* ---- weights of a snapshot ------------------------------------------------------------------------ */
 
-/* Parameter p out of record rec. */
-static int take_param(const vls_record *rec, const vlm_param *p, vl_real *theta, vl_err *e)
+/* Parameter p out of record rec, which the chain was given. */
+static int take_param(const vl_chain *chain, const vls_record *rec, const vlm_param *p, vl_real *theta,
+                      vl_err *e)
 {
-    char ext[sizeof p->name + 4];
+    char ext[VLD_EXT_MAX];
     vl_npy a;
-    int rc;
+    int rc = vld_tensor_find(chain, rec, p->name, p->rank, p->dim, ext, &a, e);
 
-    snprintf(ext, sizeof ext, "%s.npy", p->name);
-    rc = vld_npy_find(rec, ext, p->rank, p->dim, &a, e);
     return rc ? rc : vld_npy_reals(&a, ext, theta + p->offset, e);
 }
 
 /* The snapshot's network must be the one that was asked for; then c->model is it, whole. */
-static int take_snapshot(convnet *c, const vls_segment *seg, const vls_record *rec, vl_err *e)
+static int take_snapshot(convnet *c, const vls_segment *seg, const vl_chain *chain, const vls_record *rec,
+                         vl_err *e)
 {
     char wanted[sizeof c->model.spec];
     int rc;
@@ -98,7 +98,7 @@ static int take_snapshot(convnet *c, const vls_segment *seg, const vls_record *r
         return VL_ENOMEM;
     for (int i = 0; !rc && i < c->model.n_params; i++)
         if (c->model.param[i].branch == VLM_IMAGE)
-            rc = take_param(rec, &c->model.param[i], c->theta, e);
+            rc = take_param(chain, rec, &c->model.param[i], c->theta, e);
     return rc;
 }
 
@@ -107,14 +107,21 @@ static int read_snapshot(convnet *c, const char *path, const char *key, vls_pare
     vls_reader *r = NULL;
     vls_record rec;
     const vls_segment *seg;
+    vl_chain chain = {0};
     int rc = vls_reader_open(path, NULL, &r, e), bad = VL_OK;
 
     if (rc)
         return rc;
-    while (!bad && (rc = vls_next(r, &rec, &seg, e)) == 1)
-        if (!strcmp(seg->kind, "trajectory") && !strcmp(rec.key, key) &&
-            (bad = take_snapshot(c, seg, &rec, e)))
-            vl_within(e, "%s: %s", path, key);
+    while (!bad && (rc = vls_next(r, &rec, &seg, e)) == 1) {
+        if (c->theta || strcmp(seg->kind, "trajectory"))
+            continue;
+        bad = vl_chain_add(&chain, &rec, e); /* what the snapshot may refer to comes before it */
+        if (!bad && !strcmp(rec.key, key))
+            bad = take_snapshot(c, seg, &chain, &rec, e);
+        if (bad)
+            vl_within(e, "%s: %s", path, rec.key);
+    }
+    vl_chain_free(&chain);
     if (!bad && !rc && !c->theta)
         bad = vl_fail(e, VL_EFORMAT, "%s: no snapshot '%s'", path, key);
     if (!bad && !rc)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/member.h"
+#include "formats/vlt.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -32,26 +33,64 @@ static void shape_text(const vl_npy *a, char *out, size_t n)
         used += (size_t)snprintf(out + used, n - used, i ? ",%" PRIu64 : "%" PRIu64, a->shape[i]);
 }
 
+/* An array of floats of this shape? */
+static int check_array(const vl_npy *a, const char *ext, int rank, const size_t *dim, vl_err *e)
+{
+    vl_npy wanted = {.rank = rank};
+    char is[120], must[120];
+
+    if (!same_shape(a, rank, dim)) {
+        for (int i = 0; i < rank; i++)
+            wanted.shape[i] = dim[i];
+        shape_text(a, is, sizeof is);
+        shape_text(&wanted, must, sizeof must);
+        return vl_fail(e, VL_EFORMAT, "%s: shape [%s], [%s] expected", ext, is, must);
+    }
+    if (a->dtype != VL_F16 && a->dtype != VL_BF16 && a->dtype != VL_F32 && a->dtype != VL_F64)
+        return vl_fail(e, VL_EFORMAT, "%s: dtype %s, floats expected", ext, vl_dtype_name(a->dtype));
+    return VL_OK;
+}
+
 int vld_npy_find(const vls_record *rec, const char *ext, int rank, const size_t *dim, vl_npy *out, vl_err *e)
 {
     const vls_member *m = vls_get(rec, ext);
-    vl_npy a, wanted = {.rank = rank};
-    char is[120], must[120];
+    vl_npy a;
 
     if (!m)
         return vl_fail(e, VL_EFORMAT, "%s is missing", ext);
     if (vl_npy_parse(m->data, m->n, &a, e))
         return vl_within(e, "%s", ext);
-    if (!same_shape(&a, rank, dim)) {
-        for (int i = 0; i < rank; i++)
-            wanted.shape[i] = dim[i];
-        shape_text(&a, is, sizeof is);
-        shape_text(&wanted, must, sizeof must);
-        return vl_fail(e, VL_EFORMAT, "%s: shape [%s], [%s] expected", ext, is, must);
-    }
-    if (a.dtype != VL_F16 && a.dtype != VL_F32 && a.dtype != VL_F64)
-        return vl_fail(e, VL_EFORMAT, "%s: integers, floats expected", ext);
+    if (check_array(&a, ext, rank, dim, e))
+        return VL_EFORMAT;
     *out = a;
+    return VL_OK;
+}
+
+int vld_tensor_find(const vl_chain *chain, const vls_record *rec, const char *name, int rank,
+                    const size_t *dim, char ext[VLD_EXT_MAX], vl_npy *out, vl_err *e)
+{
+    const vls_member *m;
+    const vl_npy *a;
+    vl_vlt t;
+
+    snprintf(ext, VLD_EXT_MAX, "%s.vlt", name);
+    m = vls_get(rec, ext);
+    if (!m) {
+        snprintf(ext, VLD_EXT_MAX, "%s.npy", name);
+        if (!vls_get(rec, ext))
+            return vl_fail(e, VL_EFORMAT, "%s is there neither as .vlt nor as .npy", name);
+        return vld_npy_find(rec, ext, rank, dim, out, e);
+    }
+    a = chain ? vl_chain_get(chain, ext) : NULL;
+    if (!a) {
+        if (vl_vlt_parse(m->data, m->n, &t, e))
+            return vl_within(e, "%s", ext);
+        t.a.data = NULL;
+        a = &t.a;
+    }
+    if (check_array(a, ext, rank, dim, e))
+        return VL_EFORMAT;
+    *out = *a;
     return VL_OK;
 }
 

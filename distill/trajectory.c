@@ -2,16 +2,25 @@
 #include "distill/trajectory.h"
 #include "distill/member.h"
 #include "formats/manifest.h"
+#include "formats/vlt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXT_MAX = sizeof((vlm_param *)0)->name + 4 };
+enum { EXT_MAX = sizeof((vlm_param *)0)->name + 4, KEY_MAX = 40 };
+_Static_assert((int)EXT_MAX <= (int)VLD_EXT_MAX, "a parameter's name and .vlt");
+
+static const vl_dtype REAL = sizeof(vl_real) == 8 ? VL_F64 : VL_F32;
 
 static void param_ext(const vlm_param *p, char ext[EXT_MAX])
 {
-    snprintf(ext, EXT_MAX, "%s.npy", p->name);
+    snprintf(ext, EXT_MAX, "%s.vlt", p->name);
+}
+
+static void snapshot_key(int expert, int snap, char key[KEY_MAX])
+{
+    snprintf(key, KEY_MAX, "expert-%04d/snap-%04d", expert, snap);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -29,9 +38,9 @@ int vld_trajectory_schema(const vlm_model *m, json_t **out, vl_err *e)
         for (int k = 0; k < p->rank; k++)
             bad |= json_array_append_new(shape, json_integer((json_int_t)p->dim[k]));
         param_ext(p, ext);
-        bad |= json_object_set_new(schema, ext,
-                                   json_pack("{s:s, s:s, s:o}", "type", "npy", "dtype",
-                                             sizeof(vl_real) == 8 ? "<f8" : "<f4", "shape", shape));
+        bad |= json_object_set_new(
+            schema, ext,
+            json_pack("{s:s, s:s, s:o}", "type", "vlt", "dtype", vl_dtype_descr(REAL), "shape", shape));
     }
     if (bad) {
         json_decref(schema);
@@ -41,48 +50,77 @@ int vld_trajectory_schema(const vlm_model *m, json_t **out, vl_err *e)
     return VL_OK;
 }
 
-static int write_record(vls_writer *w, const vlm_model *m, const char *key, const vl_real *theta,
-                        const json_t *stats, vl_err *e)
+/* What is written: the tensors behind each other in `bytes`, which grows. */
+typedef struct snapshot {
+    const vlm_model *m;
+    const char *key, *key_before; /* key_before: NULL for a keyframe */
+    const vl_real *theta, *before;
+    vl_buf bytes;
+} snapshot;
+
+static int put_param(snapshot *s, const vlm_param *p, const char *ext, vl_err *e)
 {
+    char name[KEY_MAX + EXT_MAX];
+    vl_npy a = {.dtype = REAL, .rank = p->rank, .data = s->theta + p->offset};
+    vl_vlt_ref ref = {.name = name};
+
+    for (int i = 0; i < p->rank; i++)
+        a.shape[i] = p->dim[i];
+    if (!s->key_before)
+        return vl_vlt_build(&a, VL_VLT_SHUFFLE, NULL, &s->bytes, NULL, e);
+    snprintf(name, sizeof name, "%s.%s", s->key_before, ext);
+    ref.raw = s->before + p->offset;
+    ref.bytes = p->n * sizeof(vl_real);
+    ref.sum = vl_vlt_sum(ref.raw, ref.bytes);
+    return vl_vlt_build(&a, VL_VLT_SUB, &ref, &s->bytes, NULL, e);
+}
+
+static int write_record(vls_writer *w, snapshot *s, const json_t *stats, vl_err *e)
+{
+    const int n = s->m->n_params;
     vls_member member[VLM_MAX_PARAMS + 1];
     char ext[VLM_MAX_PARAMS][EXT_MAX];
-    uint8_t *bytes[VLM_MAX_PARAMS] = {NULL};
-    vls_record rec = {key, member, (size_t)m->n_params + 1};
-    vl_buf text = {0};
+    size_t start[VLM_MAX_PARAMS + 2];
+    vls_record rec = {s->key, member, (size_t)n + 1};
     int rc = VL_OK;
 
-    for (int i = 0; !rc && i < m->n_params; i++) {
-        const vlm_param *p = &m->param[i];
-        param_ext(p, ext[i]);
-        member[i].ext = ext[i];
-        rc = vld_npy_build(theta + p->offset, p->rank, p->dim, &bytes[i], &member[i].n, e);
-        member[i].data = bytes[i];
+    for (int i = 0; !rc && i < n; i++) {
+        param_ext(&s->m->param[i], ext[i]);
+        start[i] = s->bytes.n;
+        rc = put_param(s, &s->m->param[i], ext[i], e);
     }
-    if (!rc)
-        rc = vls_json_dump(stats, &text, e);
-    member[m->n_params] = (vls_member){"json", text.p, text.n};
-    if (!rc)
-        rc = vls_add(w, &rec, e);
-    free(text.p);
-    for (int i = 0; i < m->n_params; i++)
-        free(bytes[i]);
-    return rc;
+    if (rc)
+        return rc;
+    start[n] = s->bytes.n;
+    rc = vls_json_dump(stats, &s->bytes, e);
+    if (rc)
+        return rc;
+    start[n + 1] = s->bytes.n;
+    for (int i = 0; i <= n; i++) /* the bytes move no more */
+        member[i] = (vls_member){i < n ? ext[i] : "json", s->bytes.p + start[i], start[i + 1] - start[i]};
+    return vls_add(w, &rec, e);
 }
 
 int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert, int snap,
-                       const vl_real *theta, const json_t *stats, const vls_parent *parents, size_t n_parents,
-                       vl_err *e)
+                       const vl_real *theta, const vl_real *before, const json_t *stats,
+                       const vls_parent *parents, size_t n_parents, vl_err *e)
 {
-    char key[40];
+    char key[KEY_MAX], key_before[KEY_MAX];
+    snapshot s = {.m = m, .key = key, .theta = theta, .before = before};
     int rc;
 
     if (expert < 0 || expert >= VLD_MAX_EXPERTS || snap < 0 || snap >= VLD_MAX_SNAPS)
         return vl_fail(e, VL_EARG, "expert %d, snapshot %d: 0 to %d and 0 to %d allowed", expert, snap,
                        VLD_MAX_EXPERTS - 1, VLD_MAX_SNAPS - 1);
-    snprintf(key, sizeof key, "expert-%04d/snap-%04d", expert, snap);
+    snapshot_key(expert, snap, key);
+    if (before && snap % VLD_KEYFRAMES) {
+        snapshot_key(expert, snap - 1, key_before);
+        s.key_before = key_before;
+    }
     rc = vls_segment_begin(w, manifest, 0, e);
     if (!rc)
-        rc = write_record(w, m, key, theta, stats, e);
+        rc = write_record(w, &s, stats, e);
+    free(s.bytes.p);
     for (size_t i = 0; !rc && i < n_parents; i++)
         rc = vls_add_parent(w, &parents[i], e);
     return rc ? rc : vls_segment_end(w, e);
@@ -101,6 +139,7 @@ typedef struct loader {
     int first, max_snaps;
     const char *path, *first_path;
     const vls_segment *seg; /* whose manifest was checked last */
+    vl_chain chain;         /* of the snapshot before */
 } loader;
 
 static int same_model(const vlm_model *a, const vlm_model *b)
@@ -139,10 +178,10 @@ static int take_manifest(loader *l, const vls_segment *seg, vl_err *e)
 static int parse_key(const char *key, int *expert, int *snap, vl_err *e)
 {
     unsigned x = 0, s = 0;
-    char again[40];
+    char again[KEY_MAX];
 
     if (sscanf(key, "expert-%4u/snap-%4u", &x, &s) == 2 && x < VLD_MAX_EXPERTS && s < VLD_MAX_SNAPS) {
-        snprintf(again, sizeof again, "expert-%04u/snap-%04u", x, s);
+        snapshot_key((int)x, (int)s, again);
         if (!strcmp(key, again)) {
             *expert = (int)x;
             *snap = (int)s;
@@ -203,26 +242,29 @@ static int grow(vld_experts *x, int expert, vl_err *e)
 }
 
 /* Every member is held to its shape before anything is allocated for it: the manifest's numbers alone
- * reserve no memory. */
+ * reserve no memory. Snapshots that are not kept are not decoded: no kept one refers to them. */
 static int load_theta(loader *l, const vls_record *rec, int expert, vl_err *e)
 {
     vld_experts *x = &l->x;
-    vl_npy a[VLM_MAX_PARAMS];
-    char ext[EXT_MAX];
-    int rc = VL_OK, keep = !l->max_snaps || x->n_snaps[expert] < l->max_snaps;
+    vl_npy a;
+    char ext[VLD_EXT_MAX];
+    int rc = VL_OK;
 
     for (int i = 0; !rc && i < x->model.n_params; i++) {
         const vlm_param *p = &x->model.param[i];
-        param_ext(p, ext);
-        rc = vld_npy_find(rec, ext, p->rank, p->dim, &a[i], e);
+        rc = vld_tensor_find(NULL, rec, p->name, p->rank, p->dim, ext, &a, e);
     }
-    if (rc || !keep)
+    if (rc || (l->max_snaps && x->n_snaps[expert] >= l->max_snaps))
         return rc;
-    rc = grow(x, expert, e);
+    rc = vl_chain_add(&l->chain, rec, e);
+    if (!rc)
+        rc = grow(x, expert, e);
     for (int i = 0; !rc && i < x->model.n_params; i++) {
+        const vlm_param *p = &x->model.param[i];
         vl_real *theta = x->theta[expert] + (size_t)x->n_snaps[expert] * x->model.n;
-        param_ext(&x->model.param[i], ext);
-        rc = vld_npy_reals(&a[i], ext, theta + x->model.param[i].offset, e);
+        rc = vld_tensor_find(&l->chain, rec, p->name, p->rank, p->dim, ext, &a, e);
+        if (!rc)
+            rc = vld_npy_reals(&a, ext, theta + p->offset, e);
     }
     if (!rc)
         x->n_snaps[expert]++;
@@ -254,6 +296,7 @@ static int load_shard(loader *l, vls_parent *parent, vl_err *e)
 
     l->first = l->x.n;
     l->seg = NULL;
+    vl_chain_free(&l->chain);
     rc = vls_reader_open(l->path, NULL, &r, e);
     if (rc)
         return rc; /* with the path in front */
@@ -283,6 +326,7 @@ int vld_experts_read(const char *const *paths, size_t n_paths, int max_snaps, vl
         rc = load_shard(&l, parents ? &parents[i] : NULL, e);
     }
     free(l.runs);
+    vl_chain_free(&l.chain);
     if (rc)
         vld_experts_free(&l.x);
     else

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * trajectory.h -- expert runs on disk: one segment a snapshot, key expert-0003/snap-0010, one member
- * <parameter>.npy for each parameter ("image.conv1.weight.npy") and json {"epoch", "loss", "rates"}.
- * Snapshot 0 holds the initial weights. The segment's manifest holds the network (card.h). */
+ * <parameter>.vlt for each parameter ("image.conv1.weight.vlt") and json {"epoch", "loss", "rates"}.
+ * Snapshot 0 holds the initial weights. The segment's manifest holds the network (card.h).
+ *
+ * Every tenth snapshot is a keyframe; the others hold differences to the one before, which is the record
+ * before in the file. Shards of vlkit 0.1 have <parameter>.npy instead; both are read. */
 #ifndef VLD_TRAJECTORY_H
 #define VLD_TRAJECTORY_H
 
@@ -11,13 +14,20 @@
 /* vld_trajectory_schema -- the manifest's "schema": type, dtype and shape of each member. Gives *out. */
 VL_MUST_USE int vld_trajectory_schema(const vlm_model *m, json_t **out, vl_err *e);
 
-/* vld_snapshot_write -- one sealed segment. manifest: of vld_manifest, kind trajectory. stats: the record's
- * json member, borrowed. */
-VL_MUST_USE int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert,
-                                   int snap, const vl_real *theta, const json_t *stats,
-                                   const vls_parent *parents, size_t n_parents, vl_err *e);
+enum {
+    VLD_MAX_EXPERTS = 4096,
+    VLD_MAX_SNAPS = 4096,
+    VLD_KEYFRAMES = 10 /* snapshots from one to the next */
+};
 
-enum { VLD_MAX_EXPERTS = 4096, VLD_MAX_SNAPS = 4096 };
+/* vld_snapshot_write -- one sealed segment.
+ *   manifest  of vld_manifest, kind trajectory
+ *   theta     weights [m->n]
+ *   before    weights of snapshot snap - 1 of this expert, if that was the record before on w; NULL: a keyframe
+ *   stats     the record's json member, borrowed */
+VL_MUST_USE int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert,
+                                   int snap, const vl_real *theta, const vl_real *before, const json_t *stats,
+                                   const vls_parent *parents, size_t n_parents, vl_err *e);
 
 /* All experts of one or more shards, in memory. */
 typedef struct vld_experts {

@@ -215,6 +215,27 @@ static int encoder_ready(vl_codec *c, int level, vl_err *e)
 int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint8_t **comp, vl_frame *f,
                     vl_err *e)
 {
+    return vl_frame_encode_seams(c, raw, n, level, NULL, 0, comp, f, e);
+}
+
+/* One piece after the other, each flushed: a flush ends the block. */
+static size_t encode_pieces(ZSTD_CCtx *enc, const uint8_t *raw, size_t n, const uint32_t *seam,
+                            size_t n_seams, vl_buf *to)
+{
+    ZSTD_outBuffer out = {to->p, to->cap, 0};
+    ZSTD_inBuffer in = {raw, 0, 0};
+    size_t left = ZSTD_CCtx_setPledgedSrcSize(enc, n);
+
+    for (size_t i = 0; i <= n_seams && !ZSTD_isError(left); i++) {
+        in.size = i < n_seams ? seam[i] : n;
+        left = ZSTD_compressStream2(enc, &out, &in, i < n_seams ? ZSTD_e_flush : ZSTD_e_end);
+    }
+    return left ? left : out.pos; /* an error; 0 is left when there was room for all of it */
+}
+
+int vl_frame_encode_seams(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint32_t *seam,
+                          size_t n_seams, const uint8_t **comp, vl_frame *f, vl_err *e)
+{
     size_t k;
     int rc;
 
@@ -225,10 +246,13 @@ int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const 
     if (rc)
         return rc;
     c->out.n = 0;
-    rc = vl_buf_room(&c->out, ZSTD_compressBound(n), e);
+    rc = vl_buf_room(&c->out, ZSTD_compressBound(n) + 8 * n_seams, e);
     if (rc)
         return rc;
-    k = ZSTD_compress2(c->enc, c->out.p, c->out.cap, raw, n);
+    if (n_seams)
+        k = encode_pieces(c->enc, raw, n, seam, n_seams, &c->out);
+    else
+        k = ZSTD_compress2(c->enc, c->out.p, c->out.cap, raw, n);
     if (ZSTD_isError(k))
         return vl_fail(e, VL_ENOMEM, "zstd: %s", ZSTD_getErrorName(k));
     *f = (vl_frame){(uint32_t)k, (uint32_t)n, vl_le32(c->out.p + k - 4)};

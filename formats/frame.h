@@ -53,6 +53,12 @@ void vl_codec_free(vl_codec *c);
 VL_MUST_USE int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint8_t **comp,
                                 vl_frame *f, vl_err *e);
 
+/* vl_frame_encode_seams -- the same, with zstd blocks that end at raw[seam[i]] too (ascending, inside raw): where
+ * the kind of bytes changes, one table of codes for both sides would serve neither. */
+VL_MUST_USE int vl_frame_encode_seams(vl_codec *c, const uint8_t *raw, size_t n, int level,
+                                      const uint32_t *seam, size_t n_seams, const uint8_t **comp, vl_frame *f,
+                                      vl_err *e);
+
 /* vl_frame_decode -- comp[f->csize] to raw[f->dsize]; the content checksum is verified. */
 VL_MUST_USE int vl_frame_decode(vl_codec *c, const uint8_t *comp, const vl_frame *f, uint8_t *raw, vl_err *e);
 

@@ -128,12 +128,10 @@ VL_MUST_USE int vls_writer_open_opts(const char *path, const vls_write_opts *opt
  * vls_writer_abort remove it (outfile.h). After a failed write every call repeats that error. */
 VL_MUST_USE int vls_writer_open(const char *path, vls_writer **out, vl_err *e);
 
-/* A level for vls_segment_begin: 1, tuned for the byte planes of .vlt members (frame.h). */
-enum { VLS_LEVEL_PLANES = 20 };
-
 /* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must
  * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level 1
- * to 19 of the records' frames, VLS_LEVEL_PLANES, 0 = the default (1: images and tensors gain nothing from more). */
+ * to 19 of the records' frames, 0 = the default (1: images and tensors gain nothing from more; .vlt
+ * members are compressed plane by plane). */
 VL_MUST_USE int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e);
 
 /* vls_add -- one record. Names are checked as FORMAT.md says and refused, never repaired; a key may

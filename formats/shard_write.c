@@ -18,6 +18,7 @@
 #include "formats/tail.h"
 #include "formats/tarhead.h"
 #include "formats/vlix.h"
+#include "formats/vlt.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +27,6 @@
 #include <xxhash.h>
 
 enum { FRAME_TARGET = 1 << 20, LEVEL_DATA = 1, LEVEL_TEXT = 3 };
-_Static_assert((int)VLS_LEVEL_PLANES == (int)VL_LEVEL_PLANES, "one number in both headers");
 
 struct vls_writer {
     vl_outfile *f;
@@ -43,6 +43,7 @@ struct vls_writer {
     char id[VLS_ID_HEX + 1];
     vl_buf raw;     /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
     vl_buf sums;    /* text of the sums member */
+    vl_buf seams;   /* u32 positions in raw where planes of .vlt members end, for the compressor */
     vls_vlix index; /* of the segment */
     vl_seektab tab; /* frames of the segment */
     vls_totals sum; /* of the segment */
@@ -81,7 +82,7 @@ static void drop_segment(vls_writer *w)
     json_decref(w->parents);
     json_decref(w->notes);
     w->manifest = w->parents = w->notes = NULL;
-    w->raw.n = w->sums.n = 0;
+    w->raw.n = w->sums.n = w->seams.n = 0;
     vls_vlix_clear(&w->index);
     vl_seektab_clear(&w->tab);
     w->sum = (vls_totals){0};
@@ -114,6 +115,7 @@ void vls_writer_abort(vls_writer *w)
     vls_keyset_free(&w->keys);
     free(w->raw.p);
     free(w->sums.p);
+    free(w->seams.p);
     free(w->tab.b.p);
     vls_vlix_free(&w->index);
     vl_sha_free(w->sha);
@@ -144,13 +146,18 @@ static int ready(const vls_writer *w, bool open, vl_err *e)
 
 static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_err *e)
 {
+    const uint32_t *seam = (const uint32_t *)(const void *)w->seams.p;
+    size_t n_seams = w->seams.n / sizeof *seam;
     const uint8_t *comp;
     vl_frame f;
     int rc;
 
     if (w->opts.plain)
         return vl_outfile_write(w->f, raw, n, e);
-    rc = vl_frame_encode(w->codec, raw, n, level, &comp, &f, e);
+    w->seams.n = 0;
+    if (n_seams && level == LEVEL_DATA)
+        level = VL_LEVEL_PLANES;
+    rc = vl_frame_encode_seams(w->codec, raw, n, level, seam, n_seams, &comp, &f, e);
     if (!rc)
         rc = vl_seektab_add(&w->tab, &f, e);
     if (!rc)
@@ -194,6 +201,33 @@ static int put_data(vls_writer *w, const uint8_t *p, size_t n, vl_err *e)
     return VL_OK;
 }
 
+/* The data of a .vlt member: a seam around each of its byte planes. */
+static int put_planes(vls_writer *w, const vls_member *m, const vl_vlt *t, vl_err *e)
+{
+    size_t at = 0, k;
+    uint32_t seam;
+    int rc = VL_OK;
+
+    for (; !rc && at < m->n; at += k) {
+        k = vl_vlt_piece(t, m->n, at);
+        rc = put_data(w, m->data + at, k, e);
+        seam = (uint32_t)w->raw.n;
+        if (!rc && seam < VL_FRAME_RAW_MAX)
+            rc = vl_buf_add(&w->seams, &seam, sizeof seam, e);
+    }
+    return rc;
+}
+
+static int put_content(vls_writer *w, const vls_member *m, vl_err *e)
+{
+    vl_vlt t;
+
+    if (!w->opts.plain && vl_vlt_is(m->ext) && !vl_vlt_parse(m->data, m->n, &t, NULL) &&
+        vl_vlt_piece(&t, m->n, 0) < m->n)
+        return put_planes(w, m, &t, e);
+    return put_data(w, m->data, m->n, e);
+}
+
 static int put_head(vls_writer *w, const char *first_key, vl_err *e)
 {
     vl_buf head = {0};
@@ -216,7 +250,7 @@ static int put_member(vls_writer *w, const char *name, const vls_member *m, vl_e
     if (!rc)
         rc = put_data(w, head, head_n, e);
     if (!rc)
-        rc = put_data(w, m->data, m->n, e);
+        rc = put_content(w, m, e);
     if (!rc)
         rc = put_data(w, zeros, (size_t)vl_tar_padding(m->n), e);
     if (!rc)
@@ -247,7 +281,7 @@ int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *
 
     if (rc)
         return rc;
-    if (level < 0 || (level > 19 && level != VLS_LEVEL_PLANES))
+    if (level < 0 || level > 19)
         return vl_fail(e, VL_EARG, "zstd level %d, 1 to 19 allowed", level);
     if (!kind)
         return vl_fail(e, VL_EARG, "manifest has no kind");

@@ -13,6 +13,13 @@
 
 enum { BLOCK = 8192 }; /* bytes; a multiple of 32 words of 8 */
 
+bool vl_vlt_is(const char *ext)
+{
+    size_t n = strlen(ext);
+
+    return n > 4 && !strcmp(ext + n - 4, ".vlt");
+}
+
 uint64_t vl_vlt_sum(const void *raw, size_t n)
 {
     return XXH64(n ? raw : "", n, 0);
@@ -88,6 +95,16 @@ void vl_vlt_unfilter(vl_vlt_filter f, size_t w, const uint8_t *in, const uint8_t
             unfilter_block(f, w, in + t * w + i, ref ? ref + (t + i) * w : NULL, smaller(m - i, block), m,
                            raw + (t + i) * w);
     }
+}
+
+size_t vl_vlt_piece(const vl_vlt *t, size_t n, size_t at)
+{
+    size_t w = vl_dtype_word(t->a.dtype), tile = w << VL_VLT_TILE_LOG, head = n - vl_vlt_bytes(t), plane;
+
+    if (at < head) /* nothing to tell apart in what is small or not in planes */
+        return w == 1 || t->filter == VL_VLT_NONE || (n - head) / w < VL_VLT_PIECE_MIN ? n : head;
+    plane = smaller(n - head - (at - head) / tile * tile, tile) / w;
+    return plane < VL_VLT_PIECE_MIN ? n - at : plane;
 }
 
 /* ---- header ------------------------------------------------------------------------------------ */

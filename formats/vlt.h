@@ -40,6 +40,9 @@ typedef struct vl_vlt {
     char ref[VL_VLT_REF_MAX + 1]; /* its name; "" without one */
 } vl_vlt;
 
+/* vl_vlt_is -- does ext end in ".vlt"? */
+bool vl_vlt_is(const char *ext);
+
 /* vl_vlt_sum -- XXH64 of n bytes. */
 uint64_t vl_vlt_sum(const void *raw, size_t n);
 
@@ -62,6 +65,12 @@ VL_MUST_USE int vl_vlt_decode(const vl_vlt *t, const vl_vlt_ref *ref, void *raw,
  * Errors: VL_EARG (dtype, shape, filter, reference or its name), VL_ENOMEM. */
 VL_MUST_USE int vl_vlt_build(const vl_npy *a, vl_vlt_filter filter, const vl_vlt_ref *ref, vl_buf *out,
                              uint64_t *sum, vl_err *e);
+
+/* vl_vlt_piece -- how many bytes of a file of n, from byte `at` on, are of one kind: the header, then plane by
+ * plane. Planes under 4096 bytes (VL_VLT_PIECE_MIN) count as one: the rest of the file. at: 0, or the end of the
+ * piece before. */
+enum { VL_VLT_PIECE_MIN = 4096 };
+size_t vl_vlt_piece(const vl_vlt *t, size_t n, size_t at);
 
 /* vl_vlt_filter_bytes, vl_vlt_unfilter -- the data alone: n bytes of words of w bytes. in and out do not
  * overlap, but raw may be ref. ref: NULL for VL_VLT_NONE and VL_VLT_SHUFFLE. */

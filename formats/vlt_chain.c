@@ -15,13 +15,6 @@ struct vl_chain_link {
     uint64_t sum;
 };
 
-bool vl_chain_is(const char *ext)
-{
-    size_t n = strlen(ext);
-
-    return n > 4 && !strcmp(ext + n - 4, ".vlt");
-}
-
 static void free_links(vl_chain_link *link, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -84,7 +77,7 @@ int vl_chain_add(vl_chain *c, const vls_record *rec, vl_err *e)
     int rc = VL_OK;
 
     for (size_t i = 0; i < rec->n_members; i++)
-        n += vl_chain_is(rec->members[i].ext);
+        n += vl_vlt_is(rec->members[i].ext);
     if (!n)
         return VL_OK;
     next.link = vl_alloc(n, sizeof *next.link, e);
@@ -94,7 +87,7 @@ int vl_chain_add(vl_chain *c, const vls_record *rec, vl_err *e)
     for (size_t i = 0; !rc && i < rec->n_members; i++) {
         const vls_member *m = &rec->members[i];
         vl_chain_link *to = &next.link[next.n];
-        if (!vl_chain_is(m->ext))
+        if (!vl_vlt_is(m->ext))
             continue;
         to->ext = vl_strdup(m->ext, e);
         rc = to->ext ? decode(c, find(c, m->ext, next.n), m, to, e) : VL_ENOMEM;

@@ -18,9 +18,6 @@ typedef struct vl_chain { /* {0} is an empty one */
     char *key; /* that record's */
 } vl_chain;
 
-/* vl_chain_is -- does ext end in ".vlt"? */
-bool vl_chain_is(const char *ext);
-
 /* vl_chain_add -- decodes every .vlt member of rec; what was there before is gone.
  * Memory: the raw bytes of the record's .vlt members, which are as many as the members have.
  * Errors: VL_EFORMAT naming the member (header, reference, sum), VL_ENOMEM; the chain is empty then. */

@@ -106,9 +106,10 @@ static int begin_segment(vl_cat *c, size_t input, const vls_segment *seg, const 
 static int segment_over(vl_cat *c, size_t input, const vls_reader *r, uint64_t ordinal, vl_err *e)
 {
     const vls_segment *seg = vls_reader_segment(r, ordinal);
+    bool wanted = !c->o->pick->o.kind || !strcmp(c->o->pick->o.kind, seg->kind);
     int rc = VL_OK;
 
-    c->kind_seen |= !c->o->pick->o.kind || !strcmp(c->o->pick->o.kind, seg->kind);
+    c->kind_seen |= wanted;
     if (!c->first) {
         c->first = vl_carry_manifest(seg->manifest, e);
         c->first_tail = json_deep_copy(vls_reader_tail(r, ordinal));
@@ -117,7 +118,7 @@ static int segment_over(vl_cat *c, size_t input, const vls_reader *r, uint64_t o
     }
     if (c->o->reseal)
         return VL_OK;
-    if (!c->open && !c->o->step)
+    if (!c->open && wanted && !c->o->step)
         rc = begin_segment(c, input, seg, r, e);
     return rc || !c->open ? rc : end_segment(c, r, ordinal, e);
 }

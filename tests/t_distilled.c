@@ -273,7 +273,7 @@ static void hostile_arrays(void **state)
         {"syn-00001", "pixels.npy", VL_F32, 3, chw, pixels,
          "b: syn-00001: pixels.npy: value 700 is not finite"},
         {"syn-00000", "text.npy", VL_F32, 1, one, text, "b: syn-00000: text.npy: value 9 is not finite"},
-        {"syn-00000", "text.npy", VL_I32, 1, one, text, "b: syn-00000: text.npy: integers, floats expected"},
+        {"syn-00000", "text.npy", VL_I32, 1, one, text, "b: syn-00000: text.npy: dtype <i4, floats expected"},
         {"syn-00002", "text.npy", VL_F32, 1, two, text, "b: syn-00002: text.npy: shape [2], [10] expected"},
         {"set", "rates.npy", VL_F64, 1, two, zero,
          "b: set: rates.npy: rate 1 is 0, a positive number expected"},
