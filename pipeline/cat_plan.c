@@ -171,7 +171,7 @@ static int keep_chain(vl_cat *c, const vls_record *out, vl_err *e)
 
     for (size_t i = 0; !rc && i < out->n_members; i++) {
         const vls_member *m = &out->members[i];
-        if (!vl_chain_is(m->ext))
+        if (!vl_vlt_is(m->ext))
             continue;
         any = true;
         rc = vl_vlt_parse(m->data, m->n, &t, e);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/expand.h"
 
+#include "formats/vlt.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,7 +93,7 @@ int vl_expand_record(vl_expand *x, const vls_record *rec, vls_record *out, vl_er
     rc = make_room(x, rec->n_members, e);
     for (size_t i = 0; !rc && i < rec->n_members; i++) {
         x->member[i] = rec->members[i];
-        if (vl_chain_is(rec->members[i].ext))
+        if (vl_vlt_is(rec->members[i].ext))
             rc = expand(x, &x->member[i], e);
     }
     if (rc)
@@ -110,7 +112,7 @@ int vl_expand_schema(json_t *schema, vl_err *e)
         return VL_OK;
     now = json_object();
     json_object_foreach (schema, ext, value) {
-        char *name = vl_chain_is(ext) ? npy_name(ext, e) : NULL;
+        char *name = vl_vlt_is(ext) ? npy_name(ext, e) : NULL;
         json_t *entry = json_deep_copy(value);
         if (name && json_object_get(entry, "type"))
             bad |= json_object_set_new(entry, "type", json_string("npy"));

@@ -4,7 +4,6 @@
 #include "formats/keyset.h"
 #include "formats/numbered.h"
 #include "formats/tarhead.h"
-#include "formats/vlt_chain.h"
 #include "pipeline/dali_index.h"
 #include "pipeline/sink.h"
 
@@ -72,21 +71,9 @@ static int close_shard(shards *s, vl_err *e)
     return rc;
 }
 
-/* Frames of byte planes are worth another level. */
-static int level_of(const json_t *manifest)
-{
-    json_t *value;
-    const char *ext;
-
-    json_object_foreach (json_object_get(manifest, "schema"), ext, value)
-        if (vl_chain_is(ext))
-            return VLS_LEVEL_PLANES;
-    return 0;
-}
-
 static int begin_segment(shards *s, vl_err *e)
 {
-    int rc = vls_segment_begin(s->w, s->manifest, level_of(s->manifest), e);
+    int rc = vls_segment_begin(s->w, s->manifest, 0, e);
 
     s->open = !rc;
     return rc;
