@@ -133,6 +133,7 @@ run-check: all $(UNITS) $(MAKERS) $(FUZZERS)
 	@unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j$(JOBS) $(UNITS) $(SCRIPTS)
 
+check-long: export KILLS := 50
 check-long: check format
 	@$(MAKE) --no-print-directory check SAN=address,undefined
 	@$(MAKE) --no-print-directory check CC=clang BUILD=build-clang

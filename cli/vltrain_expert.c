@@ -7,16 +7,23 @@
  * As long as at least as many experts are left as there are threads, each thread trains one of them by
  * itself; then one after another is trained by all threads together. Both give the same bits (pool.h), so
  * the bytes written do not depend on -j. Of experts that fail the one with the lowest number is reported: all
- * below it were trained to their end. */
+ * below it were trained to their end.
+ *
+ * A snapshot is written as soon as all before it are: those of the first unfinished expert at once, by the
+ * thread that trains it, those of the others when their turn comes. A file is written as NAME.part, whose
+ * sealed segments a killed run leaves; --resume goes on behind the last one. An expert's epochs depend on its
+ * seed, the epoch's number and the weights alone, so it goes on from its last snapshot; with momentum, whose
+ * velocity no snapshot holds, it is trained again from the start and must come to the same weights. */
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/runlog.h"
 #include "distill/eval_recall.h"
+#include "distill/resume.h"
 #include "distill/train.h"
-#include "distill/trajectory.h"
 #include "pipeline/blas.h"
 #include "pipeline/rng.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,6 +35,7 @@ static struct options {
     const char *scope, *model, *augment, *text;
     int64_t size, embed_dim, experts, epochs, batch;
     double scale, rate_image, rate_text, momentum, weight_decay;
+    bool resume;
     cli_list val;
 } o = {
     .common = CLI_COMMON_DEFAULT,
@@ -69,6 +77,9 @@ static const cli_opt options[] = {
      "none, flip, shiftN or flip+shiftN: mirrored half of the time, moved by up to N pixels", 0, 0, NULL},
     {0, "val", CLI_LIST, &o.val, "FILE",
      "pairs or embeddings for validation (repeatable): recall is printed after every epoch", 0, 0, NULL},
+    {0, "resume", CLI_FLAG, &o.resume, NULL,
+     "go on with FILE.part, which an earlier run of the same command left; begin where there is none", 0, 0,
+     NULL},
     CLI_END};
 
 static const cli_tool tool = {
@@ -92,10 +103,16 @@ typedef struct trainer {
     json_t *manifest;
     vls_writer *writer;
     vl_pool *pool;
-    pthread_mutex_t report; /* of what follows */
+    vld_resume_point start; /* where this run begins */
+    pthread_mutex_t report; /* of what follows, and of expert.ready */
+    struct expert *round;   /* experts from `from` on, which are being trained */
+    int from, count;
+    int expert, snap; /* the next snapshot to be written */
+    int write_rc;     /* the first failed write; nothing is written behind it */
+    vl_err write_e;
     cli_progress progress;
     cli_runlog *log;
-    int epochs_done;
+    int epochs_done;         /* by this run */
     atomic_int first_failed; /* expert; those above it stop */
 } trainer;
 
@@ -103,11 +120,73 @@ typedef struct trainer {
 typedef struct expert {
     trainer *t;
     int number, rc;
+    int first;     /* epochs that an earlier run did */
+    int ready;     /* snapshots that may be written: 0 to ready - 1 */
     vl_pool *pool; /* inside this expert; NULL when others run beside it */
     vl_real *weights;
     double *loss;
     vl_err e;
 } expert;
+
+static vl_real *snapshot(const expert *x, int snap)
+{
+    return x->weights + (size_t)snap * x->t->model.n;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+static int write_snapshot(trainer *t, const expert *x, int snap, vl_err *e)
+{
+    json_t *stats =
+        json_pack("{s:i, s:o, s:[f,f]}", "epoch", snap, "loss", snap ? json_real(x->loss[snap]) : json_null(),
+                  "rates", o.rate_image, o.rate_text);
+    int rc;
+
+    if (!stats)
+        return vl_fail(e, VL_ENOMEM, "out of memory: snapshot");
+    rc = vld_snapshot_write(t->writer, t->manifest, &t->model, x->number, snap, snapshot(x, snap),
+                            snap ? snapshot(x, snap - 1) : NULL, stats, t->parents, t->n_parents, e);
+    json_decref(stats);
+    return rc;
+}
+
+static void failed_from(trainer *t, int number)
+{
+    int now = atomic_load(&t->first_failed);
+
+    while (number < now && !atomic_compare_exchange_weak(&t->first_failed, &now, number))
+        ;
+}
+
+/* Writes what has its turn. With the lock held. */
+static void publish(trainer *t)
+{
+    while (!t->write_rc && t->expert < t->from + t->count) {
+        const expert *x = &t->round[t->expert - t->from];
+        if (t->snap >= x->ready)
+            return;
+        t->write_rc = write_snapshot(t, x, t->snap, &t->write_e);
+        if (t->write_rc)
+            failed_from(t, x->number);
+        else if (++t->snap > o.epochs) {
+            t->expert++;
+            t->snap = 0;
+        }
+    }
+}
+
+/* The first `ready` snapshots of x are there. */
+static int offer(expert *x, int ready, vl_err *e)
+{
+    int rc;
+
+    pthread_mutex_lock(&x->t->report);
+    x->ready = ready;
+    publish(x->t);
+    rc = x->number >= x->t->expert ? x->t->write_rc : VL_OK; /* all of an expert below is written */
+    pthread_mutex_unlock(&x->t->report);
+    return rc ? vl_fail(e, rc, "given up: the output failed") : VL_OK;
+}
 
 /* ---- one expert ------------------------------------------------------------------------------- */
 
@@ -115,7 +194,7 @@ static int validate(expert *x, double *recall, vl_err *e)
 {
     const trainer *t = x->t;
     size_t dim = t->model.embed_dim;
-    vl_real *theta = x->weights + (size_t)(o.epochs + 1) * t->model.n;
+    vl_real *theta = snapshot(x, (int)o.epochs + 1);
     vl_real *u = vl_alloc(t->val.n, dim * sizeof *u, e), *v = NULL;
     vld_recall r = {.mean = NAN};
     int rc = VL_ENOMEM;
@@ -167,6 +246,18 @@ static int check_weights(const expert *x, const vl_real *theta, int epoch, vl_er
     return VL_OK;
 }
 
+/* Trained again up to where an earlier run was: the weights must be the sealed ones. */
+static int check_again(const expert *x, int epoch, vl_err *e)
+{
+    const vld_resume_point *at = &x->t->start;
+
+    if (!at->before || x->number != at->expert || epoch != at->snap - 1 ||
+        !memcmp(snapshot(x, epoch), at->before, x->t->model.n * sizeof *at->before))
+        return VL_OK;
+    return vl_fail(e, VL_EARG, "epoch %d: other weights than the earlier run's: it ran on another machine?",
+                   epoch - 1);
+}
+
 static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e)
 {
     expert *x = arg;
@@ -179,19 +270,31 @@ static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, 
         rc = validate(x, &recall, e);
     if (rc)
         return rc;
-    memcpy(x->weights + (size_t)epoch * x->t->model.n, theta, x->t->model.n * sizeof *theta);
+    memcpy(snapshot(x, epoch), theta, x->t->model.n * sizeof *theta);
     x->loss[epoch] = loss;
     report_epoch(x, epoch, recall);
-    return VL_OK;
+    rc = check_again(x, epoch, e);
+    return rc ? rc : offer(x, epoch + 1, e);
 }
 
 static void fail_expert(expert *x)
 {
-    int now = atomic_load(&x->t->first_failed);
-
     vl_within(&x->e, "expert %d", x->number);
-    while (x->number < now && !atomic_compare_exchange_weak(&x->t->first_failed, &now, x->number))
-        ;
+    failed_from(x->t, x->number);
+}
+
+/* The weights that the training begins with, and the snapshots that are known. */
+static void first_weights(expert *x, vl_real *theta)
+{
+    const vld_resume_point *at = &x->t->start;
+    const vlm_model *m = &x->t->model;
+
+    vlm_init(m, (uint64_t)o.common.seed, (uint64_t)x->number, snapshot(x, 0));
+    if (x->number == at->expert && at->before && !(o.momentum > 0)) {
+        x->first = at->snap - 1;
+        memcpy(snapshot(x, x->first), at->before, m->n * sizeof *theta);
+    }
+    memcpy(theta, snapshot(x, x->first), m->n * sizeof *theta);
 }
 
 static void train_expert(void *arg, size_t tile, int worker)
@@ -205,7 +308,7 @@ static void train_expert(void *arg, size_t tile, int worker)
                          .momentum = o.momentum,
                          .weight_decay = o.weight_decay,
                          .aug = x->t->aug};
-    vl_real *theta;
+    vl_real *theta = NULL;
 
     (void)worker;
     to.seed = vl_rng((uint64_t)o.common.seed, vl_rng_stream("expert", (uint64_t)x->number, 0, 0), 0);
@@ -214,34 +317,18 @@ static void train_expert(void *arg, size_t tile, int worker)
     if (x->loss)
         x->weights = vl_alloc((size_t)o.epochs + 2, m->n * sizeof *x->weights, &x->e);
     if (x->weights) {
-        vlm_init(m, (uint64_t)o.common.seed, (uint64_t)x->number, x->weights);
-        theta = x->weights + (size_t)(o.epochs + 1) * m->n;
-        memcpy(theta, x->weights, m->n * sizeof *theta);
-        x->rc = vld_train(m, x->pool, &source, &to, theta, after_epoch, x, &x->e);
+        theta = snapshot(x, (int)o.epochs + 1);
+        first_weights(x, theta);
+        to.first_epoch = x->first;
+        x->rc = offer(x, x->first + 1, &x->e);
     }
+    if (!x->rc)
+        x->rc = vld_train(m, x->pool, &source, &to, theta, after_epoch, x, &x->e);
     if (x->rc)
         fail_expert(x);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------ */
-
-static int write_expert(const trainer *t, const expert *x, vl_err *e)
-{
-    int rc = VL_OK;
-
-    for (int s = 0; !rc && s <= o.epochs; s++) {
-        json_t *stats =
-            json_pack("{s:i, s:o, s:[f,f]}", "epoch", s, "loss", s ? json_real(x->loss[s]) : json_null(),
-                      "rates", o.rate_image, o.rate_text);
-        if (!stats)
-            return vl_fail(e, VL_ENOMEM, "out of memory: snapshot");
-        rc = vld_snapshot_write(
-            t->writer, t->manifest, &t->model, x->number, s, x->weights + (size_t)s * t->model.n,
-            s ? x->weights + (size_t)(s - 1) * t->model.n : NULL, stats, t->parents, t->n_parents, e);
-        json_decref(stats);
-    }
-    return rc;
-}
 
 /* `count` experts from number `from` on: beside each other, or one with all threads inside it. */
 static int train_round(trainer *t, expert *x, int from, int count, vl_err *e)
@@ -250,17 +337,22 @@ static int train_round(trainer *t, expert *x, int from, int count, vl_err *e)
 
     for (int i = 0; i < count; i++)
         x[i] = (expert){.t = t, .number = from + i, .pool = count == 1 ? t->pool : NULL};
+    t->round = x;
+    t->from = from;
+    t->count = count;
     if (count == 1)
         train_expert(x, 0, 0);
     else
         vl_pool_run(t->pool, (size_t)count, train_expert, x);
     for (int i = 0; i < count; i++) {
+        if (!rc && t->write_rc && t->expert == x[i].number) {
+            *e = t->write_e;
+            rc = t->write_rc;
+        }
         if (!rc && x[i].rc) {
             *e = x[i].e;
             rc = x[i].rc;
         }
-        if (!rc)
-            rc = write_expert(t, &x[i], e);
         free(x[i].weights);
         free(x[i].loss);
     }
@@ -275,8 +367,8 @@ static int train_all(trainer *t, vl_err *e)
     if (!x)
         return VL_ENOMEM;
     atomic_init(&t->first_failed, n);
-    cli_progress_begin(&t->progress, "epochs", (uint64_t)n * (uint64_t)o.epochs);
-    for (int k = 0, count; !rc && k < n; k += count) {
+    cli_progress_begin(&t->progress, "epochs", (uint64_t)(n - t->expert) * (uint64_t)o.epochs);
+    for (int k = t->expert, count; !rc && k < n; k += count) {
         count = n - k >= threads ? threads : 1;
         rc = train_round(t, x, k, count, e);
     }
@@ -344,9 +436,35 @@ static int make_manifest(trainer *t, vl_err *e)
     return rc ? vl_fail(e, VL_ENOMEM, "out of memory: manifest") : VL_OK;
 }
 
+/* The output, and how far it has come. */
+static int open_output(trainer *t, vl_err *e)
+{
+    const vls_write_opts how = {.part = true, .resume = o.resume};
+    const vld_resume_plan plan = {&t->model,    t->manifest,    t->parents,
+                                  t->n_parents, (int)o.experts, (int)o.epochs};
+    vls_resumed was;
+    int rc = vls_writer_open_opts(o.common.output, &how, &t->writer, e);
+
+    if (rc)
+        return rc;
+    was = vls_writer_resumed(t->writer);
+    if (was.segments)
+        rc = vld_resume_read(was.path, &plan, &t->start, e);
+    if (rc)
+        return rc;
+    t->expert = t->start.expert;
+    t->snap = t->start.snap;
+    if (was.segments)
+        cli_info("%s: goes on at expert %d, snapshot %d; %" PRIu64 " bytes that were not sealed are cut",
+                 was.path, t->expert, t->snap, was.cut);
+    else if (o.resume)
+        cli_info("nothing to resume: begins");
+    return VL_OK;
+}
+
 static int run(trainer *t, char **paths, int n, vl_err *e)
 {
-    int rc = cli_runlog_open(o.common.run_log, false, &t->log, e);
+    int rc = cli_runlog_open(o.common.run_log, o.resume, &t->log, e);
 
     if (!rc)
         rc = load(t, paths, n, e);
@@ -358,13 +476,18 @@ static int run(trainer *t, char **paths, int n, vl_err *e)
     if (!rc)
         rc = vl_pool_new((int)o.common.threads, &t->pool, e);
     if (!rc)
-        rc = vls_writer_open(o.common.output, &t->writer, e);
-    if (!rc)
-        rc = train_all(t, e);
+        rc = open_output(t, e);
+    if (rc)
+        return rc;
+    rc = train_all(t, e);
     if (!rc) {
         vls_writer *w = t->writer;
         t->writer = NULL;
         rc = vls_writer_close(w, e);
+    }
+    if (rc == VL_EMATH) { /* the same command would end here again */
+        vls_writer_discard(t->writer);
+        t->writer = NULL;
     }
     return rc;
 }
@@ -376,6 +499,7 @@ static int clean_up(trainer *t, int rc, vl_err *e)
     vls_writer_abort(t->writer);
     vl_pool_free(t->pool);
     json_decref(t->manifest);
+    free(t->start.before);
     free(t->parents);
     vl_data_free(&t->val);
     vl_data_free(&t->train);
@@ -395,6 +519,8 @@ static void check_line(trainer *t)
         cli_misuse("--augment: %s", e.text);
     if (vlm_parse(o.model, (size_t)o.size, 1, (size_t)o.embed_dim, o.scale, &t->model, &e))
         cli_misuse("%s", e.text);
+    if (o.resume && (!o.common.output || !strcmp(o.common.output, "-")))
+        cli_misuse("--resume: standard output cannot be resumed, -o FILE is needed");
     cli_refuse_tty(o.common.output);
 }
 
@@ -409,7 +535,7 @@ int main(int argc, char **argv)
     check_line(&t);
     rc = run(&t, argv + 1, n, &e);
     seconds = cli_now() - t0;
-    images = (double)(o.experts * o.epochs) * (double)(t.train.n / (size_t)o.batch * (size_t)o.batch);
+    images = (double)t.epochs_done * (double)(t.train.n / (size_t)o.batch * (size_t)o.batch);
     if (clean_up(&t, rc, &e))
         return cli_fail(&e);
     cli_info("%d experts of %d epochs in %.1f s: %.0f images/s, %.1f GFLOP/s", (int)o.experts, (int)o.epochs,

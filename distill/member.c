@@ -74,14 +74,14 @@ int vld_tensor_find(const vl_chain *chain, const vls_record *rec, const char *na
     vl_vlt t;
 
     snprintf(ext, VLD_EXT_MAX, "%s.vlt", name);
-    m = vls_get(rec, ext);
-    if (!m) {
+    m = rec ? vls_get(rec, ext) : NULL;
+    a = chain && (m || !rec) ? vl_chain_get(chain, ext) : NULL;
+    if (!m && !a) {
         snprintf(ext, VLD_EXT_MAX, "%s.npy", name);
-        if (!vls_get(rec, ext))
+        if (!rec || !vls_get(rec, ext))
             return vl_fail(e, VL_EFORMAT, "%s is there neither as .vlt nor as .npy", name);
         return vld_npy_find(rec, ext, rank, dim, out, e);
     }
-    a = chain ? vl_chain_get(chain, ext) : NULL;
     if (!a) {
         if (vl_vlt_parse(m->data, m->n, &t, e))
             return vl_within(e, "%s", ext);

@@ -20,6 +20,7 @@ VL_MUST_USE int vld_npy_find(const vls_record *rec, const char *ext, int rank, c
 /* vld_tensor_find -- the same for a tensor that is there as <name>.vlt or, in older shards, <name>.npy.
  *   chain  to which vl_chain_add gave rec; *out borrows from it or from rec. NULL: a .vlt's shape and dtype
  *          are checked, out->data is NULL then
+ *   rec    NULL: the record that the chain was given last, of which only .vlt are left
  *   ext    out  which member it is */
 enum { VLD_EXT_MAX = 64 };
 VL_MUST_USE int vld_tensor_find(const vl_chain *chain, const vls_record *rec, const char *name, int rank,

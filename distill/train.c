@@ -119,6 +119,8 @@ static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld
     t->o = o;
     t->n = vld_source_size(src);
     t->batch = o->batch < t->n ? o->batch : t->n;
+    if (o->first_epoch && o->momentum > 0)
+        return vl_fail(e, VL_EARG, "training with momentum cannot begin at epoch %d", o->first_epoch);
     if (t->batch < 2)
         return vl_fail(e, VL_EARG, "a batch of %zu: at least 2 pairs are needed", t->batch);
     t->per_epoch = (int)(t->n / t->batch);
@@ -148,7 +150,7 @@ int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vl
     trainer t;
     int rc = trainer_open(&t, m, pool, src, o, theta, e);
 
-    for (int epoch = 0; !rc && epoch < o->epochs; epoch++) {
+    for (int epoch = o->first_epoch; !rc && epoch < o->epochs; epoch++) {
         double loss = 0;
         rc = train_epoch(&t, src, epoch, theta, &loss, e);
         if (!rc && each)

@@ -26,6 +26,8 @@ typedef struct vld_train_opts {
     bool cosine;         /* the rate falls to 0 along half a cosine; else constant */
     vl_augment aug;
     uint64_t seed;
+    int first_epoch; /* epochs that theta has behind it: training goes on as if it had not stopped (without
+                        momentum, whose velocity is not in theta: VL_EARG) */
 } vld_train_opts;
 
 /* Called after each epoch (epoch counts from 1) with the weights; a non-zero result ends the training and is

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXT_MAX = sizeof((vlm_param *)0)->name + 4, KEY_MAX = 40 };
+enum { EXT_MAX = sizeof((vlm_param *)0)->name + 4 };
 _Static_assert((int)EXT_MAX <= (int)VLD_EXT_MAX, "a parameter's name and .vlt");
 
 static const vl_dtype REAL = sizeof(vl_real) == 8 ? VL_F64 : VL_F32;
@@ -18,9 +18,9 @@ static void param_ext(const vlm_param *p, char ext[EXT_MAX])
     snprintf(ext, EXT_MAX, "%s.vlt", p->name);
 }
 
-static void snapshot_key(int expert, int snap, char key[KEY_MAX])
+void vld_snapshot_key(int expert, int snap, char key[VLD_KEY_MAX])
 {
-    snprintf(key, KEY_MAX, "expert-%04d/snap-%04d", expert, snap);
+    snprintf(key, VLD_KEY_MAX, "expert-%04d/snap-%04d", expert, snap);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -60,7 +60,7 @@ typedef struct snapshot {
 
 static int put_param(snapshot *s, const vlm_param *p, const char *ext, vl_err *e)
 {
-    char name[KEY_MAX + EXT_MAX];
+    char name[VLD_KEY_MAX + EXT_MAX];
     vl_npy a = {.dtype = REAL, .rank = p->rank, .data = s->theta + p->offset};
     vl_vlt_ref ref = {.name = name};
 
@@ -105,16 +105,16 @@ int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m
                        const vl_real *theta, const vl_real *before, const json_t *stats,
                        const vls_parent *parents, size_t n_parents, vl_err *e)
 {
-    char key[KEY_MAX], key_before[KEY_MAX];
+    char key[VLD_KEY_MAX], key_before[VLD_KEY_MAX];
     snapshot s = {.m = m, .key = key, .theta = theta, .before = before};
     int rc;
 
     if (expert < 0 || expert >= VLD_MAX_EXPERTS || snap < 0 || snap >= VLD_MAX_SNAPS)
         return vl_fail(e, VL_EARG, "expert %d, snapshot %d: 0 to %d and 0 to %d allowed", expert, snap,
                        VLD_MAX_EXPERTS - 1, VLD_MAX_SNAPS - 1);
-    snapshot_key(expert, snap, key);
+    vld_snapshot_key(expert, snap, key);
     if (before && snap % VLD_KEYFRAMES) {
-        snapshot_key(expert, snap - 1, key_before);
+        vld_snapshot_key(expert, snap - 1, key_before);
         s.key_before = key_before;
     }
     rc = vls_segment_begin(w, manifest, 0, e);
@@ -178,10 +178,10 @@ static int take_manifest(loader *l, const vls_segment *seg, vl_err *e)
 static int parse_key(const char *key, int *expert, int *snap, vl_err *e)
 {
     unsigned x = 0, s = 0;
-    char again[KEY_MAX];
+    char again[VLD_KEY_MAX];
 
     if (sscanf(key, "expert-%4u/snap-%4u", &x, &s) == 2 && x < VLD_MAX_EXPERTS && s < VLD_MAX_SNAPS) {
-        snapshot_key((int)x, (int)s, again);
+        vld_snapshot_key((int)x, (int)s, again);
         if (!strcmp(key, again)) {
             *expert = (int)x;
             *snap = (int)s;

@@ -20,6 +20,10 @@ enum {
     VLD_KEYFRAMES = 10 /* snapshots from one to the next */
 };
 
+/* vld_snapshot_key -- "expert-0003/snap-0010". */
+enum { VLD_KEY_MAX = 40 };
+void vld_snapshot_key(int expert, int snap, char key[VLD_KEY_MAX]);
+
 /* vld_snapshot_write -- one sealed segment.
  *   manifest  of vld_manifest, kind trajectory
  *   theta     weights [m->n]

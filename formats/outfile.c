@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * outfile.c -- temporary names and the table of them that a signal handler may walk.
  *
- * A slot of the table goes FREE -> BUSY (being filled) -> LIVE (name complete). The handler reads
- * only LIVE slots and only calls unlink, so it may interrupt anything. A name becomes LIVE while
+ * A slot of the table goes FREE -> BUSY (being filled) -> LIVE (name complete) <-> KEPT. The handler
+ * reads only LIVE slots and only calls unlink, so it may interrupt anything. A name becomes LIVE while
  * signals are blocked, right after its file exists; it leaves the table after the rename, when
  * unlinking it can do no harm any more. */
 #include "formats/outfile.h"
@@ -18,10 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SLOTS = 64, FREE = 0, BUSY, LIVE };
+enum { SLOTS = 64, FREE = 0, BUSY, LIVE, KEPT };
 
 static struct {
     atomic_int state;
@@ -33,6 +34,7 @@ struct vl_outfile {
     int slot;       /* -1: written directly */
     bool is_stdout; /* the descriptor is not ours to close */
     bool regular;   /* fsync means something */
+    bool part;      /* NAME.part */
     uint64_t bytes;
     char *name;   /* as the caller gave it */
     char *target; /* links resolved; NULL when written directly */
@@ -63,7 +65,8 @@ static void slot_unlink(vl_outfile *f)
 {
     if (f->slot < 0)
         return;
-    unlink(table[f->slot].name);
+    if (atomic_load(&table[f->slot].state) == LIVE)
+        unlink(table[f->slot].name);
     atomic_store(&table[f->slot].state, FREE);
     f->slot = -1;
 }
@@ -102,6 +105,46 @@ static int create_temporary(vl_outfile *f, vl_err *e)
     return vl_fail_errno(e, "%s", f->name);
 }
 
+/* Between our open and our lock another run may have renamed the file: then it is not ours. */
+static int lock_part(int fd, const char *name, struct stat *st, vl_err *e)
+{
+    struct stat there;
+
+    if (flock(fd, LOCK_EX | LOCK_NB))
+        return errno == EWOULDBLOCK ? vl_fail(e, VL_EIO, "%s: another run is writing it", name)
+                                    : vl_fail_errno(e, "%s: lock", name);
+    if (fstat(fd, st) || lstat(name, &there) || there.st_ino != st->st_ino || there.st_dev != st->st_dev)
+        return vl_fail(e, VL_EIO, "%s: it was renamed while it was opened", name);
+    return S_ISREG(st->st_mode) ? VL_OK : vl_fail(e, VL_EIO, "%s: is no regular file", name);
+}
+
+/* Opens or creates NAME.part. Until it is known what the file holds, it is kept. */
+static int open_part(vl_outfile *f, vl_err *e)
+{
+    struct stat st;
+    char *name;
+    int rc = VL_OK;
+
+    f->slot = slot_take();
+    if (f->slot < 0)
+        return vl_fail(e, VL_EARG, "%s: more than %d files open for writing", f->name, SLOTS);
+    name = table[f->slot].name;
+    if (snprintf(name, PATH_MAX, "%s.part", f->target) >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        rc = vl_fail_errno(e, "%s", f->name);
+    }
+    if (!rc) {
+        f->fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+        rc = f->fd < 0 ? vl_fail_errno(e, "%s", name) : lock_part(f->fd, name, &st, e);
+    }
+    if (!rc && lseek(f->fd, 0, SEEK_END) < 0)
+        rc = vl_fail_errno(e, "%s: seek", name);
+    if (!rc)
+        f->bytes = (uint64_t)st.st_size;
+    atomic_store(&table[f->slot].state, rc || f->bytes ? KEPT : LIVE);
+    return rc;
+}
+
 static int open_path(vl_outfile *f, vl_err *e)
 {
     struct stat st;
@@ -122,10 +165,10 @@ static int open_path(vl_outfile *f, vl_err *e)
             return VL_ENOMEM;
     }
     f->regular = true;
-    return create_temporary(f, e);
+    return f->part ? open_part(f, e) : create_temporary(f, e);
 }
 
-int vl_outfile_open(const char *path, vl_outfile **out, vl_err *e)
+static int open_any(const char *path, bool part, vl_outfile **out, vl_err *e)
 {
     bool std = !path || !strcmp(path, "-");
     vl_outfile *f = vl_alloc(1, sizeof *f, e);
@@ -135,6 +178,7 @@ int vl_outfile_open(const char *path, vl_outfile **out, vl_err *e)
     if (!f)
         return VL_ENOMEM;
     f->fd = f->slot = -1;
+    f->part = part;
     f->name = vl_strdup(std ? "standard output" : path, e);
     if (!f->name)
         goto out;
@@ -155,6 +199,39 @@ out:
     else
         *out = f;
     return rc;
+}
+
+int vl_outfile_open(const char *path, vl_outfile **out, vl_err *e)
+{
+    return open_any(path, false, out, e);
+}
+
+int vl_outfile_open_part(const char *path, vl_outfile **out, vl_err *e)
+{
+    return open_any(path, true, out, e);
+}
+
+const char *vl_outfile_part(const vl_outfile *f)
+{
+    return f->part && f->slot >= 0 ? table[f->slot].name : NULL;
+}
+
+int vl_outfile_cut(vl_outfile *f, uint64_t n, vl_err *e)
+{
+    if (!vl_outfile_part(f))
+        return VL_OK;
+    if (ftruncate(f->fd, (off_t)n) || lseek(f->fd, (off_t)n, SEEK_SET) < 0 || fsync(f->fd))
+        return vl_fail_errno(e, "%s: cut to %" PRIu64 " bytes", vl_outfile_part(f), n);
+    f->bytes = n;
+    if (!n)
+        vl_outfile_keep(f, false);
+    return VL_OK;
+}
+
+void vl_outfile_keep(vl_outfile *f, bool keep)
+{
+    if (vl_outfile_part(f))
+        atomic_store(&table[f->slot].state, keep ? KEPT : LIVE);
 }
 
 int vl_outfile_write(vl_outfile *f, const void *p, size_t n, vl_err *e)

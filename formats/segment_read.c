@@ -444,6 +444,8 @@ int vls_read_table(vls_reader *r, vl_err *e)
                          at);
     if (rc)
         return rc;
+    r->counts.sealed_segments++;
+    r->counts.sealed_bytes = r->src.at;
     r->span++;
     r->state = START;
     return VL_OK;

@@ -58,6 +58,8 @@ typedef struct vls_read_counts {
     uint64_t raw_bytes, file_bytes; /* decoded tar bytes; compressed bytes */
     uint64_t bad_frames;            /* with skip_bad: frames left out */
     uint64_t lost_records;          /* with skip_bad: records that tails count and vls_next did not give */
+    uint64_t sealed_segments;       /* segments whose table agreed with all that was read */
+    uint64_t sealed_bytes;          /* where the last of them ends */
 } vls_read_counts;
 
 /* vls_reader_open -- path "-" is standard input; a regular file is opened through its seek tables
@@ -117,6 +119,10 @@ typedef struct vls_write_opts {
     bool seal;  /* end with TERM, the end-of-archive mark that strict tar readers want; stock tools then
                    see nothing of what `cat` puts behind it */
     vls_index_rule index;
+    bool part;   /* a file is written as NAME.part, which abort, signals and crashes leave once it holds a
+                    sealed segment. One that is there holds an earlier run's: VL_EARG unless `resume` is set,
+                    then its sealed segments stay, what follows them is cut, and writing goes on */
+    bool resume; /* with part. VL_EFORMAT when NAME.part is damaged or no shard; it is left as it is then */
 } vls_write_opts;
 
 /* vls_writer_open_opts -- vls_writer_open with options; opts may be NULL. */
@@ -127,6 +133,20 @@ VL_MUST_USE int vls_writer_open_opts(const char *path, const vls_write_opts *opt
  * beside it and appears under its own name, synced, only at vls_writer_close; signals and
  * vls_writer_abort remove it (outfile.h). After a failed write every call repeats that error. */
 VL_MUST_USE int vls_writer_open(const char *path, vls_writer **out, vl_err *e);
+
+/* What a writer with `part` found; {0} otherwise. */
+typedef struct vls_resumed {
+    const char *path;  /* NAME.part, borrowed: whole segments only, to be read while the writer is open.
+                          NULL for what is written directly (standard output, devices) */
+    uint64_t segments; /* sealed ones that stay */
+    uint64_t bytes;    /* of them */
+    uint64_t cut;      /* bytes that followed and are gone */
+} vls_resumed;
+
+vls_resumed vls_writer_resumed(const vls_writer *w);
+
+/* vls_writer_discard -- as vls_writer_abort; NAME.part goes, too, whatever it holds. */
+void vls_writer_discard(vls_writer *w);
 
 /* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must
  * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level 1
@@ -153,7 +173,7 @@ VL_MUST_USE int vls_segment_end(vls_writer *w, vl_err *e);
  * frees w in any case. */
 VL_MUST_USE int vls_writer_close(vls_writer *w, vl_err *e);
 
-/* vls_writer_abort -- removes what was written (a file), frees w. What went into a stream stays there and
+/* vls_writer_abort -- removes what was written (a file, but for a NAME.part with a sealed segment), frees w. What went into a stream stays there and
  * reads as truncated, even behind a sealed segment. NULL is harmless. */
 void vls_writer_abort(vls_writer *w);
 

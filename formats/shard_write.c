@@ -14,6 +14,7 @@
 #include "formats/keyset.h"
 #include "formats/names.h"
 #include "formats/outfile.h"
+#include "formats/resume_find.h"
 #include "formats/seektab.h"
 #include "formats/tail.h"
 #include "formats/tarhead.h"
@@ -41,14 +42,39 @@ struct vls_writer {
     int level;        /* of its DATA frames */
     json_t *manifest, *parents, *notes;
     char id[VLS_ID_HEX + 1];
-    vl_buf raw;     /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
-    vl_buf sums;    /* text of the sums member */
-    vl_buf seams;   /* u32 positions in raw where planes of .vlt members end, for the compressor */
-    vls_vlix index; /* of the segment */
-    vl_seektab tab; /* frames of the segment */
-    vls_totals sum; /* of the segment */
-    vl_err stuck;   /* .code != 0: the first failure */
+    vl_buf raw;       /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
+    vl_buf sums;      /* text of the sums member */
+    vl_buf seams;     /* u32 positions in raw where planes of .vlt members end, for the compressor */
+    vls_vlix index;   /* of the segment */
+    vl_seektab tab;   /* frames of the segment */
+    vls_totals sum;   /* of the segment */
+    vls_resumed part; /* what was there */
+    vl_err stuck;     /* .code != 0: the first failure */
 };
+
+/* Goes on behind the sealed segments of NAME.part, or begins it. */
+static int open_part(vls_writer *w, vl_err *e)
+{
+    uint64_t there = vl_outfile_bytes(w->f);
+    int rc = VL_OK;
+
+    w->part.path = vl_outfile_part(w->f);
+    if (!w->part.path || !there)
+        return VL_OK;
+    rc = vls_resume_find(w->part.path, &w->part.segments, &w->part.bytes, e);
+    if (!rc && w->part.segments && !w->opts.resume)
+        return vl_fail(e, VL_EARG,
+                       "%s: holds %" PRIu64
+                       " sealed segments of an earlier run: resume it or remove the file",
+                       w->part.path, w->part.segments);
+    w->part.cut = there - w->part.bytes;
+    if (!rc)
+        rc = vl_outfile_cut(w->f, w->part.bytes, e);
+    if (!rc && w->part.segments)
+        rc = vls_resume_keys(w->part.path, &w->keys, e);
+    w->ordinal = w->part.segments;
+    return rc;
+}
 
 int vls_writer_open_opts(const char *path, const vls_write_opts *opts, vls_writer **out, vl_err *e)
 {
@@ -62,13 +88,22 @@ int vls_writer_open_opts(const char *path, const vls_write_opts *opts, vls_write
     rc = vl_codec_new(&w->codec, e);
     if (!rc)
         rc = vl_sha_new(&w->sha, e);
+    if (!rc && w->opts.part && w->opts.plain)
+        rc = vl_fail(e, VL_EARG, "%s: the plain carrier cannot be resumed", path ? path : "-");
     if (!rc)
-        rc = vl_outfile_open(path, &w->f, e);
+        rc = (w->opts.part ? vl_outfile_open_part : vl_outfile_open)(path, &w->f, e);
+    if (!rc && w->opts.part)
+        rc = open_part(w, e);
     if (rc)
         vls_writer_abort(w);
     else
         *out = w;
     return rc;
+}
+
+vls_resumed vls_writer_resumed(const vls_writer *w)
+{
+    return w->part;
 }
 
 int vls_writer_open(const char *path, vls_writer **out, vl_err *e)
@@ -95,7 +130,9 @@ static int put_head(vls_writer *w, const char *first_key, vl_err *e);
  * that its reader finds it truncated; inside a segment it is that already. */
 static void cut_stream(vls_writer *w)
 {
-    json_t *m = w->f && w->ordinal && !w->head && !w->stuck.code ? json_pack("{s:s}", "kind", "cut") : NULL;
+    json_t *m = w->f && w->ordinal && !w->head && !w->stuck.code && !vl_outfile_part(w->f)
+                    ? json_pack("{s:s}", "kind", "cut")
+                    : NULL;
     vl_err e;
 
     if (!m)
@@ -122,6 +159,13 @@ void vls_writer_abort(vls_writer *w)
     vl_codec_free(w->codec);
     vl_outfile_abort(w->f);
     free(w);
+}
+
+void vls_writer_discard(vls_writer *w)
+{
+    if (w && w->f)
+        vl_outfile_keep(w->f, false);
+    vls_writer_abort(w);
 }
 
 static int stick(vls_writer *w, int rc, const vl_err *e)
@@ -462,6 +506,8 @@ int vls_segment_end(vls_writer *w, vl_err *e)
         rc = put_tables(w, e);
     if (!rc)
         rc = vl_outfile_sync(w->f, e);
+    if (!rc)
+        vl_outfile_keep(w->f, true);
     drop_segment(w);
     w->ordinal++;
     return stick(w, rc, e);

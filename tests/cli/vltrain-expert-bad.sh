@@ -71,20 +71,63 @@ same batch.tar.zst cut-batch.tar.zst
     err_like '^vltrain-expert: no-such-folder/out\.tar\.zst.*: No such file or directory$'
     run 1 bash -c "ulimit -f 16; vltrain-expert -q $small -o out.tar.zst pairs.tar.zst emb.tar.zst"
     err_like '^vltrain-expert: .*out\.tar\.zst: write at byte 16384: File too large$'
+    # What was sealed stays; the same command goes on with it when there is room, and only with --resume.
+    absent out.tar.zst
+    present out.tar.zst.part
+    cp out.tar.zst.part full.part
+    run 1 vltrain-expert -q $small -o out.tar.zst pairs.tar.zst emb.tar.zst
+    err_like '^vltrain-expert: out\.tar\.zst\.part: holds [0-9]+ sealed segments of an earlier run: resume it or remove the file$'
+    same full.part out.tar.zst.part
+    run 0 vltrain-expert -q $small --resume -o out.tar.zst pairs.tar.zst emb.tar.zst
+    run 0 vltrain-expert -q $small -o whole.tar.zst pairs.tar.zst emb.tar.zst
+    same whole.tar.zst out.tar.zst
+    rm out.tar.zst
     absent 'out.tar.zst*'
     { sleep 0.2; rc=0; vltrain-expert -q $small pairs.tar.zst emb.tar.zst 2>"$ERR" || rc=$?; echo $rc >"$T_KEEP/rc"; } | true
     ok 'a closed pipe: exit 1' test "$(cat "$T_KEEP/rc")" -eq 1
     err_like 'standard output: write at byte [0-9]+: Broken pipe$'
 }
-# Killed while it trains: the temporary file goes.
+# Stopped while it trains: nothing under the final name; what is sealed stays (vltrain-expert-resume.sh).
 # shellcheck disable=SC2086
 vltrain-expert -q $small -e 4000 -n 4000 -o out.tar.zst pairs.tar.zst emb.tar.zst &
 pid=$!
 sleep 0.5
+# shellcheck disable=SC2086
+run 1 vltrain-expert -q $small -e 4000 -n 4000 --resume -o out.tar.zst pairs.tar.zst emb.tar.zst
+err_is 'vltrain-expert: out.tar.zst.part: another run is writing it'
 kill -TERM $pid
 rc=0
 wait $pid || rc=$?
 ok 'SIGTERM ends it' test $rc -eq 143
+absent out.tar.zst
+present out.tar.zst.part
+cp out.tar.zst.part stopped.part
+# Another recipe, or other data, does not go on with it, and leaves it alone.
+other() {
+    want=$1
+    shift
+    # shellcheck disable=SC2086
+    run 1 vltrain-expert -q $small -e 4000 -n 4000 --resume -o out.tar.zst "$@"
+    err_like "^vltrain-expert: out\.tar\.zst\.part: .*$want\$"
+}
+other "expert-0000/snap-0000: another run's: its manifest has another 'options\.rate_image'" --rate-image 0.2 pairs.tar.zst emb.tar.zst
+other "expert-0000/snap-0000: another run's: its manifest has another 'seed'" --seed 3 pairs.tar.zst emb.tar.zst
+head -n 4 pairs.tsv | vlpack -q --root . -o more.tar.zst -
+mk_text more.tar.zst more.emb.tar.zst 32
+other "segment 0: another run's: it was trained on other data" more.tar.zst more.emb.tar.zst
+# What is no shard is not cut.
+echo 'my own notes' >out.tar.zst.part
+other 'is no part of a shard' pairs.tar.zst emb.tar.zst
+ok 'it is as it was' grep -qx 'my own notes' out.tar.zst.part
+# Damage inside is not the end of a run: nothing is thrown away.
+cp whole.tar.zst out.tar.zst.part
+printf x | dd of=out.tar.zst.part bs=1 seek=9000 conv=notrunc 2>"$T_KEEP/dd"
+cp out.tar.zst.part damaged.part
+# shellcheck disable=SC2086
+run 1 vltrain-expert -q $small --resume -o out.tar.zst pairs.tar.zst emb.tar.zst
+err_like '^vltrain-expert: out\.tar\.zst\.part: segment [0-9]+.*'
+same damaged.part out.tar.zst.part
+rm out.tar.zst.part
 absent 'out.tar.zst*'
 
 # The command line: exit 2, nothing touched.
@@ -104,5 +147,7 @@ misuse "model 'resnet': convnet:WIDTHxLAYERS wanted, such as convnet:64x3" --mod
 misuse 'image size 18: a multiple of 4 from 16 to 1024 wanted' --size 18 pairs.tar.zst
 misuse '.*--scope.*' --scope heads pairs.tar.zst
 misuse '--experts: 0 is outside 1 to 4096' -n 0 pairs.tar.zst
+run 2 vltrain-expert --resume pairs.tar.zst
+err_like '^vltrain-expert: --resume: standard output cannot be resumed, -o FILE is needed$'
 misuse '.*--momentum.*' --momentum 1 pairs.tar.zst
 misuse '.*--rate-image.*' --rate-image nan pairs.tar.zst

@@ -52,6 +52,8 @@ mkdir out two
 zstd -dcq j1.tar.zst | tar -xf - -C out
 zstd -dcq two.tar.zst | tar -xf - -C two
 ok 'stock sums' sh -c 'cd out && cat __vl__/.sums.* | xxhsum -c -q -'
+ok 'a second decoder expands the differences' python3 "$TOP/tests/data/vlt_expand.py" out
+ok 'and those' python3 "$TOP/tests/data/vlt_expand.py" two
 ok 'an expert does not depend on how many there are' cmp out/expert-0001/snap-0001.image.conv1.weight.npy \
     two/expert-0001/snap-0001.image.conv1.weight.npy
 no 'experts differ' cmp -s out/expert-0000/snap-0000.image.conv1.weight.npy \

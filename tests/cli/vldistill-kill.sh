@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# vldistill-kill.sh -- killed at random moments, vldistill leaves nothing under the final name. KILLS says how
+# many kills (check-long: 50).
+. "$(dirname "$0")/lib.sh"
+PATH=$PATH:${BIN%/bin}/tests
+kills=${KILLS:-10}
+
+python3 "$TOP/tests/data/make_pairs.py" 16 >pairs.tsv
+vlpack -q -o pairs.tar.zst pairs.tsv
+mk_text pairs.tar.zst emb.tar.zst 32
+vltrain-expert -q -n 2 -e 3 --size 16 --model convnet:8x2 --embed-dim 16 --batch 8 -o experts.tar.zst pairs.tar.zst emb.tar.zst
+line='vldistill -q -j1 --pairs 6 --batch 4 --iterations 60 --expert-epochs 1 --seed 1 --real pairs.tar.zst --real emb.tar.zst'
+
+t0=$(date +%s%N)
+# shellcheck disable=SC2086
+run 0 $line -o whole.tar.zst experts.tar.zst
+took=$((($(date +%s%N) - t0) / 1000000))
+
+wrong=
+awk -v n="$kills" 'BEGIN { srand(4); for (i = 0; i < n; i++) print rand() }' >moments
+while read -r when; do
+    rm -f out.tar.zst
+    # shellcheck disable=SC2086
+    $line -o out.tar.zst experts.tar.zst &
+    pid=$!
+    sleep "$(awk -v w="$when" -v t="$took" 'BEGIN { printf "%.3f", w * t / 1000 }')"
+    kill -KILL $pid 2>/dev/null || :
+    wait $pid 2>/dev/null || :
+    [ ! -e out.tar.zst ] || cmp -s whole.tar.zst out.tar.zst || wrong="$wrong $when"
+done <moments
+ok "$kills kills: nothing partial under the final name:${wrong:- yes}" test -z "$wrong"
+rm -f out.tar.zst*
+# shellcheck disable=SC2086
+run 0 $line -o out.tar.zst experts.tar.zst
+same whole.tar.zst out.tar.zst
