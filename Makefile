@@ -24,7 +24,7 @@ else
 OPT  := -O3 -g -march=$(ARCH)
 endif
 ifneq ($(FUZZ),)
-OPT  += -fsanitize=fuzzer-no-link
+OPT  += -fsanitize=fuzzer-no-link -Wno-pass-failed
 endif
 FLAGS  := $(STD) $(WARN) $(OPT) -I. $(PKGC) $(CPPFLAGS) $(CFLAGS)
 LDLIBS += $(PKGL) -lm
