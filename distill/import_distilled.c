@@ -8,6 +8,7 @@
 #include "pipeline/image.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,7 @@ static int gather_list(importer *im, const char *name, const vl_pk_node *x, vl_e
 
 static int keep_value(importer *im, const char *name, const vl_pk_node *x, vl_err *e)
 {
+    char odd[32];
     json_t *j;
 
     switch (x->type) {
@@ -110,7 +112,8 @@ static int keep_value(importer *im, const char *name, const vl_pk_node *x, vl_er
         j = json_integer((json_int_t)x->u.i);
         break;
     case VL_PK_FLOAT:
-        j = json_real(x->u.f); /* NULL for what JSON cannot say */
+        snprintf(odd, sizeof odd, "%g", x->u.f); /* "nan", "inf": JSON has no number for them */
+        j = isfinite(x->u.f) ? json_real(x->u.f) : json_string(odd);
         break;
     case VL_PK_TEXT:
         j = x->n <= 4096 ? json_stringn((const char *)x->u.text, x->n) : NULL;
@@ -200,8 +203,10 @@ static int read_texts(importer *im, vl_err *e)
 {
     vl_npy a = {.dtype = im->text.dtype, .n = im->text.n};
     void *raw;
-    int rc;
+    int rc = vld_gather_count(&im->g, a.n * vl_dtype_size(a.dtype), e);
 
+    if (rc)
+        return vl_within(e, "text");
     im->texts = vl_alloc((size_t)a.n, sizeof *im->texts, e);
     raw = im->texts ? vl_alloc((size_t)a.n, vl_dtype_size(a.dtype), e) : NULL;
     a.data = raw;

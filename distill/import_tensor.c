@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/import_tensor.h"
+#include "formats/tail.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,6 +28,15 @@ static int grow(vld_gather *g, vl_err *e)
     return VL_OK;
 }
 
+int vld_gather_count(vld_gather *g, uint64_t n, vl_err *e)
+{
+    if (n > g->limit - g->bytes)
+        return vl_fail(e, VL_EFORMAT, "tensors of more than %" PRIu64 " bytes in all, views of far fewer",
+                       g->limit);
+    g->bytes += n;
+    return VL_OK;
+}
+
 int vld_gather_bytes(vld_gather *g, const char *ext, uint8_t *bytes, size_t n, vl_err *e)
 {
     int rc =
@@ -39,6 +49,7 @@ int vld_gather_bytes(vld_gather *g, const char *ext, uint8_t *bytes, size_t n, v
     strcpy(g->ext[g->n], ext);
     g->m[g->n] = (vls_member){g->ext[g->n], bytes, n};
     g->n++;
+    g->held += n;
     return VL_OK;
 }
 
@@ -99,10 +110,13 @@ int vld_gather_tensor(vld_gather *g, const char *name, vl_pt *pt, const vl_pt_te
     void *block;
     int rc;
 
-    if (bytes > g->limit - g->bytes)
-        return vl_fail(e, VL_EFORMAT, "tensors of more than %" PRIu64 " bytes in all, views of far fewer",
-                       g->limit);
-    g->bytes += bytes;
+    /* Before any memory is taken for it; vls_add would refuse the record. */
+    if (g->held > VLS_RECORD_BYTES_MAX || bytes > VLS_RECORD_BYTES_MAX - g->held)
+        return vl_fail(e, VL_EFORMAT, "tensors of more than %" PRIu64 " bytes in a record",
+                       VLS_RECORD_BYTES_MAX);
+    rc = vld_gather_count(g, bytes, e);
+    if (rc)
+        return rc;
     g->tensors++;
     memcpy(a.shape, t->shape, sizeof a.shape);
     a.data = block = vl_alloc((size_t)bytes, 1, e);
@@ -122,6 +136,7 @@ static void drop_members(vld_gather *g)
     for (size_t i = 0; i < g->n; i++)
         free((void *)g->m[i].data);
     g->n = 0;
+    g->held = 0;
     json_decref(g->schema);
     g->schema = NULL;
 }

@@ -14,9 +14,13 @@ typedef struct vld_gather { /* {0} is an empty one */
     size_t n, room;
     uint64_t tensors; /* that were gathered, over all records */
     json_t *schema;   /* ext -> type, dtype, shape */
+    uint64_t held;    /* bytes of the members: at most those of a record */
     uint64_t bytes;   /* of elements, over all records */
     uint64_t limit;   /* of bytes: what the files may expand to */
 } vld_gather;
+
+/* vld_gather_count -- n bytes of elements more than before. Errors: VL_EFORMAT over the limit. */
+VL_MUST_USE int vld_gather_count(vld_gather *g, uint64_t n, vl_err *e);
 
 /* vld_gather_bytes -- adds a member; takes bytes, also on failure. */
 VL_MUST_USE int vld_gather_bytes(vld_gather *g, const char *ext, uint8_t *bytes, size_t n, vl_err *e);

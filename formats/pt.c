@@ -104,11 +104,10 @@ static int refuse_old(const char *path, vl_err *e)
     static const uint8_t old[] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20};
     uint8_t b[sizeof old] = {0};
     vl_source s;
-    size_t got = 0;
     int rc = vl_source_open(path, &s, e);
 
-    if (!rc && s.regular)
-        rc = vl_source_read(&s, b, sizeof b, &got, e);
+    if (!rc && s.regular && s.size >= sizeof b)
+        rc = vl_pread_all(s.fd, 0, b, sizeof b, e);
     vl_source_close(&s);
     if (!rc && !memcmp(b, old, sizeof old))
         rc = vl_fail(e, VL_EFORMAT, "the format of torch before 1.6: load it there and save it again");

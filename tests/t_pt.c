@@ -3,6 +3,7 @@
 #include "distill/import_pt.h"
 #include "formats/bytes.h"
 #include "formats/pt.h"
+#include "tests/fuzz/zip_build.h"
 #include "tests/shard_help.h"
 
 static char golden[4096]; /* the folder */
@@ -306,7 +307,8 @@ static void files(void **state)
 
 /* ---- hostile ----------------------------------------------------------------------------------- */
 
-/* Each file of bad.tsv, as both halves of an expert: refused, with these words. */
+/* Each file of bad.tsv, as both halves of an expert or (bad-set-...) as a distilled set: refused, with these
+ * words. */
 static void hostile(void **state)
 {
     FILE *f = fopen(file("bad.tsv"), "r");
@@ -326,14 +328,45 @@ static void hostile(void **state)
         *why++ = 0;
         why[strcspn(why, "\n")] = 0;
         assert_int_equal(vls_writer_open("never.tar.zst", &w, &e), VL_OK);
-        rc = vld_import_replay(file(line), file(line), "test", w, &k, &e);
+        rc = strncmp(line, "bad-set-", 8) ? vld_import_replay(file(line), file(line), "test", w, &k, &e)
+                                          : vld_import_distilled(file(line), "test", w, &k, &e);
         vls_writer_abort(w);
         if (rc != VL_EFORMAT || !strstr(e.text, why) || !strstr(e.text, line))
             fail_msg("%s: code %d, '%s', '%s' expected", line, rc, e.text, why);
         n++;
     }
-    assert_true(n >= 60);
+    assert_true(n >= 64);
     fclose(f);
+}
+
+/* More than a record can hold, as a view of much less: refused before memory is taken for it. */
+static void too_much(void **state)
+{
+    static const uint8_t pickle[] =
+        "\x80\2]]]ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\n"
+        "X\1\0\0\0"
+        "0X\3\0\0\0cpuJ\0\0\x14\0tQK\0J\1\0\0\x10\x85K\0\x85\x89"
+        "ccollections\nOrderedDict\n)RtRaaa.";
+    uint8_t *storage = calloc(0x140000, 4);
+    const zip_part part[] = {{"a/data.pkl", pickle, sizeof pickle - 1}, {"a/data/0", storage, 0x140000 * 4}};
+    vld_import_counts k = {0};
+    vls_writer *w = NULL;
+    vl_buf zip = {0};
+    vl_err e;
+    int rc;
+
+    (void)state;
+    assert_non_null(storage);
+    zip_build(part, 2, &zip);
+    spill("much.pt", zip.p, zip.n);
+    assert_int_equal(vls_writer_open("never.tar.zst", &w, &e), VL_OK);
+    rc = vld_import_replay("much.pt", "much.pt", "test", w, &k, &e);
+    vls_writer_abort(w);
+    assert_int_equal(rc, VL_EFORMAT);
+    if (!strstr(e.text, "more than 1073741824 bytes in a record"))
+        fail_msg("%s", e.text);
+    free(zip.p);
+    free(storage);
 }
 
 /* XXH64 of all tensors of an expert; false when one does not read. */
@@ -399,9 +432,9 @@ static void damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(views),     cmocka_unit_test(parts), cmocka_unit_test(replay),
-        cmocka_unit_test(distilled), cmocka_unit_test(files), cmocka_unit_test(hostile),
-        cmocka_unit_test(damage),
+        cmocka_unit_test(views),     cmocka_unit_test(parts),  cmocka_unit_test(replay),
+        cmocka_unit_test(distilled), cmocka_unit_test(files),  cmocka_unit_test(hostile),
+        cmocka_unit_test(too_much),  cmocka_unit_test(damage),
     };
     char cwd[4000];
 

@@ -61,6 +61,11 @@ def replay(*items):
     return b"\x80\2]]](" + b"".join(items) + b"eaa."
 
 
+def distilled(image, text_, extra="more"):
+    items = [("image", image), ("text", text_), ("syn_lr_img", b"K\1"), ("syn_lr_txt", b"K\1"), (extra, tensor())]
+    return b"\x80\2}(" + b"".join(text(k) + v for k, v in items) + b"u."
+
+
 FOUR = struct.pack("<4f", 1, 2, 3, 4)
 SYSTEM = b"\x80\2cposix\nsystem\n" + text("touch /tmp/pwned") + b"\x85R."
 good = saved(replay(tensor()), [FOUR])
@@ -107,6 +112,14 @@ bad = {
     "storage-crc": (archive([entry("a/data.pkl", replay(tensor())), entry("a/data/0", FOUR, crc=1)]), "CRC-32"),
     "views": (saved(replay(*[tensor(shape=(2**28,), stride=(0,))] * 3), [FOUR]), "views of far fewer"),
     "no-tensor": (saved(replay(b"N")), "a None, a tensor expected"),
+    # distilled sets
+    "set-text-views": (saved(distilled(tensor(shape=(1, 3, 1, 1), stride=(0, 1, 0, 0)),
+                                       tensor(shape=(1, 2**28), stride=(0, 0))), [FOUR]), "views of far fewer"),
+    "set-rank": (saved(distilled(tensor(), tensor()), [FOUR]), "image: not of shape"),
+    "set-pairs": (saved(distilled(tensor(shape=(1, 3, 1, 1), stride=(0, 1, 0, 0)),
+                                  tensor(shape=(2, 2), stride=(2, 1))), [FOUR]), "as many pairs as images"),
+    "set-key": (saved(distilled(tensor(shape=(1, 3, 1, 1), stride=(0, 1, 0, 0)),
+                                tensor(shape=(1, 4), stride=(0, 1)), "../A"), [FOUR]), "../A"),
     # zips
     "compressed": (archive([entry("a/data.pkl", b"\x63\0", method=8)]), "is compressed (method 8)"),
     "encrypted": (archive([entry("a/data.pkl", b"N.", flags=1)]), "is encrypted"),
