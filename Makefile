@@ -155,7 +155,7 @@ run-demo: all
 	BIN='$(abspath $(BUILD))/bin' tests/experiments/demo/run.sh
 
 format:
-	clang-format --dry-run -Werror $(wildcard $(addsuffix /*.[ch],formats pipeline distill cli tests tests/data tests/bench))
+	clang-format --dry-run -Werror $(wildcard $(addsuffix /*.[ch],formats pipeline distill cli tests tests/data tests/bench tests/fuzz))
 
 # ---- the rest ----------------------------------------------------------------------------------
 deps:
