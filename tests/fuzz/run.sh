@@ -4,8 +4,8 @@
 #
 # Starts from tests/fuzz/corpus/NAME, writes new inputs to BUILD/corpus/NAME and what it finds to BUILD/found.
 # Goes on with the next target after a finding; exits 1 when there was one.
-#   MERGE=1   afterwards, the smallest inputs with the same coverage, at most 100 of at most 2048 bytes, replace
-#             tests/fuzz/corpus/NAME
+#   MERGE=1   afterwards, a set of inputs with the same coverage replaces tests/fuzz/corpus/NAME: at most 60, of all
+#             sizes up to 4096 bytes
 set -eu
 build=$1 seconds=$2
 shift 2
@@ -24,10 +24,11 @@ for name in "$@"; do
     grep -E 'stat::number_of_executed_units|ERROR|SUMMARY|does not hold|runtime error' "$build/$name.log" || :
     if [ -n "${MERGE:-}" ]; then
         rm -rf "$build/merged" && mkdir "$build/merged"
-        "$build/fuzz/f_$name" -set_cover_merge=1 -max_len=2048 "$build/merged" "$here/corpus/$name" \
+        "$build/fuzz/f_$name" -set_cover_merge=1 -max_len=4096 "$build/merged" "$here/corpus/$name" \
             "$build/corpus/$name" >>"$build/$name.log" 2>&1
         rm -f "$here/corpus/$name"/*
-        for f in $(ls -Sr "$build/merged" | head -n 100); do
+        n=$(ls "$build/merged" | wc -l)
+        for f in $(ls -Sr "$build/merged" | awk -v n="$n" 'n <= 60 || int(NR * 60 / n) > int((NR - 1) * 60 / n)'); do
             cp "$build/merged/$f" "$here/corpus/$name/$name-$(echo "$f" | cut -c1-12)"
         done
     fi
