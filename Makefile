@@ -23,6 +23,9 @@ OPT  := -O1 -g -march=$(ARCH) -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-san
 else
 OPT  := -O3 -g -march=$(ARCH)
 endif
+ifneq ($(FUZZ),)
+OPT  += -fsanitize=fuzzer-no-link -Wno-pass-failed
+endif
 FLAGS  := $(STD) $(WARN) $(OPT) -I. $(PKGC) $(CPPFLAGS) $(CFLAGS)
 LDLIBS += $(PKGL) -lm
 
@@ -34,6 +37,9 @@ TOOLS    := $(patsubst cli/%.c,$(BUILD)/bin/%,$(subst _,-,$(TOOL_SRC)))
 T_SRC    := $(wildcard tests/t_*.c)
 T64_SRC  := $(wildcard tests/t64_*.c)
 B_SRC    := $(wildcard tests/bench/b_*.c)
+# Fuzz targets; linked with tests/fuzz/driver.c, under `make fuzz` with libFuzzer instead.
+FUZZ_SRC := $(wildcard tests/fuzz/f_*.c)
+FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 UNITS    := $(T_SRC:tests/%.c=$(BUILD)/tests/%) $(T64_SRC:tests/%.c=$(BUILD)/tests/%)
 BENCHES  := $(B_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 # What shell tests call: tests/mk_*.c become $(BUILD)/tests/mk_*, tests/data/*.c $(BUILD)/data/*.
@@ -42,21 +48,22 @@ DATA_SRC := $(wildcard tests/data/*.c)
 MAKERS   := $(MK_SRC:tests/%.c=$(BUILD)/tests/%) $(DATA_SRC:tests/data/%.c=$(BUILD)/data/%)
 SCRIPTS  := $(filter-out tests/deps.sh,$(wildcard tests/*.sh)) $(wildcard tests/cli/*-*.sh)
 
-F32_SRC := $(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(MK_SRC) $(DATA_SRC) $(B_SRC)
+F32_SRC := $(LIB_SRC) $(CLI_SRC) $(TOOL_SRC) $(T_SRC) $(MK_SRC) $(DATA_SRC) $(B_SRC) $(FUZZ_SRC) tests/fuzz/driver.c
 F32_OBJ := $(F32_SRC:%.c=$(BUILD)/f32/%.o)
 F64_OBJ := $(patsubst %.c,$(BUILD)/f64/%.o,$(LIB_SRC) $(T64_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .SECONDARY: $(F32_OBJ) $(F64_OBJ)
-.PHONY: all units check check-long bench demo install deps help clean format run-check run-demo force
+.PHONY: all units fuzzers fuzz check check-long bench demo install deps help clean format run-check run-demo force
 
 # One short line a step; V=1 shows the commands.
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo '  $(1)')
 
 all: $(TOOLS)
-units: $(UNITS) $(MAKERS)
+units: $(UNITS) $(MAKERS) $(FUZZERS)
+fuzzers: $(FUZZERS)
 
 # ---- objects -----------------------------------------------------------------------------------
 # Everything is built again when the compiler or its flags change.
@@ -105,6 +112,11 @@ $(BUILD)/tests/mk_%: $(BUILD)/f32/tests/mk_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+FUZZ_MAIN := $(if $(FUZZ),,$(BUILD)/f32/tests/fuzz/driver.o)
+$(BUILD)/fuzz/f_%: $(BUILD)/f32/tests/fuzz/f_%.o $(FUZZ_MAIN) $(F32_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(FLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/bench/b_%: $(BUILD)/f32/tests/bench/b_%.o $(F32_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
@@ -116,7 +128,7 @@ check:
 	@$(MAKE) --no-print-directory run-check
 
 # prove fails when a test fails or has no plan; a tree without tests must fail, too.
-run-check: all $(UNITS) $(MAKERS)
+run-check: all $(UNITS) $(MAKERS) $(FUZZERS)
 	@test -n '$(strip $(UNITS))' -a -n '$(strip $(SCRIPTS))'
 	@unset MAKEFLAGS MFLAGS MAKELEVEL; CC='$(CC)' BUILD='$(abspath $(BUILD))' BIN='$(abspath $(BUILD))/bin' \
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j$(JOBS) $(UNITS) $(SCRIPTS)
@@ -125,6 +137,12 @@ check-long: export KILLS := 50
 check-long: check format
 	@$(MAKE) --no-print-directory check SAN=address,undefined
 	@$(MAKE) --no-print-directory check CC=clang BUILD=build-clang
+
+# Each target in turn for FUZZ_SECONDS; what it finds lies in build-fuzz/found, new inputs in build-fuzz/corpus.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang BUILD=build-fuzz SAN=address,undefined FUZZ=1 fuzzers
+	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 bench: all $(BENCHES)
 	@test -n '$(strip $(BENCHES))' || { echo 'no benchmark in tests/bench'; exit 1; }
@@ -137,7 +155,7 @@ run-demo: all
 	BIN='$(abspath $(BUILD))/bin' tests/experiments/demo/run.sh
 
 format:
-	clang-format --dry-run -Werror $(wildcard $(addsuffix /*.[ch],formats pipeline distill cli tests tests/data tests/bench))
+	clang-format --dry-run -Werror $(wildcard $(addsuffix /*.[ch],formats pipeline distill cli tests tests/data tests/bench tests/fuzz))
 
 # ---- the rest ----------------------------------------------------------------------------------
 deps:
@@ -160,6 +178,7 @@ help:
 	@echo '  make check SAN=address,undefined    the same under sanitizers, in a folder of its own'
 	@echo '  make check-long   check, then the sanitizers, then clang'
 	@echo '  make demo         fetch real data, distil 100 pairs, print the table, write the report'
+	@echo '  make fuzz         each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) with clang; FUZZ_TARGETS="npy pt" for some'
 	@echo '  make bench        the benchmarks of tests/bench'
 	@echo '  make install      tools and man pages to $$DESTDIR$$PREFIX [$(PREFIX)]'
 	@echo '  make deps         install the Debian packages for all of this, or print the line that does'

@@ -9,7 +9,7 @@
 
 typedef struct cat_args { /* as the table fills it */
     cli_common common;
-    const char *kind, *keys, *range, *part, *prefix, *strip, *to;
+    const char *kind, *keys, *range, *part, *prefix, *strip, *to, *import;
     cli_list key, drop, rename, join;
     int64_t every, head, shuffle, shard_records;
     uint64_t shard_size;

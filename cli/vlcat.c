@@ -2,6 +2,7 @@
  * vlcat -- shards in, records out: sliced, shuffled, joined, renamed, in another carrier.
  * The passes are those of pipeline/cat.c; the carriers are the sinks of pipeline/sink.h. */
 #include "cli/cat_args.h"
+#include "cli/cat_import.h"
 #include "cli/msg.h"
 #include "cli/signals.h"
 #include "cli/spool.h"
@@ -40,6 +41,9 @@ static const cli_opt options[] = {
     {0, "strip", CLI_TEXT, &a.strip, "TEXT", "take TEXT from the beginning of every key", 0, 0, NULL},
     {0, "prefix", CLI_TEXT, &a.prefix, "TEXT",
      "put TEXT in front of every key; %d in it is the number of the input", 0, 0, NULL},
+    {0, NULL, CLI_GROUP, NULL, NULL, "Where from", 0, 0, NULL},
+    {0, "import", CLI_CHOICE, &a.import, "FORMAT",
+     "operands are no shards; pt: replay buffers, or a distilled set, of torch.save", 0, 0, "pt"},
     {0, NULL, CLI_GROUP, NULL, NULL, "Where to", 0, 0, NULL},
     {0, "to", CLI_CHOICE, &a.to, "CARRIER",
      "tar.zst, tar, folder, safetensors or npz [by the name of the output, else tar.zst]", 0, 0,
@@ -278,6 +282,12 @@ int main(int argc, char **argv)
 
     cli_refuse_tty(a.common.output);
     cli_operands_of(&j.in.names, n, argv);
+    if (a.import) {
+        cat_import_check(&a, to);
+        rc = cat_import(&a, to, (const char *const *)j.in.names.name, j.in.names.n, &e);
+        cli_operands_free(&j.in.names);
+        return rc ? cli_fail(&e) : 0;
+    }
     rc = prepare(&j, &e);
     if (!rc)
         rc = run(&j, to, &e);
