@@ -326,6 +326,7 @@ int ls_recipe(const ls_opts *o, char *const *path, size_t n)
         rc = make_all(&r, r.source[0].id.id, &r.source[0], 0, &e);
     for (size_t i = 0; i < r.n; i++) {
         vls_briefs_free(&r.source[i].b);
+        vls_parent_free(&r.source[i].id);
         free(r.source[i].path);
     }
     free(r.source);

@@ -42,17 +42,14 @@ static int keep(vls_briefs *b, json_t *manifest, json_t *tail, vl_err *e)
     return VL_OK;
 }
 
-/* Frame i of the span, appended to p->raw. */
-static int decode(peeker *p, const vl_span *s, uint32_t i, vl_err *e)
+/* Frame i of the table, which lies at byte `at`, appended to p->raw. */
+static int decode(peeker *p, uint64_t at, uint32_t i, vl_err *e)
 {
     vl_frame want = vl_seektab_get(&p->tab, i), f;
     vl_frame_walk w = {0};
-    uint64_t at = s->start;
     size_t need = 0;
     int rc;
 
-    for (uint32_t k = 0; k < i; k++)
-        at += vl_seektab_get(&p->tab, k).csize;
     if (want.csize > VL_FRAME_COMP_MAX || want.dsize > VL_FRAME_RAW_MAX)
         return vl_fail(e, VL_EFORMAT, "seek table: a frame is too long");
     p->comp.n = 0;
@@ -73,19 +70,21 @@ static int decode(peeker *p, const vl_span *s, uint32_t i, vl_err *e)
     return rc;
 }
 
-/* TAIL's first frame is the last one that begins with the segment's sums. */
-static int find_tail(peeker *p, const vl_span *s, const char *id, uint32_t *first, vl_err *e)
+/* TAIL's first frame is the last one that begins with the segment's sums. It is decoded then.
+ *   *i, *at   its number and place */
+static int find_tail(peeker *p, const vl_span *s, const char *id, uint32_t *i, uint64_t *at, vl_err *e)
 {
-    uint32_t i = p->tab.n;
     int rc = VL_OK;
 
-    while (!rc && i-- > 1) {
+    *at = s->start;
+    for (uint32_t k = 0; k < p->tab.n; k++)
+        *at += vl_seektab_get(&p->tab, k).csize;
+    for (*i = p->tab.n; !rc && --*i > 0;) {
+        *at -= vl_seektab_get(&p->tab, *i).csize;
         p->raw.n = 0;
-        rc = decode(p, s, i, e);
-        if (!rc && vls_is_sums(p->raw.p, p->raw.n, id)) {
-            *first = i;
+        rc = decode(p, *at, *i, e);
+        if (!rc && vls_is_sums(p->raw.p, p->raw.n, id))
             return VL_OK;
-        }
     }
     return rc ? rc : vl_fail(e, VL_EFORMAT, "a segment has no tail");
 }
@@ -93,8 +92,9 @@ static int find_tail(peeker *p, const vl_span *s, const char *id, uint32_t *firs
 static int read_tail(peeker *p, const vl_span *s, const char *id, json_t **out, vl_err *e)
 {
     vls_tail_reader t = {0};
+    uint64_t at = 0;
     uint32_t i = 0;
-    int rc = find_tail(p, s, id, &i, e);
+    int rc = find_tail(p, s, id, &i, &at, e);
 
     vls_tail_start(&t, id, NULL, 0, true);
     while (!rc) {
@@ -104,7 +104,8 @@ static int read_tail(peeker *p, const vl_span *s, const char *id, json_t **out, 
         if (rc)
             break;
         p->raw.n = 0;
-        rc = ++i < p->tab.n ? decode(p, s, i, e) : vl_fail(e, VL_EFORMAT, "a tail is cut");
+        at += vl_seektab_get(&p->tab, i).csize;
+        rc = ++i < p->tab.n ? decode(p, at, i, e) : vl_fail(e, VL_EFORMAT, "a tail is cut");
     }
     if (rc == 1) {
         p->json += t.b.n - t.at;
@@ -127,7 +128,7 @@ static int peek_span(peeker *p, const vl_span *s, vls_briefs *out, vl_err *e)
         p->tab.n--;
     p->raw.n = 0;
     if (!rc)
-        rc = decode(p, s, 0, e);
+        rc = p->tab.n ? decode(p, s->start, 0, e) : vl_fail(e, VL_EFORMAT, "a seek table of no frame");
     if (!rc && p->comp.n < VL_TERM_BYTES && !memcmp(p->comp.p, vl_term, p->comp.n))
         return VL_OK; /* a terminator */
     p->json += p->raw.n;

@@ -9,9 +9,11 @@
 static const char *const own[] = {"format", "ordinal", "first_key"};
 static const char *const must_agree[] = {"kind", "schema", "model", "augment"};
 
+enum { CARRY_MAX = 9000 }; /* parents, ancestors, values of one name */
+
 static int no_memory(vl_err *e)
 {
-    return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    return vl_fail(e, VL_ENOMEM, "no memory for the manifest, or more than %d parents or values", CARRY_MAX);
 }
 
 json_t *vl_carry_manifest(const json_t *manifest, vl_err *e)
@@ -36,6 +38,7 @@ static json_t *values_of(const json_t *m, const char *name)
     return one ? json_pack("[O]", one) : json_array();
 }
 
+/* The list stays short enough for a manifest or tail (1 MiB), and for looking through it. */
 static int add_once(json_t *list, json_t *value)
 {
     size_t i;
@@ -44,7 +47,7 @@ static int add_once(json_t *list, json_t *value)
     json_array_foreach (list, i, v)
         if (json_equal(v, value))
             return 0;
-    return json_array_append(list, value);
+    return json_array_size(list) < CARRY_MAX ? json_array_append(list, value) : -1;
 }
 
 /* One name of both, brought together in `into`. */
@@ -121,7 +124,7 @@ static int add_parent(json_t *into, const char *id, const char *kind, vl_err *e)
     int bad = !p || add_once(into, p);
 
     json_decref(p);
-    return bad ? vl_fail(e, VL_ENOMEM, "out of memory: parents") : VL_OK;
+    return bad ? no_memory(e) : VL_OK;
 }
 
 int vl_carry_parents(json_t *into, const json_t *tail, vl_err *e)

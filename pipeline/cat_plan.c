@@ -236,25 +236,54 @@ int vl_cat_reader(vl_cat *c, size_t i, vls_reader **r, vl_err *e)
     return vls_reader_open(c->o->input[i].path, &how, r, e);
 }
 
-/* Everything that the records of this input are known by, and what they were made of. */
-static int names_of(const vls_reader *r, json_t *ids, vl_err *e)
+static int add_ids(json_t *ids, const json_t *list)
 {
+    json_t *p;
+    size_t i;
+    int bad = 0;
+
+    json_array_foreach (list, i, p) {
+        const char *id = json_string_value(json_object_get(p, "content_id"));
+        bad |= id && json_object_set_new(ids, id, json_true());
+    }
+    return bad;
+}
+
+/* Everything that the records of this input are known by, and what they were made of: {content id: true}. */
+static json_t *ids_of(const vls_reader *r, vl_err *e)
+{
+    json_t *ids = json_object();
     const vls_segment *seg;
     vls_parent whole;
-    int rc = VL_OK;
+    int bad;
 
     vls_reader_id(r, &whole);
+    bad = json_object_set_new(ids, whole.id, json_true());
     vls_parent_free(&whole); /* the rights are in the tails */
-    if (json_array_append_new(ids, json_pack("{s:s, s:s}", "content_id", whole.id, "kind", whole.kind)))
-        return vl_fail(e, VL_ENOMEM, "out of memory: parents");
-    for (uint64_t i = 0; !rc && (seg = vls_reader_segment(r, i)); i++) {
+    for (uint64_t i = 0; !bad && (seg = vls_reader_segment(r, i)); i++) {
         const json_t *tail = vls_reader_tail(r, i);
-        if (!tail)
-            continue;
-        rc = vl_carry_parent(ids, tail, seg->kind, e);
-        if (!rc)
-            rc = vl_carry_made_of(ids, tail, e);
+        const char *id = json_string_value(json_object_get(tail, "content_id"));
+        bad = (id && json_object_set_new(ids, id, json_true())) ||
+              add_ids(ids, json_object_get(tail, "parents")) ||
+              add_ids(ids, json_object_get(tail, "ancestors"));
     }
+    if (!bad)
+        return ids;
+    json_decref(ids);
+    vl_fail(e, VL_ENOMEM, "out of memory: parents");
+    return NULL;
+}
+
+static int check_joins(const vl_cat *c, const vls_reader *r, const char *name, vl_err *e)
+{
+    json_t *ids = ids_of(r, e);
+    int rc = ids ? VL_OK : VL_ENOMEM;
+
+    for (size_t k = 0; !rc && k < c->o->n_joins; k++)
+        if (!vl_join_related(c->o->join[k], ids))
+            rc = vl_fail(e, VL_EFORMAT, "%s: was not made from %s, nor from what that was made from",
+                         vl_join_name(c->o->join[k]), name);
+    json_decref(ids);
     return rc;
 }
 
@@ -262,13 +291,8 @@ int vl_cat_input_done(vl_cat *c, size_t i, const vls_reader *r, vl_err *e)
 {
     const vls_read_counts *n = vls_reader_counts(r);
     const char *name = c->o->input[i].name;
-    json_t *ids = json_array();
-    int rc = ids ? names_of(r, ids, e) : vl_fail(e, VL_ENOMEM, "out of memory: parents");
+    int rc = c->o->n_joins && !c->o->any_parent ? check_joins(c, r, name, e) : VL_OK;
 
-    for (size_t k = 0; !rc && !c->o->any_parent && k < c->o->n_joins; k++)
-        if (!vl_join_related(c->o->join[k], ids))
-            rc = vl_fail(e, VL_EFORMAT, "%s: was not made from %s, nor from what that was made from",
-                         vl_join_name(c->o->join[k]), name);
     for (size_t k = 0; !rc && c->brief && !c->o->skip_bad && k < c->brief[i].n; k++)
         if (!json_equal(c->brief[i].seg[k].tail, vls_reader_tail(r, k)))
             rc = vl_fail(e, VL_EFORMAT, "%s: changed while it was read", name);
@@ -277,6 +301,5 @@ int vl_cat_input_done(vl_cat *c, size_t i, const vls_reader *r, vl_err *e)
     c->counts->lost_tails += n->lost_tails;
     if (!rc)
         rc = vl_cat_note_loss(vls_reader_loss_note(r), &c->loss, e);
-    json_decref(ids);
     return rc;
 }

@@ -236,12 +236,13 @@ int vl_join_parents(const vl_join *j, json_t *parents, json_t **notes, vl_err *e
 
 bool vl_join_related(const vl_join *j, const json_t *ids)
 {
-    json_t *mine, *other;
-    size_t i, k;
+    json_t *p;
+    size_t i;
 
-    json_array_foreach (j->made_of, i, mine)
-        json_array_foreach ((json_t *)ids, k, other)
-            if (json_equal(json_object_get(mine, "content_id"), json_object_get(other, "content_id")))
-                return true;
+    json_array_foreach (j->made_of, i, p) {
+        const char *id = json_string_value(json_object_get(p, "content_id"));
+        if (id && json_object_get(ids, id))
+            return true;
+    }
     return false;
 }

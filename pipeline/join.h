@@ -38,7 +38,7 @@ VL_MUST_USE int vl_join_manifest(const vl_join *j, json_t *manifest, vl_err *e);
 VL_MUST_USE int vl_join_parents(const vl_join *j, json_t *parents, json_t **notes, vl_err *e);
 
 /* vl_join_related -- was the sidecar made from one of these?
- *   ids     array of {content_id, kind}: of the records' shard, its segments, and their parents */
+ *   ids     {content id: anything}: of the records' shard, its segments, their parents and ancestors */
 bool vl_join_related(const vl_join *j, const json_t *ids);
 
 void vl_join_free(vl_join *j); /* NULL is harmless */

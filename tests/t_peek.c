@@ -103,7 +103,7 @@ static void spills(void **state)
     uint64_t at[N];
     vl_spill *s = NULL;
     vls_record got;
-    char key[16], text[16];
+    char key[24], text[24];
     vl_err e;
 
     (void)state;

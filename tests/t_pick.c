@@ -47,7 +47,7 @@ static void run_row(size_t i, char *got)
                       .head = rows[i].head};
     vl_pick *p = NULL;
     vl_err e;
-    char key[8];
+    char key[16];
     size_t n = 0;
 
     assert_int_equal(vl_pick_new(&o, &p, &e), VL_OK);
