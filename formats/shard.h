@@ -50,6 +50,7 @@ typedef struct vls_read_opts {
     bool skip_bad;    /* leave out what does not verify, count it, go on behind it (default: fail) */
     bool plain_fd;    /* treat even a regular file as a pipe (tests) */
     bool heads_only;  /* hand out no record; in a file, step over the frames of records unread */
+    bool one_thread;  /* hash in the caller's thread; else, beyond 3 MiB, in one of the reader's own */
     const char *name; /* what messages call it; NULL: the path */
 } vls_read_opts;
 

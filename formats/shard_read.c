@@ -147,6 +147,14 @@ int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg, vl_err *e)
     while (r->state != END && (rc == VL_OK || (rc == 1 && r->opts.heads_only)))
         rc = step(r, rec, &own);
     r->counts.file_bytes = r->src.at;
+    if (r->sha_queue && (rc < 0 || r->state == END)) { /* nobody looks at a digest that is still moving */
+        vl_err late;
+        int fault = vl_sha_queue_drain(r->sha_queue, &late);
+        if (fault && rc >= 0) {
+            own = late;
+            rc = fault;
+        }
+    }
     if (rc < 0) {
         vl_within(&own, "%s", r->path);
         r->stuck = own;
@@ -270,6 +278,7 @@ void vls_reader_close(vls_reader *r)
     free(r->plain);
     free(r->want.p);
     vls_vlix_digest_free(&r->places);
+    vl_sha_queue_free(r->sha_queue);
     vl_sha_free(r->sha_all);
     vl_sha_free(r->sha_seg);
     vl_codec_free(r->codec);
@@ -314,6 +323,8 @@ void vls_reader_id(const vls_reader *r, vls_parent *out)
         if (strcmp(kind, r->segs[i]->pub.kind))
             kind = "mixed";
     strcpy(out->kind, kind); /* vls_kind_check: at most VLS_KIND_MAX bytes */
+    if (r->sha_queue && vl_sha_queue_drain(r->sha_queue, NULL))
+        return;
     if (!r->opts.heads_only && vl_sha_hex(r->sha_all, out->id, &e))
         out->id[0] = 0;
 }
