@@ -155,8 +155,9 @@ VL_MUST_USE int vls_writer_open(const char *path, vls_writer **out, vl_err *e);
 
 /* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must
  * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level 1
- * to 19 of the records' frames, 0 = the default (1: images and tensors gain nothing from more; .vlt
- * members are compressed plane by plane). */
+ * to 19 of the records' frames, 0 = by what a frame holds: -1 where
+ * image files are more than half of it (they are compressed in themselves), else 1 (tensors gain nothing
+ * from more; .vlt members are compressed plane by plane). */
 VL_MUST_USE int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e);
 
 /* vls_add -- one record. Names are checked as FORMAT.md says and refused, never repaired; a key may
