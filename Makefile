@@ -13,7 +13,7 @@ BUILD  ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 
 VERSION := $(shell sed -n 's/^.define VL_VERSION "\(.*\)".*/\1/p' formats/version.h)
 
-PKGS := libzstd libxxhash libjpeg libpng zlib openblas jansson libutf8proc libcrypto
+PKGS := libzstd libxxhash libjpeg libpng libwebp zlib openblas jansson libutf8proc libcrypto libarchive
 PKGC := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKGL := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 STD  := -std=c11 -ffp-contract=off -D_GNU_SOURCE -pthread

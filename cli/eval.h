@@ -96,7 +96,7 @@ typedef struct eval {
     eval_data train, val, test;
     vlm_model model;
     vl_augment aug, set_aug; /* views of real pairs; of a distilled set and of its start with its rates */
-    size_t batch, n; /* n: pairs of every set */
+    size_t batch, n;         /* n: pairs of every set */
     eval_row *row;
     size_t n_rows;
     vld_outcome *out; /* [n_tasks] */

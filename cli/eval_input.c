@@ -339,7 +339,7 @@ int eval_load(eval *v, vl_err *e)
 static void data_free(eval_data *d)
 {
     vl_data_free(&d->d);
-    free(d->id);
+    vls_parents_free(d->id, (size_t)d->n_ids);
 }
 
 void eval_close(eval *v)
@@ -356,6 +356,7 @@ void eval_close(eval *v)
         vld_outcome_free(&v->out[i]);
     for (size_t i = 0; i < v->n_sets; i++) {
         vld_distilled_free(&v->set[i].set);
+        vls_parent_free(&v->set[i].id);
         data_free(&v->set[i].data);
         vls_reader_close(v->set[i].reader);
         free(v->set[i].text);

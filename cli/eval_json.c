@@ -181,10 +181,10 @@ static json_t *protocol_json(const eval *v, vl_err *e)
         return NULL;
     }
     return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:s, s:o}", "scope", "image",
-                     "model", model, "augment", aug, "augment_of_set", set_aug, "batch", (json_int_t)v->batch, "pairs", (json_int_t)v->n,
-                     "momentum", v->o.momentum, "grid", v->o.grid.text, "multiples_of_learned_rates",
-                     v->o.multiples.text, "full_grid", v->o.full_grid.text, "seed",
-                     (json_int_t)v->o.common.seed, "blas", vl_blas_core(), "notes", lines(&v->notes));
+                     "model", model, "augment", aug, "augment_of_set", set_aug, "batch", (json_int_t)v->batch,
+                     "pairs", (json_int_t)v->n, "momentum", v->o.momentum, "grid", v->o.grid.text,
+                     "multiples_of_learned_rates", v->o.multiples.text, "full_grid", v->o.full_grid.text,
+                     "seed", (json_int_t)v->o.common.seed, "blas", vl_blas_core(), "notes", lines(&v->notes));
 }
 
 int eval_json(const eval *v, char **text, size_t *n, vl_err *e)

@@ -68,17 +68,18 @@ static void row_task(const eval *v, eval_row *r)
     const eval_options *o = &v->o;
     bool full = r->kind == EVAL_FULL;
 
-    r->task = (vld_task){.stream = r->stream,
-                         .draw = r->draw,
-                         .n_draws = r->n_draws,
-                         .grid = r->grid->rate,
-                         .n_grid = r->grid->n,
-                         .epochs = (int)(full ? o->full_epochs : o->epochs),
-                         .readings = (int)o->readings,
-                         .batch = full && o->full_batch ? (size_t)o->full_batch : v->batch,
-                         .aug = r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES ? v->set_aug : v->aug,
-                         .momentum = o->momentum,
-                         .students = (int)students_of(o, r->kind)};
+    r->task =
+        (vld_task){.stream = r->stream,
+                   .draw = r->draw,
+                   .n_draws = r->n_draws,
+                   .grid = r->grid->rate,
+                   .n_grid = r->grid->n,
+                   .epochs = (int)(full ? o->full_epochs : o->epochs),
+                   .readings = (int)o->readings,
+                   .batch = full && o->full_batch ? (size_t)o->full_batch : v->batch,
+                   .aug = r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES ? v->set_aug : v->aug,
+                   .momentum = o->momentum,
+                   .students = (int)students_of(o, r->kind)};
 }
 
 /* ---- the kinds ------------------------------------------------------------------------------------ */

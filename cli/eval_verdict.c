@@ -39,7 +39,9 @@ static void views_text(const vl_augment *a, char out[32])
     if (a->shift)
         snprintf(shift, sizeof shift, "shift%d", a->shift);
     snprintf(out, 32, "%s%s%s", a->flip ? "flip" : "", a->flip && a->shift ? "+" : "",
-             a->shift ? shift : a->flip ? "" : "none");
+             a->shift  ? shift
+             : a->flip ? ""
+                       : "none");
 }
 
 static void say_students(eval *v, eval_lines *l)

@@ -56,15 +56,24 @@ typedef struct cli_common {
     bool quiet, verbose;  /* -q, -v */
     const char *progress; /* --progress auto|always|never */
     const char *run_log;  /* --run-log FILE: JSON lines */
+    const char *sign;     /* --sign KEY, NULL: no signature */
 } cli_common;
 
 #define CLI_COMMON_DEFAULT                                                                                   \
     {                                                                                                        \
-        NULL, 0, 0, "cpu", false, false, "auto", NULL                                                        \
+        NULL, 0, 0, "cpu", false, false, "auto", NULL, NULL                                                  \
     }
 
 /* Which of the common options a tool takes: --help, --version, -q, -v always. */
-enum { CLI_OUTPUT = 1, CLI_THREADS = 2, CLI_SEED = 4, CLI_DEVICE = 8, CLI_PROGRESS = 16, CLI_RUNLOG = 32 };
+enum {
+    CLI_OUTPUT = 1,
+    CLI_THREADS = 2,
+    CLI_SEED = 4,
+    CLI_DEVICE = 8,
+    CLI_PROGRESS = 16,
+    CLI_RUNLOG = 32,
+    CLI_SIGN = 64 /* for shards; see writer.h */
+};
 
 typedef struct cli_tool {
     const char *name;     /* "vlpack" */

@@ -1,48 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/spool.h"
 
+#include "formats/tmpfile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { BLOCK = 1 << 16 };
 
-static int nameless_file(const char *folder, int *fd, vl_err *e)
-{
-    char path[4096];
-
-    if ((size_t)snprintf(path, sizeof path, "%s/vlkit.XXXXXX", folder) >= sizeof path)
-        return vl_fail(e, VL_EIO, "TMPDIR is too long");
-    *fd = mkostemp(path, O_CLOEXEC);
-    if (*fd < 0 || unlink(path))
-        return vl_fail_errno(e, "temporary copy in %s", folder);
-    return VL_OK;
-}
-
-static int write_all(int fd, const char *p, size_t n)
-{
-    while (n) {
-        ssize_t k = write(fd, p, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            return -1;
-        p += k;
-        n -= (size_t)k;
-    }
-    return 0;
-}
-
-static int copy(int from, int to, const char *folder, vl_err *e)
+static int copy(int from, int to, vl_err *e)
 {
     char block[BLOCK];
 
     for (;;) {
+        int rc;
         ssize_t n = read(from, block, sizeof block);
         if (n < 0 && errno == EINTR)
             continue;
@@ -50,14 +26,14 @@ static int copy(int from, int to, const char *folder, vl_err *e)
             return vl_fail_errno(e, "read");
         if (!n)
             return VL_OK;
-        if (write_all(to, block, (size_t)n))
-            return vl_fail_errno(e, "temporary copy in %s", folder);
+        rc = vl_tmp_write(to, block, (size_t)n, e);
+        if (rc)
+            return rc;
     }
 }
 
 int cli_spool_open(const char *operand, cli_spool *s, vl_err *e)
 {
-    const char *folder = getenv("TMPDIR");
     bool dash = !strcmp(operand, "-");
     struct stat st;
     int in, rc;
@@ -65,13 +41,11 @@ int cli_spool_open(const char *operand, cli_spool *s, vl_err *e)
     *s = (cli_spool){.operand = operand, .name = dash ? "standard input" : operand, .fd = -1};
     if (!dash && (stat(operand, &st) || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
         return VL_OK; /* whoever opens it says what is wrong with it */
-    if (!folder || !*folder)
-        folder = "/tmp";
     in = dash ? STDIN_FILENO : open(operand, O_RDONLY | O_CLOEXEC);
     if (in < 0)
         rc = vl_fail_errno(e, "open");
-    else if (!(rc = nameless_file(folder, &s->fd, e)))
-        rc = copy(in, s->fd, folder, e);
+    else if (!(rc = vl_tmpfile(&s->fd, e)))
+        rc = copy(in, s->fd, e);
     if (!dash && in >= 0)
         close(in);
     snprintf(s->path, sizeof s->path, "/proc/self/fd/%d", s->fd);

@@ -9,6 +9,7 @@
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/runlog.h"
+#include "cli/writer.h"
 #include "distill/distilled.h"
 #include "distill/outer.h"
 #include "distill/select.h"
@@ -82,7 +83,7 @@ static const cli_tool tool = {
     .example = "vldistill --real train.tar.zst --real train.emb.tar.zst -o set.tar.zst experts.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -317,7 +318,7 @@ static int run(distiller *p, char **operand, vl_err *e)
     if (!rc)
         rc = cli_runlog_open(o.common.run_log, false, &p->log, e);
     if (!rc)
-        rc = vls_writer_open(o.common.output, &p->writer, e);
+        rc = cli_writer_open(&o.common, &p->writer, e);
     if (!rc)
         rc = read_all(p, operand, e);
     if (!rc && !o.augment)
@@ -359,7 +360,7 @@ static int clean_up(distiller *p, vl_err *e)
     vld_distilled_free(&p->d);
     vl_data_free(&p->data);
     vld_experts_free(&p->experts);
-    free(p->parents);
+    vls_parents_free(p->parents, p->n_paths + p->n_real);
     vl_pool_free(p->pool);
     return rc;
 }

@@ -9,6 +9,7 @@
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/runlog.h"
+#include "cli/writer.h"
 #include "distill/encoder.h"
 #include "formats/npy.h"
 #include "formats/version.h"
@@ -54,7 +55,7 @@ static const cli_tool tool = {
     .example = "vlembed --image-model convnet:64x3#seed=1 -o train.emb.tar.zst train.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_THREADS | CLI_PROGRESS | CLI_RUNLOG,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -260,7 +261,7 @@ static int copy_record(embedder *m, const vls_record *rec, vl_err *e)
     int rc = VL_OK;
 
     if (m->image.dim && !image)
-        return vl_fail(e, VL_EFORMAT, "no image (jpg or png)");
+        return vl_fail(e, VL_EFORMAT, "no image (jpg, png or webp)");
     if (m->text.dim)
         rc = vl_pair_captions(rec, &it->caption, &it->n_captions, e);
     if (rc)
@@ -298,7 +299,10 @@ static int embed_records(embedder *m, vls_reader *r, vl_err *e)
     vls_reader_id(r, &parent);
     if (!rc && m->records == before)
         rc = vl_fail(e, VL_EFORMAT, "%s: no records of pairs, its kind is %s", m->shown, parent.kind);
-    return rc ? rc : vls_add_parent(m->writer, &parent, e);
+    if (!rc)
+        rc = vls_add_parent(m->writer, &parent, e);
+    vls_parent_free(&parent);
+    return rc;
 }
 
 static int embed_shard(embedder *m, const char *path, vl_err *e)
@@ -345,7 +349,7 @@ static int prepare(embedder *m, vl_err *e)
         !(m->image_row = vl_alloc(BATCH_RECORDS, m->image.dim * sizeof *m->image_row, e)))
         return VL_ENOMEM;
     rc = make_manifest(m, e);
-    return rc ? rc : vls_writer_open(o.common.output, &m->writer, e);
+    return rc ? rc : cli_writer_open(&o.common, &m->writer, e);
 }
 
 static int embed_all(embedder *m, char **paths, int n, vl_err *e)

@@ -71,8 +71,10 @@ static const cli_opt options[] = {
      NULL},
     {0, "scale", CLI_REAL, &v.o.scale, "X", "of the logits; 0: the set's, or 14.3", 0, 1e6, NULL},
     {0, "augment", CLI_TEXT, &v.o.augment, "VIEWS",
-     "of real pairs: none, flip, shiftN or flip+shiftN [flip+shift4]; a distilled set, and its start with its "
-     "rates, are seen as the set was in its making", 0, 0, NULL},
+     "of real pairs: none, flip, shiftN or flip+shiftN [flip+shift4]; a distilled set, and its start with "
+     "its "
+     "rates, are seen as the set was in its making",
+     0, 0, NULL},
     {0, "output", CLI_GROUP, NULL, NULL, "Output", 0, 0, NULL},
     {'o', "output", CLI_PATH, &v.o.common.output, "FILE", "write the table to FILE; - is standard output [-]",
      0, 0, NULL},

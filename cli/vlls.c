@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * vlls -- says what is in a shard. Everything that is printed was verified first. */
+#include "cli/ls.h"
 #include "cli/msg.h"
-#include "cli/opt.h"
+#include "cli/operands.h"
 #include "formats/shard_index.h"
 
 #include <inttypes.h>
@@ -9,23 +10,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 20 }; /* gaps and keys of a shard that are named */
-
 static cli_common common = CLI_COMMON_DEFAULT;
-static struct {
-    bool manifest, check, json, skip_bad;
-    cli_list get;
-} o;
+static ls_opts o;
+static cli_list get;
+static const char *public_key;
+static bool recipe, diff;
 
 static const cli_opt options[] = {
     {0, "manifest", CLI_FLAG, &o.manifest, NULL,
      "print each segment's manifest, one JSON object a line, instead of the records", 0, 0, NULL},
     {0, "check", CLI_FLAG, &o.check, NULL,
      "print one line a shard, after every frame, sum, key and count was verified", 0, 0, NULL},
+    {0, "verify", CLI_PATH, &public_key, "KEY",
+     "as --check; and every segment must be signed with this Ed25519 key, a PEM file with its public half", 0,
+     0, NULL},
     {0, "json", CLI_FLAG, &o.json, NULL, "one JSON object a line; manifests with their tails", 0, 0, NULL},
     {0, "skip-bad", CLI_FLAG, &o.skip_bad, NULL,
      "leave out what does not verify and go on behind it; say what is missing, still exit 1", 0, 0, NULL},
-    {0, "get", CLI_LIST, &o.get, "KEY",
+    {0, "recipe", CLI_FLAG, &recipe, NULL,
+     "print the command lines that made the first shard, back through all parents that are found in the "
+     "other "
+     "operands (shards, folders), or beside it",
+     0, 0, NULL},
+    {0, "diff", CLI_FLAG, &diff, NULL, "print what differs between two shards; exit 1 when something does", 0,
+     0, NULL},
+    {0, "get", CLI_LIST, &get, "KEY",
      "print only the record with this key, reading no other; for several keys give it several times; of the "
      "shards' first kind; no pipes",
      0, 0, NULL},
@@ -38,142 +47,13 @@ static const cli_tool tool = {
     .example = "vlls --check train-*.tar.zst",
     .options = options,
     .common = &common,
+    .common_set = CLI_THREADS,
     .min_operands = 0,
     .max_operands = -1,
 };
 
-/* Prints and frees j. */
-static void print_json(json_t *j)
-{
-    char *text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
-
-    if (text)
-        puts(text);
-    else
-        cli_error("out of memory: JSON");
-    free(text);
-    json_decref(j);
-}
-
-static void list_json(const char *path, const vls_record *rec, const vls_segment *seg)
-{
-    json_t *members = json_object();
-
-    for (size_t i = 0; i < rec->n_members; i++)
-        json_object_set_new(members, rec->members[i].ext, json_integer((json_int_t)rec->members[i].n));
-    print_json(json_pack("{s:s, s:I, s:s, s:s, s:o}", "file", path, "segment", (json_int_t)seg->ordinal,
-                         "kind", seg->kind, "key", rec->key, "members", members));
-}
-
-static void list_text(const vls_record *rec)
-{
-    uint64_t bytes = 0;
-
-    for (size_t i = 0; i < rec->n_members; i++)
-        bytes += rec->members[i].n;
-    printf("%s\t%" PRIu64 "\t", rec->key, bytes);
-    for (size_t i = 0; i < rec->n_members; i++)
-        printf("%s%s=%zu", i ? " " : "", rec->members[i].ext, rec->members[i].n);
-    putchar('\n');
-}
-
-static void print_manifests(const char *path, const vls_reader *r)
-{
-    const vls_segment *s;
-
-    for (uint64_t i = 0; (s = vls_reader_segment(r, i)) != NULL; i++) {
-        if (!o.json) {
-            print_json(json_deep_copy(s->manifest));
-            continue;
-        }
-        const json_t *tail = vls_reader_tail(r, i);
-        print_json(json_pack("{s:s, s:I, s:o, s:o}", "file", path, "segment", (json_int_t)i, "manifest",
-                             json_deep_copy(s->manifest), "tail", tail ? json_deep_copy(tail) : json_null()));
-    }
-}
-
-static void print_check(const char *path, const vls_reader *r)
-{
-    const vls_read_counts *c = vls_reader_counts(r);
-    vls_parent id;
-
-    vls_reader_id(r, &id);
-    if (o.json)
-        print_json(json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "file", path, "ok",
-                             !c->bad_frames && !c->lost_tails, "kind", id.kind, "segments",
-                             (json_int_t)c->segments, "records", (json_int_t)c->records, "frames",
-                             (json_int_t)c->frames, "raw_bytes", (json_int_t)c->raw_bytes, "file_bytes",
-                             (json_int_t)c->file_bytes, "bad_frames", (json_int_t)c->bad_frames, "content_id",
-                             id.id));
-    else
-        printf("%s\t%s\t%s\tsegments=%" PRIu64 " records=%" PRIu64 " frames=%" PRIu64 " raw_bytes=%" PRIu64
-               " file_bytes=%" PRIu64 "\t%s\n",
-               path, c->bad_frames || c->lost_tails ? "damaged" : "ok", id.kind, c->segments, c->records,
-               c->frames, c->raw_bytes, c->file_bytes, id.id);
-}
-
-/* --skip-bad leaves nothing unsaid. */
-static int say_bad(const char *path, const vls_reader *r)
-{
-    const vls_read_counts *c = vls_reader_counts(r);
-    const vls_loss *gap;
-    uint64_t n;
-    const char *key = vls_reader_lost_keys(r, &n);
-    size_t gaps = vls_reader_losses(r, &gap);
-
-    if (!c->bad_frames && !c->lost_tails)
-        return 0;
-    cli_error("%s: %" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", path, c->bad_frames,
-              c->lost_records);
-    if (c->lost_tails)
-        cli_error("%s: %" PRIu64 " segments lack their ends: how many records they had is not known", path,
-                  c->lost_tails);
-    for (size_t i = 0; i < gaps && i < SHOWN; i++)
-        cli_error("%s: segment %" PRIu64 ": records may be missing after '%s', before '%s'", path,
-                  gap[i].segment, gap[i].after ? gap[i].after : "", gap[i].before ? gap[i].before : "");
-    for (uint64_t i = 0; i < n && i < SHOWN; i++, key += strlen(key) + 1)
-        cli_error("%s: lost: %s", path, key);
-    return 1;
-}
-
-/* One shard; 0 or 1 with a message printed. The records before a fault are printed all the same. */
-static int one_shard(const char *path)
-{
-    vls_read_opts ro = {.skip_bad = o.skip_bad, .heads_only = o.manifest && !o.check && !o.json};
-    vls_reader *r = NULL;
-    vls_record rec;
-    const vls_segment *seg;
-    vl_err e;
-    int rc = vls_reader_open(path, &ro, &r, &e);
-
-    if (rc)
-        return cli_fail(&e);
-    while ((rc = vls_next(r, &rec, &seg, &e)) == 1) {
-        if (o.check || o.manifest)
-            continue;
-        if (o.json)
-            list_json(path, &rec, seg);
-        else
-            list_text(&rec);
-        if (ferror(stdout))
-            break;
-    }
-    if (rc == 0 && o.check)
-        print_check(path, r);
-    if (o.manifest)
-        print_manifests(path, r);
-    if (rc < 0) {
-        fflush(stdout); /* on a terminal the message follows what it is about */
-        rc = cli_fail(&e);
-    } else {
-        rc = say_bad(path, r);
-    }
-    vls_reader_close(r);
-    return rc;
-}
-
 /* The records of --get, in the order of the keys; 0 or 1 with a message printed. */
-static int get_all(const char *const *paths, int n)
+static int get_all(const char *const *paths, size_t n)
 {
     vls_index *x = NULL;
     vls_segment seg = {0};
@@ -181,50 +61,86 @@ static int get_all(const char *const *paths, int n)
     vls_record rec;
     uint64_t number;
     vl_err e;
-    int bad = 0, rc = vls_index_open(paths, (size_t)n, NULL, &x, &e);
+    int bad = 0, rc = vls_index_open(paths, n, NULL, &x, &e);
 
     if (rc)
         return cli_fail(&e);
     seg.kind = vls_index_kind(x);
-    for (int i = 0; i < o.get.n && !ferror(stdout); i++) {
-        rc = vls_index_find(x, o.get.item[i], &number, &e);
+    for (int i = 0; i < get.n && !ferror(stdout); i++) {
+        rc = vls_index_find(x, get.item[i], &number, &e);
         if (rc == 1)
             rc = vls_index_get(x, number, &rec, &where, &e);
         else if (!rc)
             rc = vl_fail(&e, VL_EARG, "%s%s: no record '%s' of kind '%s'", paths[0],
-                         n > 1 ? " and others" : "", o.get.item[i], seg.kind);
+                         n > 1 ? " and others" : "", get.item[i], seg.kind);
         if (rc) {
             bad = cli_fail(&e);
             continue;
         }
         seg.ordinal = where.segment;
-        if (o.json)
-            list_json(where.path, &rec, &seg);
-        else
-            list_text(&rec);
+        ls_record(&o, where.path, &rec, &seg);
     }
     vls_index_close(x);
     return bad;
 }
 
+static void check_options(size_t n, bool dash)
+{
+    if (public_key && (o.manifest || o.skip_bad || get.n || recipe || diff))
+        cli_misuse("--verify goes with --json only");
+    if (get.n && (o.manifest || o.check || o.skip_bad || recipe || diff))
+        cli_misuse("--get goes with --json only");
+    if ((recipe || diff) && (o.manifest || o.check || (recipe && (diff || o.skip_bad))))
+        cli_misuse("--recipe and --diff go with --json only, --diff with --skip-bad, too");
+    if ((get.n || recipe) && dash)
+        cli_misuse("--%s needs files: a pipe has no single records, and cannot be read twice",
+                   get.n ? "get" : "recipe");
+    if (diff && n != 2)
+        cli_misuse("--diff compares two shards, %zu are named", n);
+}
+
+static int list_all(const cli_operands *in)
+{
+    int bad = 0;
+
+    if (o.check)
+        return ls_check(&o, in->name, in->n);
+    for (size_t i = 0; i < in->n && !ferror(stdout); i++)
+        bad |= ls_list(&o, in->name[i]);
+    return bad;
+}
+
 int main(int argc, char **argv)
 {
-    int n = cli_parse(&tool, argc, argv), bad = 0, inputs = 0;
+    int n = cli_parse(&tool, argc, argv), bad;
     static char dash[] = "-";
+    cli_operands in = {0};
+    bool from_stdin = false;
+    vl_err e;
 
-    if (o.get.n && (o.manifest || o.check || o.skip_bad))
-        cli_misuse("--get goes with --json only");
     if (n == 0)
-        argv[n++ + 1] = dash; /* a shard on standard input */
-    for (int i = 1; i <= n; i++)
-        inputs += !strcmp(argv[i], "-");
-    if (inputs > 1)
-        cli_misuse("standard input can be read once");
-    if (o.get.n && inputs)
-        cli_misuse("--get needs files: a pipe has no single records");
-    if (o.get.n)
-        return get_all((const char *const *)argv + 1, n) | cli_stdout_close(true);
-    for (int i = 1; i <= n && !ferror(stdout); i++)
-        bad |= one_shard(argv[i]);
+        argv[++n] = dash; /* a shard on standard input */
+    cli_operands_of(&in, n, argv);
+    for (size_t i = 0; i < in.n; i++)
+        from_stdin |= !strcmp(in.name[i], "-");
+    check_options(in.n, from_stdin);
+    if (public_key) {
+        vl_sign_key *key = NULL;
+        if (vl_sign_key_public(public_key, &key, &e))
+            return cli_fail(&e);
+        o.key = key;
+        o.check = true;
+    }
+    o.threads = (int)common.threads;
+    if (get.n)
+        bad = get_all((const char *const *)in.name, in.n);
+    else if (recipe)
+        bad = ls_recipe(&o, in.name, in.n);
+    else if (diff)
+        bad = ls_diff(&o, in.name[0], in.name[1]);
+    else
+        bad = list_all(&in);
+    cli_operands_free(&in);
+    vl_sign_key_free((vl_sign_key *)o.key);
     return cli_stdout_close(true) | bad;
 }

@@ -9,6 +9,7 @@
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/spool.h"
+#include "cli/writer.h"
 #include "distill/select.h"
 #include "distill/select_features.h"
 #include "formats/version.h"
@@ -46,7 +47,7 @@ static const cli_tool tool = {
     .example = "vlselect -n 10 --method k-center -o few.tar.zst train.tar.zst train.emb.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_THREADS | CLI_SEED,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_SEED,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -277,6 +278,7 @@ static int write_from(selector *s, int shard, vl_err *e)
         bad = strcmp(id.id, s->id[shard].id)
                   ? vl_fail(e, VL_EFORMAT, "%s: changed while it was read", s->shard[shard].name)
                   : end_segment(s, e);
+        vls_parent_free(&id);
     }
     vls_reader_close(r);
     return bad;
@@ -311,7 +313,7 @@ static int select_all(selector *s, char **operand, vl_err *e)
     if (!rc)
         rc = choose(s, e);
     if (!rc)
-        rc = vls_writer_open(o.common.output, &s->writer, e);
+        rc = cli_writer_open(&o.common, &s->writer, e);
     for (int i = 0; !rc && i < s->n_shards; i++)
         rc = write_from(s, i, e);
     if (!rc) {
@@ -332,7 +334,7 @@ static void clean_up(selector *s)
     free(s->entry);
     free(s->order);
     free(s->shard);
-    free(s->id);
+    vls_parents_free(s->id, (size_t)s->n_shards);
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/runlog.h"
+#include "cli/writer.h"
 #include "distill/eval_recall.h"
 #include "distill/train.h"
 #include "distill/trajectory.h"
@@ -78,7 +79,7 @@ static const cli_tool tool = {
     .example = "vltrain-expert -n 5 -e 3 -o experts.tar.zst train.tar.zst train.emb.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -358,7 +359,7 @@ static int run(trainer *t, char **paths, int n, vl_err *e)
     if (!rc)
         rc = vl_pool_new((int)o.common.threads, &t->pool, e);
     if (!rc)
-        rc = vls_writer_open(o.common.output, &t->writer, e);
+        rc = cli_writer_open(&o.common, &t->writer, e);
     if (!rc)
         rc = train_all(t, e);
     if (!rc) {
@@ -376,7 +377,7 @@ static int clean_up(trainer *t, int rc, vl_err *e)
     vls_writer_abort(t->writer);
     vl_pool_free(t->pool);
     json_decref(t->manifest);
-    free(t->parents);
+    vls_parents_free(t->parents, t->n_parents);
     vl_data_free(&t->val);
     vl_data_free(&t->train);
     if (cli_runlog_close(t->log, &late) && !rc) {

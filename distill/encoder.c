@@ -43,5 +43,6 @@ void vld_encoder_close(vld_encoder *enc)
 {
     if (enc->close)
         enc->close(enc);
+    vls_parent_free(&enc->weights);
     memset(enc, 0, sizeof *enc);
 }

@@ -219,12 +219,11 @@ int vl_npy_schema(const json_t *manifest, const char *ext, vl_npy *a, vl_err *e)
     return VL_OK;
 }
 
-int vl_npy_build(const vl_npy *a, uint8_t **bytes, size_t *n, vl_err *e)
+int vl_npy_head(const vl_npy *a, uint8_t out[VL_NPY_HEAD_MAX], size_t *n, vl_err *e)
 {
     char text[320];
-    size_t at, head, size;
+    size_t at, head;
     vl_npy counted = *a;
-    uint8_t *p;
     int i;
 
     if (vl_npy_count(&counted, e))
@@ -235,20 +234,36 @@ int vl_npy_build(const vl_npy *a, uint8_t **bytes, size_t *n, vl_err *e)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%" PRIu64 "%s", i ? " " : "", a->shape[i],
                                i + 1 < a->rank || a->rank == 1 ? "," : "");
     at += (size_t)snprintf(text + at, sizeof text - at, "), }");
-    head = (NPY_HEAD + at + 1 + NPY_ALIGN - 1) / NPY_ALIGN * NPY_ALIGN;
+    head = (NPY_HEAD + at + 1 + NPY_ALIGN - 1) / NPY_ALIGN * NPY_ALIGN; /* at most 384 */
+    memcpy(out, "\x93NUMPY\1", 8);
+    vl_put_le16(out + 8, (uint16_t)(head - NPY_HEAD));
+    memset(out + NPY_HEAD, ' ', head - NPY_HEAD);
+    memcpy(out + NPY_HEAD, text, at);
+    out[head - 1] = '\n';
+    *n = head;
+    return VL_OK;
+}
+
+int vl_npy_build(const vl_npy *a, uint8_t **bytes, size_t *n, vl_err *e)
+{
+    uint8_t head[VL_NPY_HEAD_MAX], *p;
+    size_t head_n, size;
+    vl_npy counted = *a;
+    int rc = vl_npy_head(a, head, &head_n, e);
+
+    if (!rc)
+        rc = vl_npy_count(&counted, e);
+    if (rc)
+        return rc;
     size = (size_t)counted.n * vl_dtype_size(a->dtype);
-    p = vl_alloc(head + size, 1, e);
+    p = vl_alloc(head_n + size, 1, e);
     if (!p)
         return VL_ENOMEM;
-    memcpy(p, "\x93NUMPY\1", 8);
-    vl_put_le16(p + 8, (uint16_t)(head - NPY_HEAD));
-    memset(p + NPY_HEAD, ' ', head - NPY_HEAD);
-    memcpy(p + NPY_HEAD, text, at);
-    p[head - 1] = '\n';
+    memcpy(p, head, head_n);
     if (size)
-        memcpy(p + head, a->data, size);
+        memcpy(p + head_n, a->data, size);
     *bytes = p;
-    *n = head + size;
+    *n = head_n + size;
     return VL_OK;
 }
 

@@ -8,7 +8,7 @@
 #include "formats/err.h"
 #include <jansson.h>
 
-enum { VL_NPY_MAX_RANK = 8 };
+enum { VL_NPY_MAX_RANK = 8, VL_NPY_HEAD_MAX = 384 /* bytes in front of the data, as written here */ };
 
 /* An array of any of the formats. */
 typedef struct vl_npy {
@@ -32,6 +32,9 @@ VL_MUST_USE int vl_npy_parse(const uint8_t *bytes, size_t n, vl_npy *out, vl_err
  * schema entry has "dtype": "bf16" becomes VL_BF16. manifest may be NULL, the schema may be missing.
  * Errors: VL_EFORMAT when the schema says bf16 of another dtype. */
 VL_MUST_USE int vl_npy_schema(const json_t *manifest, const char *ext, vl_npy *a, vl_err *e);
+
+/* vl_npy_head -- the header of an array whose data come separately. Errors: VL_EARG. */
+VL_MUST_USE int vl_npy_head(const vl_npy *a, uint8_t out[VL_NPY_HEAD_MAX], size_t *n, vl_err *e);
 
 /* vl_npy_build -- header + data in one new block. Gives *bytes (free()). a->n is ignored. */
 VL_MUST_USE int vl_npy_build(const vl_npy *a, uint8_t **bytes, size_t *n, vl_err *e);

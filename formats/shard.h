@@ -10,7 +10,7 @@
 #ifndef VLS_SHARD_H
 #define VLS_SHARD_H
 
-#include "formats/err.h"
+#include "formats/sign.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,11 +30,17 @@ typedef struct vls_record {
 /* vls_get -- the member with this ext, or NULL. */
 const vls_member *vls_get(const vls_record *r, const char *ext);
 
-/* A content id: SHA-256 in lower-case hex, and the kind of what it names. */
+/* A content id: SHA-256 in lower-case hex, and the kind of what it names; and what is known of its licences and
+ * sources (licence.h). {0} is empty; vls_parent_free ends one that vls_reader_id filled. */
 typedef struct vls_parent {
     char id[65];
     char kind[24];
+    json_t *rights; /* NULL: nothing */
+    bool too_many;  /* more licences or sources than can be carried: vls_add_parent refuses it */
 } vls_parent;
+
+void vls_parent_free(vls_parent *p);
+void vls_parents_free(vls_parent *p, size_t n); /* and the array itself; NULL is harmless */
 
 typedef struct vls_segment {
     uint64_t ordinal;       /* from 0, within the shard */
@@ -108,7 +114,8 @@ const vls_segment *vls_reader_segment(const vls_reader *r, uint64_t i);
 /* vls_reader_id -- after vls_next gave 0: the shard's content id, SHA-256 over the decoded DATA
  * bytes of all its segments, in hex, and the segments' common kind ("mixed" when they differ,
  * "empty" when there is none). With skip_bad: over the bytes that were verified. Empty id with
- * heads_only. */
+ * heads_only. Gives out->rights, those of all segments; one of them without a licence adds
+ * VL_LICENCE_UNKNOWN where others have one. */
 void vls_reader_id(const vls_reader *r, vls_parent *out);
 
 /* vls_reader_tail -- after the end of segment ordinal i was passed: its tail JSON (counts, content
@@ -139,6 +146,7 @@ typedef struct vls_write_opts {
     bool plain; /* the `.tar` carrier: no frames, no tables, no index, levels mean nothing */
     bool seal;  /* end with TERM, the end-of-archive mark that strict tar readers want; stock tools then
                    see nothing of what `cat` puts behind it */
+    const vl_sign_key *sign; /* signs every segment's content id (sign.h); borrowed; NULL: no signature */
     vls_index_rule index;
     int threads; /* that compress, hash and write, 1 to 64; 0: the processors online, 4 at most. The bytes do
                     not depend on it. They start when the first frame is full */
@@ -166,10 +174,13 @@ VL_MUST_USE int vls_segment_begin(vls_writer *w, const json_t *manifest, int lev
  * segment. Errors name the key. */
 VL_MUST_USE int vls_add(vls_writer *w, const vls_record *rec, vl_err *e);
 
-/* vls_add_parent -- a parent of the open segment (known only once its reader reached its end). */
+/* vls_add_parent -- a parent of the open segment (known only once its reader reached its end). Its licences and
+ * sources go into the tail, with the strictest licence of all; VL_LICENCE_UNKNOWN among them for a parent that names
+ * none beside others that do. */
 VL_MUST_USE int vls_add_parent(vls_writer *w, const vls_parent *p, vl_err *e);
 
-/* vls_segment_note -- sets tail[name] = value (e.g. counts of what was left out). Takes value. */
+/* vls_segment_note -- sets tail[name] = value (e.g. counts of what was left out). Takes value. The lists "licences"
+ * and "sources" are added to those of the parents. */
 VL_MUST_USE int vls_segment_note(vls_writer *w, const char *name, json_t *value, vl_err *e);
 
 /* vls_segment_end -- tail, sums and seek table; a file is synced, so a sealed segment survives a crash. */

@@ -13,6 +13,7 @@
  *   3. Memory: one frame, one record, 8 bytes a member of the open segment, 12 bytes a frame of it,
  *      16 bytes a key, and the JSON of all segments, 64 MiB of text at most. */
 #include "formats/names.h"
+#include "formats/licence.h"
 #include "formats/segment_read.h"
 #include "formats/tarhead.h"
 
@@ -312,6 +313,21 @@ const json_t *vls_reader_tail(const vls_reader *r, uint64_t ordinal)
     return ordinal < r->counts.segments ? r->segs[ordinal]->tail : NULL;
 }
 
+static void find_rights(const vls_reader *r, vls_parent *out)
+{
+    bool silent = false, one;
+    int rc = VL_OK;
+    vl_err e;
+
+    for (uint64_t i = 0; !rc && i < r->counts.segments; i++) {
+        rc = vl_rights_segment(&out->rights, r->segs[i]->pub.manifest, r->segs[i]->tail, &one, &e);
+        silent |= one;
+    }
+    if (!rc && out->rights && silent)
+        rc = vl_rights_add(&out->rights, VL_LICENCE_UNKNOWN, NULL, &e);
+    out->too_many = rc != VL_OK;
+}
+
 void vls_reader_id(const vls_reader *r, vls_parent *out)
 {
     const char *kind = r->counts.segments ? r->segs[0]->pub.kind : "empty";
@@ -327,4 +343,18 @@ void vls_reader_id(const vls_reader *r, vls_parent *out)
         return;
     if (!r->opts.heads_only && vl_sha_hex(r->sha_all, out->id, &e))
         out->id[0] = 0;
+    find_rights(r, out);
+}
+
+void vls_parent_free(vls_parent *p)
+{
+    json_decref(p->rights);
+    p->rights = NULL;
+}
+
+void vls_parents_free(vls_parent *p, size_t n)
+{
+    for (size_t i = 0; p && i < n; i++)
+        vls_parent_free(&p[i]);
+    free(p);
 }

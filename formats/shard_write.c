@@ -13,6 +13,7 @@
  *      vls_writer_close removes the file. */
 #include "formats/frame_queue.h"
 #include "formats/keyset.h"
+#include "formats/licence.h"
 #include "formats/names.h"
 #include "formats/outfile.h"
 #include "formats/seektab.h"
@@ -45,6 +46,8 @@ struct vls_writer {
     bool indexed;     /* and it gets a record index */
     int level;        /* of its DATA frames, 0: by what they hold */
     json_t *manifest, *parents, *notes;
+    json_t *rights; /* of the segment's parents and notes, NULL: none yet */
+    bool silent;    /* a parent names no licence */
     char id[VLS_ID_HEX + 1];
     vl_buf raw;     /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
     size_t packed;  /* bytes of raw that are compressed in themselves */
@@ -101,7 +104,9 @@ static void drop_segment(vls_writer *w)
     json_decref(w->manifest);
     json_decref(w->parents);
     json_decref(w->notes);
-    w->manifest = w->parents = w->notes = NULL;
+    json_decref(w->rights);
+    w->manifest = w->parents = w->notes = w->rights = NULL;
+    w->silent = false;
     w->raw.n = w->sums.n = w->seams.n = w->packed = 0;
     vls_vlix_clear(&w->index);
     vl_seektab_clear(&w->tab);
@@ -452,10 +457,23 @@ int vls_add_parent(vls_writer *w, const vls_parent *p, vl_err *e)
         return rc;
     if (strlen(p->id) != VL_SHA_HEX || strspn(p->id, "0123456789abcdef") != VL_SHA_HEX)
         return vl_fail(e, VL_EARG, "parent: '%s' is no content id", p->id);
+    if (p->too_many)
+        return vl_fail(e, VL_EARG, "parent %s: too many licences or sources", p->id);
     j = json_pack("{s:s, s:s}", "content_id", p->id, "kind", p->kind);
     if (!j || json_array_append_new(w->parents, j))
         return vl_fail(e, VL_ENOMEM, "out of memory: parents");
-    return VL_OK;
+    w->silent |= !json_array_size(json_object_get(p->rights, "licences"));
+    return vl_rights_merge(&w->rights, p->rights, e);
+}
+
+/* Takes value. */
+static int add_rights(vls_writer *w, const char *name, json_t *value, vl_err *e)
+{
+    json_t *from = json_pack("{s:o}", name, value);
+    int rc = from ? vl_rights_merge(&w->rights, from, e) : vl_fail(e, VL_ENOMEM, "out of memory: %s", name);
+
+    json_decref(from);
+    return rc;
 }
 
 int vls_segment_note(vls_writer *w, const char *name, json_t *value, vl_err *e)
@@ -468,9 +486,46 @@ int vls_segment_note(vls_writer *w, const char *name, json_t *value, vl_err *e)
         json_decref(value);
         return rc;
     }
+    if (!strcmp(name, "licences") || !strcmp(name, "sources"))
+        return add_rights(w, name, value, e);
     if (json_object_set_new(w->notes, name, value))
         return vl_fail(e, VL_EARG, "tail name '%s' cannot be set", name);
     return VL_OK;
+}
+
+/* The strictest licence is that of all that the segment says: of its parents, its notes and its manifest. */
+static int note_rights(vls_writer *w, vl_err *e)
+{
+    json_t *all = NULL;
+    bool none;
+    int rc = VL_OK;
+
+    if (w->rights && w->silent)
+        rc = vl_rights_add(&w->rights, VL_LICENCE_UNKNOWN, NULL, e);
+    if (rc || !w->rights)
+        return rc;
+    rc = vl_rights_segment(&all, w->manifest, w->rights, &none, e);
+    if (!rc &&
+        (json_object_update(w->notes, w->rights) ||
+         (!none && json_object_set_new(w->notes, "licence",
+                                       json_string(vl_licence_strictest(json_object_get(all, "licences")))))))
+        rc = vl_fail(e, VL_ENOMEM, "out of memory: tail");
+    json_decref(all);
+    return rc;
+}
+
+static int note_signature(vls_writer *w, vl_err *e)
+{
+    json_t *signature = NULL;
+    int rc;
+
+    if (!w->opts.sign)
+        return VL_OK;
+    rc = vl_sign(w->opts.sign, w->sum.content_id, json_string_value(json_object_get(w->manifest, "kind")),
+                 &signature, e);
+    if (!rc && json_object_set_new(w->notes, "signature", signature))
+        rc = vl_fail(e, VL_ENOMEM, "out of memory: tail");
+    return rc;
 }
 
 /* TAIL follows the cutting rule of DATA: frames of at most 8 MiB. */
@@ -480,6 +535,10 @@ static int put_tail(vls_writer *w, vl_err *e)
     size_t at, k;
     int rc = vl_sha_hex(w->sha, w->sum.content_id, e);
 
+    if (!rc)
+        rc = note_rights(w, e);
+    if (!rc)
+        rc = note_signature(w, e);
     if (!rc)
         rc = vls_tail_build(w->id, &w->sums, &w->sum, w->parents, w->notes, w->opts.plain, &tail, e);
     for (at = 0; !rc && at < tail.n; at += k) {

@@ -13,7 +13,8 @@ enum { LINE_MAX_BYTES = 18 + VL_TAR_NAME_MAX, META_NAME = 64, LOST_MAX = 1 << 20
 
 /* ---- building ------------------------------------------------------------------------------- */
 
-static const char *const fixed[] = {"bytes", "content_id", "frames", "members", "parents", "records"};
+static const char *const fixed[] = {"bytes",   "content_id", "frames",  "licence",
+                                    "members", "parents",    "records", "signature"};
 
 int vls_tail_reserved(const char *name)
 {

@@ -177,7 +177,7 @@ static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **imag
     if (n->pair)
         return vl_fail(e, VL_EFORMAT, "was in %s already", vl_load_name(l, n->pair_path));
     if (!vl_pair_image(rec))
-        return vl_fail(e, VL_EFORMAT, "no image (jpg or png)");
+        return vl_fail(e, VL_EFORMAT, "no image (jpg, png or webp)");
     rc = vl_pair_captions(rec, &n->caption, &n->n_captions, e);
     if (rc)
         return rc;

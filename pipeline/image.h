@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum vl_image_kind { VL_IMAGE_NONE, VL_IMAGE_JPEG, VL_IMAGE_PNG } vl_image_kind;
+typedef enum vl_image_kind { VL_IMAGE_NONE, VL_IMAGE_JPEG, VL_IMAGE_PNG, VL_IMAGE_WEBP } vl_image_kind;
 
 typedef struct vl_image_info {
     vl_image_kind kind; /* from the magic bytes, never from a file name */
@@ -18,11 +18,11 @@ typedef struct vl_image_info {
 
 #define VL_IMAGE_MAX_PIXELS ((uint64_t)100000000) /* default of --max-pixels */
 
-/* vl_image_ext -- "jpg" or "png"; NULL for VL_IMAGE_NONE. */
+/* vl_image_ext -- "jpg", "png" or "webp"; NULL for VL_IMAGE_NONE. */
 const char *vl_image_ext(vl_image_kind kind);
 
 /* vl_image_check -- walks the file's structure without decoding: JPEG markers to EOI, PNG chunks
- * with CRCs to IEND; the size is read from the header and held against max_pixels before anything
+ * with CRCs to IEND, WebP chunks to the end of the RIFF (no animation); the size is read from the header and held against max_pixels before anything
  * else. Gives info with the size as stored, before turning. Allocates nothing.
  * Errors: VL_EFORMAT, with the byte offset of what is wrong. */
 VL_MUST_USE int vl_image_check(const uint8_t *bytes, size_t n, uint64_t max_pixels, vl_image_info *info,

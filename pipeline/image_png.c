@@ -200,13 +200,6 @@ static int set_up(decoder *d, const vl_image_info *info)
     return passes;
 }
 
-static void over_white(const uint8_t *rgba, uint32_t width, uint8_t *rgb)
-{
-    for (uint32_t x = 0; x < width; x++, rgba += 4, rgb += 3)
-        for (int c = 0; c < 3; c++)
-            rgb[c] = (uint8_t)((rgba[c] * rgba[3] + 255 * (255 - rgba[3]) + 127) / 255);
-}
-
 static int read_rows(decoder *d, const vl_image_info *info, int passes, uint8_t *rgb)
 {
     size_t out_row = (size_t)info->width * 3, channels = png_get_channels(d->png, d->info);
@@ -221,7 +214,7 @@ static int read_rows(decoder *d, const vl_image_info *info, int passes, uint8_t 
             uint8_t *alpha = stride ? d->alpha_rows + (rows > 1 ? y * stride : 0) : NULL;
             png_read_row(d->png, alpha ? alpha : rgb + y * out_row, NULL);
             if (alpha && pass == passes - 1)
-                over_white(alpha, info->width, rgb + y * out_row);
+                vl_image_over_white(alpha, info->width, rgb + y * out_row);
         }
     png_read_end(d->png, NULL);
     return VL_OK;

@@ -7,19 +7,46 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int vl_layout_open(const char *path, const char *root, vl_layout **out, vl_err *e)
+static int open_dir(const char *path, const char *root, vl_layout **out, vl_err *e)
 {
-    struct stat st;
-
-    if (!strcmp(path, "-"))
-        return vl_layout_tsv(path, root, out, e);
-    if (stat(path, &st))
-        return vl_fail_errno(e, "%s", path);
-    if (!S_ISDIR(st.st_mode))
-        return vl_layout_tsv(path, root, out, e);
     if (root)
-        return vl_fail(e, VL_EARG, "%s is a folder: a root is for TSV only", path);
+        return vl_fail(e, VL_EARG, "%s is a folder: a root is for TSV and JSON only", path);
     return vl_layout_dir(path, out, e);
+}
+
+static int open_tar(vl_input *in, const char *root, vl_layout **out, vl_err *e)
+{
+    int rc;
+
+    if (!root)
+        return vl_layout_tar(in, out, e);
+    rc = vl_fail(e, VL_EARG, "%s is a tar: a root is for TSV and JSON only", in->name);
+    vl_input_close(in);
+    return rc;
+}
+
+int vl_layout_open(const char *path, const char *root, const char *split, vl_layout **out, vl_err *e)
+{
+    bool std = !strcmp(path, "-");
+    vl_input *in = NULL;
+    struct stat st;
+    int rc;
+
+    if (!std && stat(path, &st))
+        return vl_fail_errno(e, "%s", path);
+    if (!std && S_ISDIR(st.st_mode))
+        return open_dir(path, root, out, e);
+    rc = vl_input_open(path, &in, e);
+    if (rc)
+        return rc;
+    switch (vl_input_sniff(in)) {
+    case VL_INPUT_TAR:
+        return open_tar(in, root, out, e);
+    case VL_INPUT_JSON:
+        return vl_layout_json(in, path, root, split, out, e);
+    default:
+        return vl_layout_tsv(in, path, root, out, e);
+    }
 }
 
 int vl_layout_next(vl_layout *l, vl_pair *pair, vl_err *e)
@@ -37,6 +64,20 @@ void vl_layout_close(vl_layout *l)
 {
     if (l)
         l->close(l);
+}
+
+char *vl_layout_root(const char *path, const char *root, vl_err *e)
+{
+    const char *slash = strrchr(path, '/'), *from = root ? root : strcmp(path, "-") ? path : "";
+    size_t n = root ? strlen(root) : slash ? (size_t)(slash - path) + 1 : 0;
+    char *p = vl_alloc(n + 2, 1, e);
+
+    if (!p)
+        return NULL;
+    memcpy(p, from, n);
+    if (n && p[n - 1] != '/')
+        p[n] = '/';
+    return p;
 }
 
 int vl_layout_caption(vl_layout *l, const char *s, size_t n, vl_err *e)

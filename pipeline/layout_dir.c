@@ -157,7 +157,8 @@ static bool is_image(const char *name)
     const char *dot = strrchr(name, '.');
 
     return dot && dot != name &&
-           (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
+           (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png") ||
+            !strcasecmp(dot, ".webp"));
 }
 
 /* A link may lead anywhere; what it names must lie below the root. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,9 @@ enum { FIELDS_MAX = VL_LAYOUT_CAPTIONS_MAX + COLUMNS };
 
 typedef struct tsv {
     vl_layout base;
-    FILE *f;
-    char *name; /* of the file, for messages */
+    vl_input *in;
+    FILE *f; /* reads it */
+    const char *name;
     char *root; /* "" or a folder with a slash behind */
     char *line; /* [VL_LAYOUT_LINE_MAX + 1] */
     size_t line_n;
@@ -33,14 +35,14 @@ static void close_tsv(vl_layout *l)
 {
     tsv *t = (tsv *)l;
 
-    if (t->f && t->f != stdin)
+    if (t->f)
         fclose(t->f);
+    vl_input_close(t->in);
     free(t->where);
     free(t->image);
     free(t->key);
     free(t->line);
     free(t->root);
-    free(t->name);
     free(t);
 }
 
@@ -219,41 +221,32 @@ static int next_tsv(vl_layout *l, vl_pair *pair, vl_err *e)
     return rc ? vl_within(e, "%s: record %" PRIu64, t->name, pair->index) : 1;
 }
 
-/* root as given, or the folder of path; with one slash behind, or empty for the working directory. */
-static char *root_of(const char *path, const char *root, vl_err *e)
+static ssize_t read_input(void *in, char *to, size_t n)
 {
-    const char *slash = strrchr(path, '/');
-    size_t n = root ? strlen(root) : slash ? (size_t)(slash - path) + 1 : 0;
-    char *p = vl_alloc(n + 2, 1, e);
-
-    if (!p)
-        return NULL;
-    memcpy(p, root ? root : path, n);
-    if (n && p[n - 1] != '/')
-        p[n] = '/';
-    return p;
+    return vl_input_read(in, to, n);
 }
 
-int vl_layout_tsv(const char *path, const char *root, vl_layout **out, vl_err *e)
+int vl_layout_tsv(vl_input *in, const char *path, const char *root, vl_layout **out, vl_err *e)
 {
-    bool in = !strcmp(path, "-");
     tsv *t = vl_alloc(1, sizeof *t, e);
     int rc = VL_ENOMEM;
 
-    if (!t)
+    if (!t) {
+        vl_input_close(in);
         return rc;
+    }
+    t->in = in;
+    t->name = in->name;
     t->base.next = next_tsv;
     t->base.close = close_tsv;
-    if (!(t->name = vl_strdup(in ? "standard input" : path, e)) ||
-        !(t->root = root_of(in ? "" : path, root, e)) ||
-        !(t->line = vl_alloc(VL_LAYOUT_LINE_MAX + 1, 1, e)) ||
+    if (!(t->root = vl_layout_root(path, root, e)) || !(t->line = vl_alloc(VL_LAYOUT_LINE_MAX + 1, 1, e)) ||
         !(t->key = vl_alloc(VL_LAYOUT_LINE_MAX + 1, 1, e)) ||
         !(t->image = vl_alloc(strlen(t->root) + VL_LAYOUT_LINE_MAX + 1, 1, e)) ||
         !(t->where = vl_alloc(VL_ERR_TEXT, 1, e)))
         goto out;
-    t->f = in ? stdin : fopen(path, "re");
+    t->f = fopencookie(in, "r", (cookie_io_functions_t){.read = read_input});
     if (!t->f) {
-        rc = vl_fail_errno(e, "%s", path);
+        rc = vl_fail_errno(e, "%s", t->name);
         goto out;
     }
     rc = begin(t, e);

@@ -14,45 +14,71 @@ void vl_packed_free(vl_packed *p)
 {
     if (!p)
         return;
+    json_decref(p->more);
     free(p->json);
     free(p->bytes);
     free(p->captions);
+    free(p->member);
     free(p->text);
     free(p);
 }
 
 /* Copies s, n bytes and a NUL, to *to and moves it on. */
-static char *lay(char **to, const char *s, size_t n)
+static char *lay(char **to, const void *s, size_t n)
 {
     char *at = *to;
 
-    memcpy(at, s, n);
+    if (n)
+        memcpy(at, s, n);
     at[n] = 0;
     *to = at + n + 1;
     return at;
 }
 
-vl_packed *vl_packed_new(const vl_pair *pair, vl_err *e)
+static size_t text_bytes(const vl_pair *pair, const char *image, const char *source)
 {
-    vl_packed *p = vl_alloc(1, sizeof *p, e);
-    const char *source = pair->source ? pair->source : "";
-    size_t n = strlen(pair->key) + strlen(pair->where) + strlen(pair->image) + strlen(source) + 4;
-    char *to;
+    size_t n = strlen(pair->key) + strlen(pair->where) + strlen(image) + strlen(source) + 4;
 
     for (size_t i = 0; i < pair->n_captions; i++)
         n += pair->caption_bytes[i] + 1;
-    if (!p || !(p->text = to = vl_alloc(n, 1, e)) ||
-        !(p->captions = vl_alloc(pair->n_captions, sizeof *p->captions, e))) {
+    for (size_t i = 0; i < pair->n_members; i++)
+        n += strlen(pair->members[i].ext) + 1 + pair->members[i].n + 1;
+    return n;
+}
+
+vl_packed *vl_packed_new(const vl_pair *pair, vl_err *e)
+{
+    vl_packed *p = vl_alloc(1, sizeof *p, e);
+    const char *image = pair->image ? pair->image : "", *source = pair->source ? pair->source : "";
+    char *to;
+
+    if (!p || !(p->text = to = malloc(text_bytes(pair, image, source))) ||
+        !(p->captions = vl_alloc(pair->n_captions, sizeof *p->captions, e)) ||
+        !(p->member = vl_alloc(3 + pair->n_members, sizeof *p->member, e)) ||
+        (pair->bytes && !(p->bytes = malloc(pair->n_bytes + 1)))) {
         vl_packed_free(p);
+        vl_fail(e, VL_ENOMEM, "out of memory: %s", pair->where);
         return NULL;
     }
     p->key = lay(&to, pair->key, strlen(pair->key));
     p->where = lay(&to, pair->where, strlen(pair->where));
-    p->image = lay(&to, pair->image, strlen(pair->image));
+    p->image = lay(&to, image, strlen(image));
     p->source = lay(&to, source, strlen(source));
     for (size_t i = 0; i < pair->n_captions; i++)
         p->captions[i] = lay(&to, pair->captions[i], pair->caption_bytes[i]);
     p->n_captions = pair->n_captions;
+    for (size_t i = 0; i < pair->n_members; i++) {
+        const vls_member *m = &pair->members[i];
+        p->member[3 + i].ext = lay(&to, m->ext, strlen(m->ext));
+        p->member[3 + i].data = (uint8_t *)lay(&to, m->data, m->n);
+        p->member[3 + i].n = m->n;
+        p->held += m->n;
+    }
+    p->n_more = pair->n_members;
+    if (pair->bytes)
+        memcpy(p->bytes, pair->bytes, p->n = pair->n_bytes);
+    p->held += p->n;
+    p->more = json_incref(pair->more);
     return p;
 }
 
@@ -147,15 +173,16 @@ static int set_size(json_t *j, const vl_packed *p, bool decoded)
 static int build_json(vl_packed *p, const vl_pack_opts *opts)
 {
     json_t *j = json_object(), *list = json_array();
-    int bad = !j || !list;
+    int bad = !j || !list || (p->more && json_object_update(j, p->more));
 
     for (size_t i = 0; i < p->n_captions && !bad; i++)
         bad = json_array_append_new(list, json_string(p->captions[i]));
     bad = bad || json_object_set(j, "captions", list) || set_size(j, p, opts->decode) ||
           (*p->source && json_object_set_new(j, "source", json_string(p->source))) ||
-          (opts->split && json_object_set_new(j, "split", json_string(opts->split)));
+          (opts->split && !json_object_get(j, "split") &&
+           json_object_set_new(j, "split", json_string(opts->split)));
     if (!bad)
-        p->json = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+        p->json = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
     json_decref(list);
     json_decref(j);
     return p->json ? VL_OK : vl_fail(&p->e, VL_ENOMEM, "out of memory: json");
@@ -163,21 +190,20 @@ static int build_json(vl_packed *p, const vl_pack_opts *opts)
 
 void vl_packed_make(vl_packed *p, const vl_pack_opts *opts)
 {
-    size_t n = 0;
-
     if (p->rc)
         return;
-    p->rc = read_image(p->image, &p->bytes, &n, &p->e);
+    if (!p->bytes)
+        p->rc = read_image(p->image, &p->bytes, &p->n, &p->e);
     if (!p->rc)
-        p->rc = check_image(p, n, opts);
+        p->rc = check_image(p, p->n, opts);
     if (!p->rc)
         p->rc = build_json(p, opts);
     if (p->rc) {
         vl_within(&p->e, "%s", p->where);
         return;
     }
-    p->member[0] = (vls_member){vl_image_ext(p->info.kind), p->bytes, n};
+    p->member[0] = (vls_member){vl_image_ext(p->info.kind), p->bytes, p->n};
     p->member[1] = (vls_member){"json", (uint8_t *)p->json, strlen(p->json)};
     p->member[2] = (vls_member){"txt", (uint8_t *)p->captions[0], strlen(p->captions[0])};
-    p->record = (vls_record){.key = p->key, .members = p->member, .n_members = 3};
+    p->record = (vls_record){.key = p->key, .members = p->member, .n_members = 3 + p->n_more};
 }

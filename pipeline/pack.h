@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * pack.h -- from a pair (where an image lies, its captions) to the record that a shard holds.
  *
- *   jpg or png   the image file's bytes, untouched; the extension by its first bytes, not its name
- *   json         {"captions":[...],"height":H,"width":W} with "source" and "split" where known; the
- *                size is that of the upright picture
- *   txt          the first caption, which is what WebDataset loaders expect */
+ *   jpg, png, webp   the image file's bytes, untouched; the extension by its first bytes, not its name
+ *   json             {"captions":[...],"height":H,"width":W} with "source" and "split" where known; the
+ *                    size is that of the upright picture
+ *   txt              the first caption, which is what WebDataset loaders expect
+ * What the source knows besides: names of its own in the json, and further members, behind these three. */
 #ifndef VL_PACK_H
 #define VL_PACK_H
 
@@ -24,17 +25,21 @@ typedef struct vl_packed {
     int rc;   /* VL_OK; VL_EFORMAT: this record is bad; else the system's fault */
     vl_err e; /* why, with the record's place in front */
     vl_image_info info;
-    vls_record record; /* when rc is VL_OK; points into this struct */
-    vls_member member[3];
-    char *text; /* key, where, image, source, captions: one block */
+    vls_record record;  /* when rc is VL_OK; points into this struct */
+    vls_member *member; /* [3 + those that stay with the record] */
+    size_t n_more;      /* of these */
+    char *text;         /* key, where, image, source, captions, names and bytes of members: one block */
     char *key, *where, *image, *source;
     char **captions;
     size_t n_captions;
+    json_t *more;   /* for the json; shared, read only */
     uint8_t *bytes; /* the image file */
+    size_t n;
+    size_t held; /* bytes that came with the pair: the image, members */
     char *json;
 } vl_packed;
 
-/* vl_packed_new -- keeps a copy of the pair. NULL with *e (VL_ENOMEM). */
+/* vl_packed_new -- keeps a copy of the pair, and a reference of pair->more. NULL with *e (VL_ENOMEM). */
 vl_packed *vl_packed_new(const vl_pair *pair, vl_err *e);
 
 /* vl_packed_bad -- a record that was refused before it could become one: rc and e as given. */

@@ -10,7 +10,7 @@ const vls_member *vl_pair_image(const vls_record *rec)
 {
     for (size_t i = 0; i < rec->n_members; i++) {
         const char *ext = rec->members[i].ext;
-        if (!strcmp(ext, "jpg") || !strcmp(ext, "jpeg") || !strcmp(ext, "png"))
+        if (!strcmp(ext, "jpg") || !strcmp(ext, "jpeg") || !strcmp(ext, "png") || !strcmp(ext, "webp"))
             return &rec->members[i];
     }
     return NULL;

@@ -7,7 +7,7 @@
 
 enum { VL_PAIR_JSON_MAX = 4 << 20 }; /* bytes of a record's json that are looked at */
 
-/* vl_pair_image -- the first jpg, jpeg or png member, NULL where there is none. Borrowed from rec. */
+/* vl_pair_image -- the first jpg, jpeg, png or webp member, NULL where there is none. Borrowed from rec. */
 const vls_member *vl_pair_image(const vls_record *rec);
 
 /* vl_pair_captions -- "captions" of the record's json; where it has none, its txt as the only one. Each

@@ -61,6 +61,7 @@ int main(int argc, char **argv)
     if (!rc) {
         vls_reader_id(r, &parent);
         rc = vls_add_parent(w, &parent, &e);
+        vls_parent_free(&parent);
     }
     if (!rc)
         rc = vls_segment_end(w, &e);

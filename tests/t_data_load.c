@@ -341,7 +341,7 @@ static void refused(void **state)
         int rc;                    /* 0: VL_EFORMAT */
     } row[] = {
         {"p odd", twice, "pairs", "odd: record 'key-1': was in p already", NULL, 0},
-        {"p odd", no_image, "pairs", "odd: record 'key-9': no image (jpg or png)", NULL, 0},
+        {"p odd", no_image, "pairs", "odd: record 'key-9': no image (jpg, png or webp)", NULL, 0},
         {"p odd", no_caption, "pairs", "odd: record 'key-9': no caption", NULL, 0},
         {"p odd", no_list, "pairs", "odd: record 'key-9': json: captions: 1 to 1024 strings wanted", NULL, 0},
         {"p odd", no_string, "pairs", "odd: record 'key-9': json: caption 1 is no string", NULL, 0},
@@ -431,7 +431,7 @@ static void first_fault(void **state)
             end_and_close(w);
             assert_int_equal(vl_data_load(paths, 1, &o, &d, NULL, &e), VL_EFORMAT);
             if (which)
-                assert_string_equal(e.text, "f: record 'key-98': no image (jpg or png)");
+                assert_string_equal(e.text, "f: record 'key-98': no image (jpg, png or webp)");
             else
                 assert_memory_equal(e.text, "f: record 'cut': image: ", 24);
         }

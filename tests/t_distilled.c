@@ -315,7 +315,7 @@ static void hostile_members(void **state)
         {"syn-00000", "txt", NULL, NULL, 0, "b: syn-00000: txt is missing"},
         {"syn-00000", "json", NULL, NULL, 0, "b: syn-00000: json is missing"},
         {"syn-00000", "init.png", "", BYTES("GIF89a"),
-         "b: syn-00000: init.png: neither JPEG nor PNG (byte 0)"},
+         "b: syn-00000: init.png: neither JPEG, PNG nor WebP (byte 0)"},
         {"syn-00000", "txt", "", BYTES("a\0b"),
          "b: syn-00000: txt: holds the control character U+0000 (byte 1)"},
         {"syn-00000", "txt", "", BYTES("\xff"), "b: syn-00000: txt: is not UTF-8 (byte 0)"},

@@ -142,6 +142,7 @@ static void convnet_by_seed(void **state)
 static void make_experts(const char *path, const vlm_model *m)
 {
     vl_augment aug = {false, 0};
+    vl_real *before = NULL;
     json_t *manifest = NULL, *stats = json_object();
     vls_writer *w = writer(path);
     vl_err e;
@@ -151,10 +152,13 @@ static void make_experts(const char *path, const vlm_model *m)
         vl_real *theta = fresh(m, (uint64_t)(i / 2 * 10 + 10 + i % 2));
         if (i == 3)
             theta[5] = NAN;
-        if (vld_snapshot_write(w, manifest, m, i / 2 ? 7 : 2, i % 2, theta, stats, NULL, 0, &e))
+        if (vld_snapshot_write(w, manifest, m, i / 2 ? 7 : 2, i % 2, theta, i % 2 ? before : NULL, stats,
+                               NULL, 0, &e))
             fail_msg("%s", e.text);
-        free(theta);
+        free(before);
+        before = theta;
     }
+    free(before);
     assert_int_equal(vls_writer_close(w, &e), VL_OK);
     json_decref(manifest);
     json_decref(stats);

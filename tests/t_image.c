@@ -287,7 +287,7 @@ static void bad_jpegs(void **state)
         bool decode;
         const char *words;
     } row[] = {
-        {"magic", 0, 1, {0}, false, "neither JPEG nor PNG (byte 0)"},
+        {"magic", 0, 1, {0}, false, "neither JPEG, PNG nor WebP (byte 0)"},
         {"second marker", 2, 1, {0}, false, "a marker expected, found 0x00 (byte 2)"},
         {"second SOI", 2, 2, {0xff, 0xd8}, false, "marker 0xd8 out of place"},
         {"length 1", 4, 2, {0, 1}, false, "length 1, at least 2 expected (byte 4)"},

@@ -45,7 +45,7 @@ static char *all_of(const char *path, const char *root)
     vl_layout *l = NULL;
     vl_pair p;
     vl_err e = {0};
-    int rc = vl_layout_open(path, root, &l, &e);
+    int rc = vl_layout_open(path, root, NULL, &l, &e);
     FILE *f = fmemopen(out, sizeof out, "w");
 
     assert_non_null(f);
@@ -142,7 +142,7 @@ static void tsv_roots(void **state)
     assert_string_equal(all_of("d/x.tsv", NULL), "a|d/a.jpg|d/x.tsv: record 0: a.jpg|-|one\n");
     assert_string_equal(all_of("d/x.tsv", "e"), "a|e/a.jpg|d/x.tsv: record 0: a.jpg|-|one\n");
     assert_string_equal(all_of("d/x.tsv", "/"), "a|/a.jpg|d/x.tsv: record 0: a.jpg|-|one\n");
-    assert_string_equal(all_of("d", "e"), "!! d is a folder: a root is for TSV only\n");
+    assert_string_equal(all_of("d", "e"), "!! d is a folder: a root is for TSV and JSON only\n");
     assert_string_equal(all_of("absent", NULL), "!! absent: No such file or directory\n");
 }
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * t_trajectory.c -- snapshots written and read back; what is not a trajectory is refused by name. */
+ * t_trajectory.c -- snapshots written and read back, as chains of differences and as the arrays of older
+ * shards; what is not a trajectory is refused by name. */
+#include "distill/member.h"
 #include "distill/trajectory.h"
+#include "formats/vlt.h"
+#include "formats/vlt_chain.h"
 #include "pipeline/rng.h"
 #include "tests/shard_help.h"
 
@@ -36,17 +40,20 @@ static vl_real *weights(const vlm_model *m, uint64_t expert, uint64_t snap)
     return theta;
 }
 
-static void put(vls_writer *w, const vlm_model *m, int expert, int snap)
+/* chained: the snapshot before this one was the last that w got. */
+static void put(vls_writer *w, const vlm_model *m, int expert, int snap, bool chained)
 {
     json_t *manifest = manifest_of(m, "trajectory"),
            *stats = json_pack("{s:i, s:f}", "epoch", snap, "loss", 2.5);
     vl_real *theta = weights(m, (uint64_t)expert, (uint64_t)snap);
+    vl_real *before = chained ? weights(m, (uint64_t)expert, (uint64_t)snap - 1) : NULL;
     vls_parent parent = {.kind = "pairs"};
     vl_err e;
 
     memset(parent.id, 'b', 64);
-    if (vld_snapshot_write(w, manifest, m, expert, snap, theta, stats, &parent, 1, &e))
+    if (vld_snapshot_write(w, manifest, m, expert, snap, theta, before, stats, &parent, 1, &e))
         fail_msg("%s", e.text);
+    free(before);
     free(theta);
     json_decref(stats);
     json_decref(manifest);
@@ -58,7 +65,8 @@ static void put_shard(const char *path, const vlm_model *m, const int (*what)[2]
     vl_err e;
 
     for (size_t i = 0; i < n; i++)
-        put(w, m, what[i][0], what[i][1]);
+        put(w, m, what[i][0], what[i][1],
+            i && what[i][0] == what[i - 1][0] && what[i][1] == what[i - 1][1] + 1);
     if (vls_writer_close(w, &e))
         fail_msg("%s", e.text);
 }
@@ -142,7 +150,7 @@ static void on_disk(void **state)
     assert_string_equal(rec.key, "expert-0000/snap-0000");
     assert_int_equal(rec.n_members, m.n_params + 1);
     for (int i = 0; i < m.n_params; i++) {
-        snprintf(ext, sizeof ext, "%s.npy", m.param[i].name);
+        snprintf(ext, sizeof ext, "%s.vlt", m.param[i].name);
         assert_string_equal(rec.members[i].ext, ext);
     }
     assert_string_equal(rec.members[m.n_params].ext, "json");
@@ -157,7 +165,7 @@ static void on_disk(void **state)
     assert_int_equal(vld_trajectory_schema(&m, &schema, &e), VL_OK);
     assert_int_equal(json_object_size(schema), m.n_params + 1);
     assert_int_equal(
-        json_array_size(json_object_get(json_object_get(schema, "image.conv1.weight.npy"), "shape")), 4);
+        json_array_size(json_object_get(json_object_get(schema, "image.conv1.weight.vlt"), "shape")), 4);
     json_decref(schema);
 }
 
@@ -195,9 +203,201 @@ static void order_and_networks(void **state)
     end_and_close(w);
     expect(b, 1, "b: no trajectory in it, its kind is pairs");
     w = writer("b");
-    assert_int_equal(vld_snapshot_write(w, NULL, &m, VLD_MAX_EXPERTS, 0, NULL, NULL, NULL, 0, &e), VL_EARG);
-    assert_int_equal(vld_snapshot_write(w, NULL, &m, 0, VLD_MAX_SNAPS, NULL, NULL, NULL, 0, &e), VL_EARG);
+    assert_int_equal(vld_snapshot_write(w, NULL, &m, VLD_MAX_EXPERTS, 0, NULL, NULL, NULL, NULL, 0, &e),
+                     VL_EARG);
+    assert_int_equal(vld_snapshot_write(w, NULL, &m, 0, VLD_MAX_SNAPS, NULL, NULL, NULL, NULL, 0, &e),
+                     VL_EARG);
     vls_writer_abort(w);
+}
+
+/* ---- chains ---------------------------------------------------------------------------------- */
+
+/* Which filter a member has, 0 to 3. */
+static int filter_of(const vls_record *rec, const char *ext)
+{
+    const vls_member *m = vls_get(rec, ext);
+    vl_vlt t;
+    vl_err e;
+
+    assert_non_null(m);
+    if (vl_vlt_parse(m->data, m->n, &t, &e))
+        fail_msg("%s", e.text);
+    return (int)t.filter;
+}
+
+/* 23 snapshots in a row: 0, 10 and 20 stand alone, the others refer to the one before. */
+static void keyframes(void **state)
+{
+    const char *a[] = {"a"};
+    vlm_model m = model_of("convnet:4x2", 10);
+    int what[23][2];
+    const vls_segment *seg;
+    vls_reader *r;
+    vls_record rec;
+    vld_experts x;
+    vl_err e;
+
+    (void)state;
+    for (int i = 0; i < 23; i++)
+        what[i][0] = 5, what[i][1] = i;
+    put_shard("a", &m, (const int(*)[2])what, 23);
+    assert_int_equal(vls_reader_open("a", NULL, &r, &e), VL_OK);
+    for (int i = 0; i < 23; i++) {
+        assert_int_equal(vls_next(r, &rec, &seg, &e), 1);
+        assert_int_equal(filter_of(&rec, "text.head.weight.vlt"), i % 10 ? VL_VLT_SUB : VL_VLT_SHUFFLE);
+    }
+    vls_reader_close(r);
+    for (int max = 0; max < 24; max += 4) {
+        if (vld_experts_read(a, 1, max, &x, NULL, &e))
+            fail_msg("%s", e.text);
+        assert_int_equal(x.n_snaps[0], max ? max : 23);
+        for (int i = 0; i < x.n_snaps[0]; i++)
+            check_snap(&x, 0, 5, i);
+        vld_experts_free(&x);
+    }
+}
+
+/* Copies a shard; change() may alter a record's members, give it another key, or leave it out (false). */
+static void copy(const char *from, const char *to, bool (*change)(int at, vls_record *, vls_member *))
+{
+    vls_member member[VLM_MAX_PARAMS + 1];
+    vls_writer *w = writer(to);
+    const vls_segment *seg;
+    vls_reader *r;
+    vls_record rec;
+    vl_err e;
+
+    assert_int_equal(vls_reader_open(from, NULL, &r, &e), VL_OK);
+    for (int i = 0; vls_next(r, &rec, &seg, &e) == 1; i++) {
+        memcpy(member, rec.members, rec.n_members * sizeof *member);
+        rec.members = member;
+        if (!change(i, &rec, member))
+            continue;
+        assert_int_equal(vls_segment_begin(w, seg->manifest, 0, &e), VL_OK);
+        if (vls_add(w, &rec, &e))
+            fail_msg("%s", e.text);
+        assert_int_equal(vls_segment_end(w, &e), VL_OK);
+    }
+    vls_reader_close(r);
+    assert_int_equal(vls_writer_close(w, &e), VL_OK);
+}
+
+static vl_chain expanding;
+static uint8_t *arrays[64];
+static char names[64][VLD_EXT_MAX];
+static int n_arrays;
+
+/* Every .vlt as the .npy that it stands for. */
+static bool expand(int at, vls_record *rec, vls_member *m)
+{
+    vl_err e;
+
+    (void)at;
+    if (vl_chain_add(&expanding, rec, &e))
+        fail_msg("%s", e.text);
+    for (size_t i = 0; i < rec->n_members; i++) {
+        const vl_npy *a = vl_chain_get(&expanding, m[i].ext);
+        if (!a)
+            continue;
+        snprintf(names[n_arrays], VLD_EXT_MAX, "%.*s.npy", (int)strlen(m[i].ext) - 4, m[i].ext);
+        assert_int_equal(vl_npy_build(a, &arrays[n_arrays], &m[i].n, &e), VL_OK);
+        m[i].data = arrays[n_arrays];
+        m[i].ext = names[n_arrays++];
+    }
+    return true;
+}
+
+static void drop_arrays(void)
+{
+    while (n_arrays)
+        free(arrays[--n_arrays]);
+    vl_chain_free(&expanding);
+}
+
+/* Shards of version 0.1 hold .npy: the same weights come out of them. */
+static void old_arrays(void **state)
+{
+    static const int what[][2] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {1, 2}};
+    const char *old[] = {"old"};
+    vlm_model m = model_of("convnet:4x2", 10);
+    vld_experts x;
+    vl_err e;
+
+    (void)state;
+    put_shard("a", &m, what, 5);
+    copy("a", "old", expand);
+    drop_arrays();
+    if (vld_experts_read(old, 1, 0, &x, NULL, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(x.n, 2);
+    for (int i = 0; i < 5; i++)
+        check_snap(&x, what[i][0], what[i][0], what[i][1]);
+    vld_experts_free(&x);
+}
+
+static const char *renamed[] = {"expert-0000/snap-0000", "expert-0000/snap-0001", "expert-0000/snap-0002"};
+
+static bool leave_out_1(int at, vls_record *rec, vls_member *m)
+{
+    (void)m;
+    if (at == 2)
+        rec->key = renamed[1];
+    return at != 1;
+}
+
+static bool other_expert(int at, vls_record *rec, vls_member *m)
+{
+    static char key[3][32];
+
+    (void)m;
+    snprintf(key[at], 32, "expert-0001/snap-%04d", at);
+    rec->key = key[at];
+    return true;
+}
+
+/* Snapshot 1 with the sum of snapshot 0's first tensor changed: another tensor was meant. */
+static bool wrong_sum(int at, vls_record *rec, vls_member *m)
+{
+    (void)rec;
+    if (at == 1)
+        ((uint8_t *)m[0].data)[16] ^= 1;
+    return true;
+}
+
+static bool wrong_bytes(int at, vls_record *rec, vls_member *m)
+{
+    (void)rec;
+    if (at == 1)
+        ((uint8_t *)m[0].data)[m[0].n - 1] ^= 1;
+    return true;
+}
+
+static void broken_chains(void **state)
+{
+    static const int what[][2] = {{0, 0}, {0, 1}, {0, 2}};
+    static const struct {
+        bool (*change)(int, vls_record *, vls_member *);
+        const char *text;
+    } rows[] = {
+        {leave_out_1, "b: expert-0000/snap-0001: image.stem.weight.vlt: vlt: its reference "
+                      "'expert-0000/snap-0001.image.stem.weight.vlt' is not there"},
+        {other_expert, "b: expert-0001/snap-0001: image.stem.weight.vlt: vlt: its reference "
+                       "'expert-0000/snap-0000.image.stem.weight.vlt' is not there"},
+        {wrong_sum, "b: expert-0000/snap-0001: image.stem.weight.vlt: vlt: its reference "
+                    "'expert-0000/snap-0000.image.stem.weight.vlt' has other bytes"},
+        {wrong_bytes,
+         "b: expert-0000/snap-0001: image.stem.weight.vlt: vlt: its bytes have not the sum that its "
+         "header says"},
+    };
+    const char *b[] = {"b"};
+    vlm_model m = model_of("convnet:4x1", 10);
+
+    (void)state;
+    put_shard("a", &m, what, 3);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        copy("a", "b", rows[i].change);
+        expect(b, 1, rows[i].text);
+    }
 }
 
 /* ---- hostile content ------------------------------------------------------------------------- */
@@ -254,7 +454,9 @@ static void spoil(const json_t *manifest, const char *key, void (*change)(vls_me
     json_t *own = manifest_of(&m, "trajectory");
     vl_err e;
 
-    put_shard("a", &m, good, 1);
+    put_shard("c", &m, good, 1);
+    copy("c", "a", expand);
+    drop_arrays();
     assert_int_equal(vls_reader_open("a", NULL, &r, &e), VL_OK);
     assert_int_equal(vls_next(r, &rec, &seg, &e), 1);
     memcpy(member, rec.members, rec.n_members * sizeof *member);
@@ -278,11 +480,12 @@ static void hostile_members(void **state)
         {"expert-0000/snap-0000", change_nan,
          "b: expert-0000/snap-0000: image.stem.weight.npy: value 191 is not finite"},
         {"expert-0000/snap-0000", change_cut, NULL},
-        {"expert-0000/snap-0000", change_name, "b: expert-0000/snap-0000: image.stem.weight.npy is missing"},
+        {"expert-0000/snap-0000", change_name,
+         "b: expert-0000/snap-0000: image.stem.weight is there neither as .vlt nor as .npy"},
         {"expert-0000/snap-0000", change_shape,
          "b: expert-0000/snap-0000: image.stem.weight.npy: shape [4,4,4,3], [4,4,3,4] expected"},
         {"expert-0000/snap-0000", change_dtype,
-         "b: expert-0000/snap-0000: image.stem.weight.npy: integers, floats expected"},
+         "b: expert-0000/snap-0000: image.stem.weight.npy: dtype <i4, floats expected"},
         {"expert-4096/snap-0000", change_nothing,
          "b: expert-4096/snap-0000: a snapshot's key is expert-NNNN/snap-NNNN, numbers below 4096 and 4096"},
         {"expert-1/snap-0000", change_nothing,
@@ -353,8 +556,9 @@ static void hostile_manifests(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, enter, leave)
-    const struct CMUnitTest tests[] = {T(round_trip), T(on_disk), T(order_and_networks), T(hostile_members),
-                                       T(hostile_manifests)};
+    const struct CMUnitTest tests[] = {T(round_trip),      T(on_disk),          T(order_and_networks),
+                                       T(keyframes),       T(old_arrays),       T(broken_chains),
+                                       T(hostile_members), T(hostile_manifests)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ command_of() {
     vleval) echo "vleval -q --epochs 1 --size 16 --model convnet:4x1 --val pairs.tar.zst --val emb.tar.zst" \
         "--test pairs.tar.zst --test emb.tar.zst pairs.tar.zst,emb.tar.zst" ;;
     vldistill) echo "vldistill -q --pairs 4 --batch 4 --iterations 2 --expert-epochs 1 --real pairs.tar.zst --real emb.tar.zst experts.tar.zst" ;;
+    vlcat) echo "vlcat pairs.tar.zst" ;;
     vlselect) echo "vlselect --method random -n 5 pairs.tar.zst" ;;
     esac
 }

@@ -50,7 +50,7 @@ run 0 vlembed -q -o out.tar.zst noise.tar.zst # nobody looks at the images
 rm out.tar.zst
 for j in 1 4; do
     run 1 vlembed -j$j --image-model convnet:8x2#seed=1 -o out.tar.zst noise.tar.zst
-    err_is "vlembed: noise.tar.zst: record 'rec-0-000000': image: neither JPEG nor PNG (byte 0)"
+    err_is "vlembed: noise.tar.zst: record 'rec-0-000000': image: neither JPEG, PNG nor WebP (byte 0)"
     absent 'out.tar.zst*'
 done
 run 1 vlembed --image-model convnet:8x2#seed=1 --max-pixels 599 pairs.tar.zst

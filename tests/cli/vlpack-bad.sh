@@ -42,7 +42,7 @@ bad 'half a JPEG' 'img/half.jpg\tx' "img/half\.jpg: JPEG: truncated: .*, file en
 bad '40000 x 40000' 'img/huge.png\tx' \
     'img/huge\.png: PNG: 40000 x 40000 pixels, more than 100000000 allowed \(byte 16\)'
 bad 'CRC' 'img/crc.png\tx' 'img/crc\.png: PNG: IEnD: CRC ae426082, computed .* \(byte [0-9]+\)'
-bad 'not an image' 'img/gif.jpg\tx' 'img/gif\.jpg: neither JPEG nor PNG \(byte 0\)'
+bad 'not an image' 'img/gif.jpg\tx' 'img/gif\.jpg: neither JPEG, PNG nor WebP \(byte 0\)'
 bad 'empty' 'img/empty.jpg\tx' 'img/empty\.jpg: empty file'
 bad 'missing' 'img/absent.jpg\tx' 'img/absent\.jpg: No such file or directory'
 bad 'folder' 'img/folder.jpg\tx' 'img/folder\.jpg: not a regular file'
@@ -133,7 +133,7 @@ absent 'out.tar.zst.tmp*'
 # The command line.
 run 2 vlpack
 run 2 vlpack --root . dir
-err_like '^vlpack: dir is a folder: a root is for TSV only$'
+err_like '^vlpack: dir is a folder: a root is for TSV and JSON only$'
 run 2 vlpack --max-pixels 0 good.tsv
 run 2 vlpack --split "$(printf 'a\tb')" good.tsv
 err_like '^vlpack: --split: text holds the control character U\+0009 \(byte 1\)$'

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * images.h -- small JPEG and PNG files made in memory with the libraries themselves, for tests.
+ * images.h -- small JPEG, PNG and WebP files made in memory with the libraries themselves, for tests.
  * Every function ends the test program when it cannot do its work. */
 #ifndef TEST_IMAGES_H
 #define TEST_IMAGES_H
@@ -12,6 +12,7 @@
 
 #include <jpeglib.h>
 #include <png.h>
+#include <webp/encode.h>
 #include <zlib.h>
 
 typedef struct blob {
@@ -164,6 +165,40 @@ static inline blob test_png(const uint8_t *rows, uint32_t w, uint32_t h, size_t 
             png_write_row(png, rows + y * stride);
     png_write_end(png, info);
     png_destroy_write_struct(&png, &info);
+    return b;
+}
+
+typedef struct webp_how {
+    bool lossless;
+    bool alpha; /* the picture has 4 channels, RGBA */
+} webp_how;
+
+/* A WebP in the simple form, or with VP8X where libwebp needs it (lossy with alpha). */
+static inline blob test_webp(const uint8_t *pixels, uint32_t w, uint32_t h, webp_how how)
+{
+    WebPConfig config;
+    WebPPicture picture;
+    WebPMemoryWriter to;
+
+    if (!WebPConfigInit(&config) || !WebPPictureInit(&picture))
+        must(NULL);
+    config.quality = 95;
+    config.lossless = how.lossless;
+    config.exact = 1; /* colours under full transparency stay */
+    picture.use_argb = how.lossless;
+    picture.width = (int)w;
+    picture.height = (int)h;
+    WebPMemoryWriterInit(&to);
+    picture.writer = WebPMemoryWrite;
+    picture.custom_ptr = &to;
+    if (!(how.alpha ? WebPPictureImportRGBA(&picture, pixels, (int)w * 4)
+                    : WebPPictureImportRGB(&picture, pixels, (int)w * 3)) ||
+        !WebPEncode(&config, &picture))
+        must(NULL);
+    WebPPictureFree(&picture);
+    blob b = {must(malloc(to.size)), to.size};
+    memcpy(b.p, to.mem, to.size);
+    WebPMemoryWriterClear(&to);
     return b;
 }
 

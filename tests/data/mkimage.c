@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * mkimage.c -- small images for shell tests, on standard output.
  *
- *   mkimage jpg|png W H SEED    a smooth picture, another one for each seed
- *   mkimage header W H          a PNG that claims W x H and is a few dozen bytes */
+ *   mkimage jpg|png|webp W H SEED    a smooth picture, another one for each seed
+ *   mkimage header W H               a PNG that claims W x H and is a few dozen bytes */
 #include "tests/data/images.h"
 
 int main(int argc, char **argv)
@@ -15,16 +15,18 @@ int main(int argc, char **argv)
 
     if (!strcmp(kind, "header")) {
         b = test_png_header(w, h);
-    } else if ((!strcmp(kind, "jpg") || !strcmp(kind, "png")) && w && h && w <= 4096 && h <= 4096) {
+    } else if ((!strcmp(kind, "jpg") || !strcmp(kind, "png") || !strcmp(kind, "webp")) && w && h &&
+               w <= 4096 && h <= 4096) {
         uint8_t *rgb = test_picture(w, h);
         for (size_t i = 0; i < (size_t)w * h * 3; i++)
             rgb[i] = (uint8_t)(rgb[i] + 37 * seed);
-        b = *kind == 'j' ? test_jpeg(rgb, w, h, (jpeg_how){.stored = JCS_YCbCr})
-                         : test_png(rgb, w, h, (size_t)w * 3,
-                                    (png_how){.colour_type = PNG_COLOR_TYPE_RGB, .depth = 8});
+        b = *kind == 'j'   ? test_jpeg(rgb, w, h, (jpeg_how){.stored = JCS_YCbCr})
+            : *kind == 'w' ? test_webp(rgb, w, h, (webp_how){0})
+                           : test_png(rgb, w, h, (size_t)w * 3,
+                                      (png_how){.colour_type = PNG_COLOR_TYPE_RGB, .depth = 8});
         free(rgb);
     } else {
-        fputs("usage: mkimage jpg|png|header W H [SEED]\n", stderr);
+        fputs("usage: mkimage jpg|png|webp|header W H [SEED]\n", stderr);
         return 2;
     }
     size_t put = fwrite(b.p, 1, b.n, stdout);
