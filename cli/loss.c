@@ -31,3 +31,16 @@ int cli_loss_say(const vls_reader *r)
         cli_error("%s: lost: %s", path, key);
     return 1;
 }
+
+int cli_loss_note(const vls_reader *r, json_t **all, vls_writer *w, vl_err *e)
+{
+    json_t *note = cli_loss_say(r) ? vls_reader_loss_note(r) : NULL;
+
+    if (!note)
+        return VL_OK;
+    if (!*all)
+        *all = json_array();
+    if (json_array_append_new(*all, note))
+        return vl_fail(e, VL_ENOMEM, "out of memory: notes");
+    return vls_segment_note(w, "input_loss", json_deep_copy(*all), e);
+}
