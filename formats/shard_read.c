@@ -10,8 +10,8 @@
  *   1. No byte of a frame is looked at before its zstd checksum (and, in a file, its entry) agrees.
  *   2. r->seen holds every frame of the open segment as it was read; the segment counts only when
  *      its own table says the same. A table is believed about nothing but where to look.
- *   3. Memory: one frame, one record, 8 bytes a member of the open segment, 12 bytes a frame of it,
- *      16 bytes a key, and the JSON of all segments, 64 MiB of text at most. */
+ *   3. Memory: one frame, three on their way into the digest, one record, 8 bytes a member of the open
+ *      segment (16 in a plain file), 12 bytes a frame of it, 16 bytes a key, and the JSON of all segments, 64 MiB of text at most. */
 #include "formats/names.h"
 #include "formats/licence.h"
 #include "formats/segment_read.h"
