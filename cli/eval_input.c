@@ -324,7 +324,9 @@ static int check_pairs(eval *v, vl_err *e)
 int eval_load(eval *v, vl_err *e)
 {
     const eval_options *o = &v->o;
-    size_t size = v->first < v->n_sets ? v->set[v->first].set.model.size : o->size ? (size_t)o->size : 64;
+    size_t size = v->first < v->n_sets ? v->set[v->first].set.model.size
+                  : o->size            ? (size_t)o->size
+                                       : VLM_DEFAULT_SIZE;
     int rc = load(v, "validation", o->val.item, o->val.n, NULL, size, &v->val, e);
 
     if (!rc)

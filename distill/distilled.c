@@ -355,7 +355,7 @@ int vld_distilled_read(vls_reader *r, vld_distilled *out, vl_err *e)
         ;
     if (!got && !l.d.set.n)
         rc = vl_fail(e, VL_EFORMAT, "no distilled pairs in it, its kind is %s",
-                     vls_reader_segment(r, 0)->kind);
+                     vls_reader_segment(r, 0) ? vls_reader_segment(r, 0)->kind : "empty");
     else if (!got && l.d.batch > l.d.set.n)
         rc = vl_fail(e, VL_EFORMAT, "a batch of %zu out of %zu pairs", l.d.batch, l.d.set.n);
     if (got < 0)

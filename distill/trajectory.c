@@ -322,7 +322,7 @@ static int load_shard(loader *l, vls_parent *parent, vl_err *e)
         vl_within(e, "%s", vls_reader_name(r));
     else if (l->x.n == l->first)
         rc = vl_fail(e, VL_EFORMAT, "%s: no trajectory in it, its kind is %s", vls_reader_name(r),
-                     vls_reader_segment(r, 0)->kind);
+                     vls_reader_segment(r, 0) ? vls_reader_segment(r, 0)->kind : "empty");
     if (!rc && l->left_out)
         rc = l->left_out->shard(l->left_out->arg, r, e);
     if (!rc && parent)

@@ -651,7 +651,7 @@ static void salvage(void **state)
 static void salvage_of_good(void **state)
 {
     static const int good[][2] = {{0, 0}, {0, 1}, {1, 0}};
-    const char *a[] = {"a"};
+    const char *a[] = {"a"}, *b[] = {"b"};
     vlm_model m = model_of("convnet:4x2", 10);
     uint64_t bad = 0;
     const vls_left_out ear = {&bad, hear_shard, hear_expert};
@@ -679,6 +679,8 @@ static void salvage_of_good(void **state)
     end_and_close(w);
     assert_int_equal(vld_experts_salvage(a, 1, 0, &ear, &x, NULL, &e), VL_EFORMAT);
     assert_string_equal(e.text, "a: no trajectory in it, its kind is pairs");
+    spill("b", vl_term, VL_TERM_BYTES); /* a shard without a segment */
+    expect(b, 1, "b: no trajectory in it, its kind is empty");
 }
 
 int main(void)
