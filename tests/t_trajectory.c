@@ -2,74 +2,11 @@
  * t_trajectory.c -- snapshots written and read back, as chains of differences and as the arrays of older
  * shards; what is not a trajectory is refused by name. */
 #include "distill/member.h"
-#include "distill/trajectory.h"
 #include "formats/vlt.h"
 #include "formats/vlt_chain.h"
-#include "pipeline/rng.h"
-#include "tests/shard_help.h"
+#include "tests/trajectory_help.h"
 
 #include <math.h>
-
-static vl_augment aug = {true, 2};
-
-static vlm_model model_of(const char *spec, size_t text_dim)
-{
-    vlm_model m;
-    vl_err e;
-
-    if (vlm_parse(spec, 16, text_dim, 6, 14.3, &m, &e))
-        fail_msg("%s", e.text);
-    return m;
-}
-
-static json_t *manifest_of(const vlm_model *m, const char *kind)
-{
-    json_t *j = NULL;
-    vl_err e;
-
-    assert_int_equal(vld_manifest(kind, "t_trajectory", 3, m, &aug, &j, &e), VL_OK);
-    return j;
-}
-
-static vl_real *weights(const vlm_model *m, uint64_t expert, uint64_t snap)
-{
-    vl_real *theta = malloc(m->n * sizeof *theta);
-
-    assert_non_null(theta);
-    vl_rng_normal(expert, snap, m->n, 1, theta);
-    return theta;
-}
-
-/* chained: the snapshot before this one was the last that w got. */
-static void put(vls_writer *w, const vlm_model *m, int expert, int snap, bool chained)
-{
-    json_t *manifest = manifest_of(m, "trajectory"),
-           *stats = json_pack("{s:i, s:f}", "epoch", snap, "loss", 2.5);
-    vl_real *theta = weights(m, (uint64_t)expert, (uint64_t)snap);
-    vl_real *before = chained ? weights(m, (uint64_t)expert, (uint64_t)snap - 1) : NULL;
-    vls_parent parent = {.kind = "pairs"};
-    vl_err e;
-
-    memset(parent.id, 'b', 64);
-    if (vld_snapshot_write(w, manifest, m, expert, snap, theta, before, stats, &parent, 1, &e))
-        fail_msg("%s", e.text);
-    free(before);
-    free(theta);
-    json_decref(stats);
-    json_decref(manifest);
-}
-
-static void put_shard(const char *path, const vlm_model *m, const int (*what)[2], size_t n)
-{
-    vls_writer *w = writer(path);
-    vl_err e;
-
-    for (size_t i = 0; i < n; i++)
-        put(w, m, what[i][0], what[i][1],
-            i && what[i][0] == what[i - 1][0] && what[i][1] == what[i - 1][1] + 1);
-    if (vls_writer_close(w, &e))
-        fail_msg("%s", e.text);
-}
 
 static void expect(const char *const *paths, size_t n, const char *text)
 {
@@ -80,14 +17,6 @@ static void expect(const char *const *paths, size_t n, const char *text)
     if (strcmp(e.text, text))
         fail_msg("'%s' where '%s' is expected", e.text, text);
     assert_int_equal(x.n, 77); /* untouched */
-}
-
-static void check_snap(const vld_experts *x, int i, int number, int snap)
-{
-    vl_real *want = weights(&x->model, (uint64_t)number, (uint64_t)snap);
-
-    assert_memory_equal(x->theta[i] + (size_t)snap * x->model.n, want, x->model.n * sizeof *want);
-    free(want);
 }
 
 static void round_trip(void **state)
@@ -553,142 +482,12 @@ static void hostile_manifests(void **state)
     expect(b, 1, "b: expert-0000/snap-0000: manifest: model lacks spec, size, text_dim, embed_dim or scale");
 }
 
-/* ---- salvage --------------------------------------------------------------------------------- */
-
-static int hear_shard(void *arg, const vls_reader *r, vl_err *e)
-{
-    (void)e;
-    *(uint64_t *)arg += vls_reader_counts(r)->bad_frames + vls_reader_counts(r)->lost_tails;
-    return VL_OK;
-}
-
-static char told[1000]; /* a line an expert */
-
-static int hear_expert(void *arg, const char *key, const char *why, vl_err *e)
-{
-    size_t n = strlen(told);
-
-    (void)arg;
-    (void)e;
-    assert_non_null(strstr(why, key));
-    snprintf(told + n, sizeof told - n, "%s\n", why);
-    return VL_OK;
-}
-
-/* a with one byte of segment `at` turned over (0: of its middle, its records; 1: of its beginning, its
- * manifest), or cut there (2), as b. */
-static void damage(size_t at, int how)
-{
-    uint8_t *p;
-    size_t n, n_spans, k;
-    vl_span *span = NULL;
-    int fd = open("a", O_RDONLY);
-    vl_err e;
-
-    slurp("a", &p, &n);
-    assert_int_equal(vl_seektab_walk(fd, n, &span, &n_spans, &e), VL_OK);
-    assert_true(at + 1 < n_spans);
-    k = how == 1 ? span[at].start + 40 : (span[at].start + span[at + 1].start) / 2;
-    p[k] ^= 0xff;
-    spill("b", p, how == 2 ? k : n);
-    close(fd);
-    free(span);
-    free(p);
-}
-
-/* Expert 4 with snapshots 0 to 11, then 7 with 0 to 2, with damage to one of them. */
-static void salvage(void **state)
-{
-    static const struct {
-        size_t at;                        /* segment */
-        int how, max, n, snaps[2], first; /* what is left; first: number of the first expert */
-        const char *told;
-    } rows[] = {
-        {3, 0, 0, 2, {3, 3}, 4, ""},
-        {3, 1, 0, 2, {3, 3}, 4, ""},
-        {3, 0, 3, 2, {3, 3}, 4, ""},
-        {2, 0, 3, 1, {3}, 7, "b: expert-0004: 2 snapshots in a row from the first, 3 needed\n"},
-        {9, 0, 0, 2, {9, 3}, 4, ""}, /* the keyframe 10 does not go on with it */
-        {10, 0, 0, 2, {10, 3}, 4, ""},
-        {0, 1, 0, 1, {3}, 7, "b: expert-0004: 0 snapshots in a row from the first, 1 needed\n"},
-        {12, 0, 2, 1, {2}, 4, "b: expert-0007: 0 snapshots in a row from the first, 2 needed\n"},
-        {13, 2, 0, 2, {12, 1}, 4, ""},
-        {13, 2, 2, 1, {2}, 4, "b: expert-0007: 1 snapshots in a row from the first, 2 needed\n"},
-        {2, 2, 3, 0, {0}, 0, "b: expert-0004: 2 snapshots in a row from the first, 3 needed\n"},
-    };
-    const char *b[] = {"b"};
-    vlm_model m = model_of("convnet:4x2", 10);
-    int what[15][2];
-    vl_err e;
-
-    (void)state;
-    for (int i = 0; i < 15; i++)
-        what[i][0] = i < 12 ? 4 : 7, what[i][1] = i % 12;
-    put_shard("a", &m, (const int(*)[2])what, 15);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        uint64_t bad = 0;
-        const vls_left_out ear = {&bad, hear_shard, hear_expert};
-        vld_experts x = {0};
-        told[0] = 0;
-        damage(rows[i].at, rows[i].how);
-        assert_int_equal(vld_experts_read(b, 1, rows[i].max, &x, NULL, &e), VL_EFORMAT); /* as ever */
-        assert_int_equal(vld_experts_salvage(b, 1, rows[i].max, &ear, &x, NULL, &e),
-                         rows[i].n ? VL_OK : VL_EFORMAT);
-        assert_string_equal(told, rows[i].told);
-        assert_true(bad > 0);
-        assert_int_equal(x.n, rows[i].n);
-        for (int k = 0; k < x.n; k++) {
-            assert_int_equal(x.n_snaps[k], rows[i].snaps[k]);
-            for (int s = 0; s < x.n_snaps[k]; s++)
-                check_snap(&x, k, k ? 7 : rows[i].first, s);
-        }
-        vld_experts_free(&x);
-    }
-    assert_string_equal(e.text, "none of 1 experts has its first 3 snapshots");
-}
-
-/* What no loss explains is an error as ever; whole shards lose nothing. */
-static void salvage_of_good(void **state)
-{
-    static const int good[][2] = {{0, 0}, {0, 1}, {1, 0}};
-    const char *a[] = {"a"}, *b[] = {"b"};
-    vlm_model m = model_of("convnet:4x2", 10);
-    uint64_t bad = 0;
-    const vls_left_out ear = {&bad, hear_shard, hear_expert};
-    vls_parent parent, same;
-    vld_experts x;
-    vls_writer *w;
-    vl_err e;
-
-    (void)state;
-    told[0] = 0;
-    put_shard("a", &m, good, 3);
-    assert_int_equal(vld_experts_salvage(a, 1, 0, &ear, &x, &parent, &e), VL_OK);
-    assert_int_equal(x.n, 2);
-    assert_int_equal(x.n_snaps[0], 2);
-    vld_experts_free(&x);
-    assert_int_equal(vld_experts_read(a, 1, 0, &x, &same, &e), VL_OK);
-    vld_experts_free(&x);
-    assert_string_equal(parent.id, same.id);
-    assert_true(!bad && !told[0]);
-    vls_parent_free(&parent);
-    vls_parent_free(&same);
-    w = writer("a");
-    begin(w, "pairs");
-    add(w, "k", "bin", "x", 1);
-    end_and_close(w);
-    assert_int_equal(vld_experts_salvage(a, 1, 0, &ear, &x, NULL, &e), VL_EFORMAT);
-    assert_string_equal(e.text, "a: no trajectory in it, its kind is pairs");
-    spill("b", vl_term, VL_TERM_BYTES); /* a shard without a segment */
-    expect(b, 1, "b: no trajectory in it, its kind is empty");
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, enter, leave)
-    const struct CMUnitTest tests[] = {
-        T(round_trip),    T(on_disk),         T(order_and_networks), T(keyframes), T(old_arrays),
-        T(broken_chains), T(hostile_members), T(hostile_manifests),  T(salvage),   T(salvage_of_good)};
+    const struct CMUnitTest tests[] = {T(round_trip),      T(on_disk),          T(order_and_networks),
+                                       T(keyframes),       T(old_arrays),       T(broken_chains),
+                                       T(hostile_members), T(hostile_manifests)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
