@@ -196,3 +196,30 @@ for tool in vlcat 'vlcat --reseal' 'vlcat --shuffle 1' 'vlembed --text-model has
     run 1 $tool --skip-bad -o no.tar.zst headless
     absent 'no.tar.zst*'
 done
+
+# ---- vlcat: the keys too, each input's note in one list, and what an input's own inputs had lost ----
+tails() { vlls --manifest --json "$1" | tr -d '\n'; }
+run 0 vlcat -q --skip-bad -o c1 flip.pairs.tar.zst
+tails c1 >tails.txt
+ok 'vlcat records the keys' grep -q '"input_loss":\[{"bad_frames":1,.*"keys":\["images/img-00004","images/img-00005",.*"lost_records":4' tails.txt
+cat p-2 p-0 >two
+damage two p-2 p-0
+vlcat -q --key 'images/img-0000[4-7]' -o p-1b pairs.tar.zst
+cat p-1b p-3 >three
+damage three p-1b p-3
+for how in --reseal '--shuffle 7'; do
+    # shellcheck disable=SC2086
+    run 0 vlcat -q --skip-bad $how -o c2 flip.two flip.three
+    tails c2 >tails.txt
+    ok "$how: two inputs, two notes" test "$(grep -o '"lost_tails":' tails.txt | wc -l)" -eq 2
+    ok "$how: in one list" test "$(grep -o '"input_loss":\[' tails.txt | wc -l)" -eq 1
+    # shellcheck disable=SC2086
+    run 0 vlcat -q --skip-bad $how -o c3 cut.two cut.three
+    run 0 vlls --check c3
+    out_like 'records=8 '
+done
+vlembed -q --skip-bad --text-model hash:32 -o e1 flip.pairs.tar.zst 2>says
+tails e1 | grep -o '"input_loss":.*"members"' >loss.txt
+run 0 vlcat -q -o e2 e1
+tails e2 | grep -o '"input_loss":.*"members"' >carried.txt
+same loss.txt carried.txt
