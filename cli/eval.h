@@ -10,6 +10,7 @@
 #ifndef CLI_EVAL_H
 #define CLI_EVAL_H
 
+#include "cli/loss.h"
 #include "cli/opt.h"
 #include "distill/controls.h"
 #include "distill/protocol.h"
@@ -94,6 +95,7 @@ typedef struct eval {
     size_t n_sets;
     size_t first; /* the first distilled set; n_sets: none */
     eval_data train, val, test;
+    cli_losses losses; /* of sets and data, with --skip-bad */
     vlm_model model;
     vl_augment aug, set_aug; /* views of real pairs; of a distilled set and of its start with its rates */
     size_t batch, n;         /* n: pairs of every set */

@@ -149,15 +149,17 @@ static int set_parse(eval_set *s, const char *operand, vl_err *e)
 }
 
 /* Reads the set when it is a distilled one. */
-static int set_open(eval_set *s, vl_err *e)
+static int set_open(eval *v, eval_set *s, vl_err *e)
 {
+    const vls_read_opts how = {.skip_bad = v->o.common.skip_bad};
+    const vls_left_out ear = cli_losses_ear(&v->losses);
     vls_reader *r = NULL;
     const vls_segment *seg;
     int rc;
 
     if (s->n_paths > 1 && strcmp(s->path[0], "-"))
         return VL_OK;
-    rc = vls_reader_open(s->path[0], NULL, &r, e);
+    rc = vls_reader_open(s->path[0], &how, &r, e);
     if (rc)
         return rc;
     seg = vls_reader_segment(r, 0);
@@ -167,6 +169,9 @@ static int set_open(eval_set *s, vl_err *e)
         rc = vld_distilled_read(r, &s->set, e);
         if (!rc)
             vls_reader_id(r, &s->id);
+        v->losses.role = s->label;
+        if (!rc && how.skip_bad)
+            rc = ear.shard(ear.arg, r, e);
         s->file_bytes = vls_reader_counts(r)->file_bytes;
     } else if (!strcmp(s->path[0], "-")) {
         s->reader = r;
@@ -208,7 +213,7 @@ int eval_sets_open(eval *v, vl_err *e)
     int rc = VL_OK;
 
     for (size_t i = 0; !rc && i < v->n_sets; i++)
-        rc = set_open(&v->set[i], e);
+        rc = set_open(v, &v->set[i], e);
     for (v->first = 0; v->first < v->n_sets && !v->set[v->first].distilled;)
         v->first++;
     return rc;
@@ -270,21 +275,27 @@ int eval_network(eval *v, size_t text_dim, vl_err *e)
 
 /* ---- data ----------------------------------------------------------------------------------------- */
 
-static int load(const eval *v, const char *const *path, int n, vls_reader *standard_input, size_t size,
-                eval_data *out, vl_err *e)
+/* role: what messages and the JSON call these inputs. */
+static int load(eval *v, const char *role, const char *const *path, int n, vls_reader *standard_input,
+                size_t size, eval_data *out, vl_err *e)
 {
+    const vls_left_out ear = cli_losses_ear(&v->losses);
     const vl_data_opts o = {.size = size,
                             .text_ext = v->o.text_ext,
                             .images = true,
                             .text = true,
                             .threads = (int)v->o.common.threads,
-                            .standard_input = standard_input};
+                            .standard_input = standard_input,
+                            .left_out = v->o.common.skip_bad ? &ear : NULL};
+    int rc;
 
     out->id = vl_alloc((size_t)n, sizeof *out->id, e);
     if (!out->id)
         return VL_ENOMEM;
     out->n_ids = n;
-    return vl_data_load(path, (size_t)n, &o, &out->d, out->id, e);
+    v->losses.role = role;
+    rc = vl_data_load(path, (size_t)n, &o, &out->d, out->id, e);
+    return rc ? rc : cli_losses_done(&v->losses, e);
 }
 
 static int check_dim(const eval *v, const eval_data *d, const char *name, vl_err *e)
@@ -313,19 +324,22 @@ static int check_pairs(eval *v, vl_err *e)
 int eval_load(eval *v, vl_err *e)
 {
     const eval_options *o = &v->o;
-    size_t size = v->first < v->n_sets ? v->set[v->first].set.model.size : o->size ? (size_t)o->size : 64;
-    int rc = load(v, o->val.item, o->val.n, NULL, size, &v->val, e);
+    size_t size = v->first < v->n_sets ? v->set[v->first].set.model.size
+                  : o->size            ? (size_t)o->size
+                                       : VLM_DEFAULT_SIZE;
+    int rc = load(v, "validation", o->val.item, o->val.n, NULL, size, &v->val, e);
 
     if (!rc)
         rc = eval_network(v, v->val.d.text_dim, e);
     if (!rc && o->train.n)
-        rc = load(v, o->train.item, o->train.n, NULL, size, &v->train, e);
+        rc = load(v, "train", o->train.item, o->train.n, NULL, size, &v->train, e);
     if (!rc)
-        rc = load(v, o->test.item, o->test.n, NULL, size, &v->test, e);
+        rc = load(v, "test", o->test.item, o->test.n, NULL, size, &v->test, e);
     for (size_t i = 0; !rc && i < v->n_sets; i++)
         if (!v->set[i].distilled) {
-            rc = load(v, v->set[i].path, v->set[i].n_paths, v->set[i].reader, size, &v->set[i].data, e);
-            rc = rc ? rc : check_dim(v, &v->set[i].data, v->set[i].path[0], e);
+            eval_set *s = &v->set[i];
+            rc = load(v, s->label, s->path, s->n_paths, s->reader, size, &s->data, e);
+            rc = rc ? rc : check_dim(v, &s->data, s->path[0], e);
         }
     if (!rc)
         rc = check_dim(v, &v->val, o->val.item[0], e);
@@ -364,6 +378,7 @@ void eval_close(eval *v)
     data_free(&v->test);
     data_free(&v->val);
     data_free(&v->train);
+    cli_losses_free(&v->losses);
     free(v->verdict.line);
     free(v->notes.line);
     free(v->task);

@@ -194,6 +194,10 @@ int eval_json(const eval *v, char **text, size_t *n, vl_err *e)
                           rows_json(v), "conclusions", lines(&v->verdict), "seconds", real(v->seconds),
                           "gflops", real(v->flops / v->seconds * 1e-9));
 
+    if (j && v->losses.all && json_object_set(j, "input_loss", v->losses.all)) {
+        json_decref(j);
+        j = NULL;
+    }
     *text = j ? json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(j);
     if (!*text)

@@ -111,6 +111,32 @@ static void say_data(eval_lines *l, const char *what, const eval_data *d)
         eval_say(l, "  %s %s", d->id[i].kind, d->id[i].id);
 }
 
+static json_int_t count_of(const json_t *note, const char *name)
+{
+    return json_integer_value(json_object_get(note, name));
+}
+
+/* What --skip-bad left out, an input a line: the numbers below are of what was left. */
+static void say_losses(eval_lines *l, const json_t *all)
+{
+    json_t *note;
+    size_t i;
+
+    json_array_foreach ((json_t *)all, i, note) {
+        const char *role = json_string_value(json_object_get(note, "role"));
+        if (json_object_get(note, "left_out"))
+            eval_say(l, "%s: %" JSON_INTEGER_FORMAT " records left out that are not whole", role,
+                     count_of(note, "left_out"));
+        else
+            eval_say(l,
+                     "%s: a damaged shard; %" JSON_INTEGER_FORMAT
+                     " bad frames left out, at least %" JSON_INTEGER_FORMAT
+                     " records lost, %" JSON_INTEGER_FORMAT " segments without their ends",
+                     role, count_of(note, "bad_frames"), count_of(note, "lost_records"),
+                     count_of(note, "lost_tails"));
+    }
+}
+
 void eval_notes(eval *v)
 {
     eval_lines *l = &v->notes;
@@ -130,6 +156,7 @@ void eval_notes(eval *v)
                  s->set.set.rate[VLM_IMAGE], s->set.set.rate[VLM_TEXT]);
         eval_say(l, "  %s %s", s->id.kind, s->id.id);
     }
+    say_losses(l, v->losses.all);
 }
 
 /* ---- what the rows say together ------------------------------------------------------------------- */

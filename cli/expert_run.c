@@ -10,7 +10,10 @@
  * thread that trains it, those of the others when their turn comes. A file is written as NAME.part, whose
  * sealed segments a killed run leaves; --resume goes on behind the last one. An expert's epochs depend on its
  * seed, the epoch's number and the weights alone, so it goes on from its last snapshot; with momentum, whose
- * velocity no snapshot holds, it is trained again from the start and must come to the same weights. */
+ * velocity no snapshot holds, it is trained again from the start and must come to the same weights.
+ *
+ * What --skip-bad left out of the data stands in the tail of every segment, as the parents do: a segment may be
+ * cut out (vlcat), and a resumed run must find in each what it would write itself. */
 #include "cli/expert_run.h"
 #include "distill/eval_recall.h"
 #include "pipeline/rng.h"
@@ -47,10 +50,14 @@ static int write_snapshot(expert_trainer *t, const expert *x, int snap, vl_err *
 
     if (!stats)
         return vl_fail(e, VL_ENOMEM, "out of memory: snapshot");
-    rc = vld_snapshot_write(t->writer, t->manifest, &t->model, x->number, snap, snapshot(x, snap),
-                            snap ? snapshot(x, snap - 1) : NULL, stats, t->parents, t->n_parents, e);
+    rc = vld_snapshot_put(t->writer, t->manifest, &t->model, x->number, snap, snapshot(x, snap),
+                          snap ? snapshot(x, snap - 1) : NULL, stats, e);
     json_decref(stats);
-    return rc;
+    for (size_t i = 0; !rc && i < t->n_parents; i++)
+        rc = vls_add_parent(t->writer, &t->parents[i], e);
+    if (!rc && t->losses.all)
+        rc = vls_segment_note(t->writer, "input_loss", json_deep_copy(t->losses.all), e);
+    return rc ? rc : vls_segment_end(t->writer, e);
 }
 
 static void failed_from(expert_trainer *t, int number)

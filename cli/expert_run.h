@@ -4,6 +4,7 @@
 #ifndef CLI_EXPERT_RUN_H
 #define CLI_EXPERT_RUN_H
 
+#include "cli/loss.h"
 #include "cli/msg.h"
 #include "cli/runlog.h"
 #include "distill/resume.h"
@@ -28,6 +29,7 @@ typedef struct expert_trainer {
     vl_data train, val;
     vls_parent *parents;
     size_t n_parents;
+    cli_losses losses; /* of the data trained on, with --skip-bad */
     json_t *manifest;
     vls_writer *writer;
     vl_pool *pool;

@@ -6,6 +6,7 @@
  *                          outer loop on the set --> one distilled segment
  *
  * All the work is in distill/outer.h; here are the options, the start of the set, and what is reported. */
+#include "cli/loss.h"
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/runlog.h"
@@ -88,7 +89,8 @@ static const cli_tool tool = {
     .example = "vldistill --real train.tar.zst --real train.emb.tar.zst -o set.tar.zst experts.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_SKIP_BAD | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS |
+                  CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -102,6 +104,7 @@ typedef struct distiller {
     vld_outer *outer;
     vls_parent *parents; /* of the trajectories, then of the real shards */
     size_t n_paths, n_real;
+    cli_losses losses; /* of both, with --skip-bad */
     vls_writer *writer;
     cli_runlog *log;
     double match[VLM_BRANCHES]; /* mean over the last tenth of the iterations, NAN when all of it diverged */
@@ -245,18 +248,28 @@ static int iterate(distiller *p, vl_err *e)
 
 static int read_all(distiller *p, char **operand, vl_err *e)
 {
-    vl_data_opts want = {.text_ext = o.text, .images = true, .text = true, .threads = (int)o.common.threads};
+    const vls_left_out ear = cli_losses_ear(&p->losses), *left_out = o.common.skip_bad ? &ear : NULL;
+    vl_data_opts want = {.text_ext = o.text,
+                         .images = true,
+                         .text = true,
+                         .threads = (int)o.common.threads,
+                         .left_out = left_out};
     int rc;
 
     p->parents = vl_alloc(p->n_paths + p->n_real, sizeof *p->parents, e);
     if (!p->parents)
         return VL_ENOMEM;
-    rc = vld_experts_read((const char *const *)operand, p->n_paths, (int)(o.start_max + o.expert_epochs),
-                          &p->experts, p->parents, e);
+    rc = vld_experts_salvage((const char *const *)operand, p->n_paths, (int)(o.start_max + o.expert_epochs),
+                             left_out, &p->experts, p->parents, e);
+    if (!rc)
+        rc = cli_losses_done(&p->losses, e);
     if (rc)
         return rc;
     want.size = p->experts.model.size;
     rc = vl_data_load(o.real.item, p->n_real, &want, &p->data, p->parents + p->n_paths, e);
+    if (!rc)
+        rc = cli_losses_done(&p->losses, e);
+    p->d.input_loss = json_incref(p->losses.all);
     if (!rc && p->data.text_dim != p->experts.model.text_dim)
         rc = vl_fail(e, VL_EFORMAT, "the experts know texts of %zu numbers, the embeddings have %zu",
                      p->experts.model.text_dim, p->data.text_dim);
@@ -366,6 +379,7 @@ static int clean_up(distiller *p, vl_err *e)
     vld_distilled_free(&p->d);
     vl_data_free(&p->data);
     vld_experts_free(&p->experts);
+    cli_losses_free(&p->losses);
     vls_parents_free(p->parents, p->n_paths + p->n_real);
     vl_pool_free(p->pool);
     return rc;

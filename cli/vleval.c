@@ -89,7 +89,7 @@ static const cli_tool tool = {
     .example = "vleval --val val.both.tar.zst --test test.both.tar.zst set.tar.zst",
     .options = options,
     .common = &v.o.common,
-    .common_set = CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
+    .common_set = CLI_SKIP_BAD | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 0,
     .max_operands = -1,
 };

@@ -72,7 +72,8 @@ static const cli_tool tool = {
     .example = "vltrain-expert -n 5 -e 3 -o experts.tar.zst train.tar.zst train.emb.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_SKIP_BAD | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS |
+                  CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -88,24 +89,44 @@ static int by_kind(const void *a, const void *b)
     return c ? c : strcmp(p->id, q->id);
 }
 
-static int load(expert_trainer *t, char **paths, int n, vl_err *e)
+static int load_data(const char *const *paths, int n, cli_losses *losses, vl_data *out, vls_parent *parents,
+                     vl_err *e)
 {
+    const vls_left_out ear = cli_losses_ear(losses);
     const vl_data_opts data = {.size = (size_t)o.size,
                                .text_ext = o.text,
                                .images = true,
                                .text = true,
-                               .threads = (int)o.common.threads};
+                               .threads = (int)o.common.threads,
+                               .left_out = o.common.skip_bad ? &ear : NULL};
+    int rc = vl_data_load(paths, (size_t)n, &data, out, parents, e);
+
+    return rc ? rc : cli_losses_done(losses, e);
+}
+
+/* What is missing of the data for validation is said; it changes nothing that is written. */
+static int load_val(expert_trainer *t, vl_err *e)
+{
+    cli_losses losses = {0};
+    int rc = load_data(o.val.item, o.val.n, &losses, &t->val, NULL, e);
+
+    cli_losses_free(&losses);
+    return rc;
+}
+
+static int load(expert_trainer *t, char **paths, int n, vl_err *e)
+{
     int rc;
 
     t->n_parents = (size_t)n;
     t->parents = vl_alloc((size_t)n, sizeof *t->parents, e);
     if (!t->parents)
         return VL_ENOMEM;
-    rc = vl_data_load((const char *const *)paths, (size_t)n, &data, &t->train, t->parents, e);
+    rc = load_data((const char *const *)paths, n, &t->losses, &t->train, t->parents, e);
     if (!rc)
         qsort(t->parents, t->n_parents, sizeof *t->parents, by_kind);
     if (!rc && o.val.n)
-        rc = vl_data_load(o.val.item, (size_t)o.val.n, &data, &t->val, NULL, e);
+        rc = load_val(t, e);
     if (!rc && o.val.n && t->val.text_dim != t->train.text_dim)
         rc = vl_fail(e, VL_EFORMAT, "texts for validation have %zu numbers, those for training %zu",
                      t->val.text_dim, t->train.text_dim);
@@ -140,8 +161,8 @@ static int make_manifest(expert_trainer *t, vl_err *e)
 static int open_output(expert_trainer *t, vl_err *e)
 {
     vls_write_opts how = {.part = true, .resume = o.resume, .threads = 1};
-    const vld_resume_plan plan = {&t->model,    t->manifest,    t->parents,
-                                  t->n_parents, (int)o.experts, (int)o.epochs};
+    const vld_resume_plan plan = {&t->model,      t->manifest,   t->parents,   t->n_parents,
+                                  (int)o.experts, (int)o.epochs, t->losses.all};
     vls_resumed was;
     int rc = cli_sign_key(&o.common, &how.sign, e);
 
@@ -227,6 +248,7 @@ static int clean_up(expert_trainer *t, int rc, vl_err *e)
     vl_pool_free(t->pool);
     json_decref(t->manifest);
     free(t->start.before);
+    cli_losses_free(&t->losses);
     vls_parents_free(t->parents, t->n_parents);
     vl_data_free(&t->val);
     vl_data_free(&t->train);

@@ -133,6 +133,8 @@ int vld_distilled_write(vls_writer *w, const vld_distilled *d, const vls_parent 
         rc = write_records(w, d, e);
     for (size_t i = 0; !rc && i < n_parents; i++)
         rc = vls_add_parent(w, &parents[i], e);
+    if (!rc && d->input_loss)
+        rc = vls_segment_note(w, "input_loss", json_deep_copy(d->input_loss), e);
     return rc ? rc : vls_segment_end(w, e);
 }
 
@@ -140,7 +142,9 @@ int vld_distilled_write(vls_writer *w, const vld_distilled *d, const vls_parent 
 
 typedef struct loader {
     vld_distilled d;
+    const vls_reader *r;
     size_t room;     /* pairs that the arrays hold */
+    size_t next;     /* number of the pair that is expected */
     vl_real *planes; /* [3,S,S] */
 } loader;
 
@@ -300,10 +304,28 @@ static int read_pair(loader *l, const vls_record *rec, vl_err *e)
     return rc;
 }
 
+/* Pairs come by number; a later one only behind what a reader with skip_bad left out. */
+static int check_key(loader *l, const char *key, vl_err *e)
+{
+    const vls_read_counts *c = vls_reader_counts(l->r);
+    char want[24], later[24];
+    unsigned number;
+
+    snprintf(want, sizeof want, "syn-%05zu", l->next);
+    if ((c->bad_frames || c->lost_tails) && sscanf(key, "syn-%7u", &number) == 1 && number > l->next) {
+        snprintf(later, sizeof later, "syn-%05u", number);
+        if (!strcmp(key, later)) {
+            l->next = (size_t)number + 1;
+            return VL_OK;
+        }
+    }
+    l->next++;
+    return strcmp(key, want) ? vl_fail(e, VL_EFORMAT, "record '%s': %s expected here", key, want) : VL_OK;
+}
+
 static int take_record(loader *l, const vls_record *rec, const vls_segment *seg, vl_err *e)
 {
     vld_distilled *d = &l->d;
-    char key[24];
     int rc;
 
     if (strcmp(seg->kind, "distilled"))
@@ -316,15 +338,15 @@ static int take_record(loader *l, const vls_record *rec, const vls_segment *seg,
         rc = read_manifest(d, seg, e);
         return rc ? rc : read_set(d, rec, e) ? vl_within(e, "set") : VL_OK;
     }
-    snprintf(key, sizeof key, "syn-%05zu", d->set.n);
-    if (strcmp(rec->key, key))
-        return vl_fail(e, VL_EFORMAT, "record '%s': %s expected here", rec->key, key);
-    return read_pair(l, rec, e) ? vl_within(e, "%s", key) : VL_OK;
+    rc = check_key(l, rec->key, e);
+    if (rc)
+        return rc;
+    return read_pair(l, rec, e) ? vl_within(e, "%s", rec->key) : VL_OK;
 }
 
 int vld_distilled_read(vls_reader *r, vld_distilled *out, vl_err *e)
 {
-    loader l = {.room = 0};
+    loader l = {.r = r};
     const vls_segment *seg;
     vls_record rec;
     int rc = VL_OK, got;
@@ -333,7 +355,7 @@ int vld_distilled_read(vls_reader *r, vld_distilled *out, vl_err *e)
         ;
     if (!got && !l.d.set.n)
         rc = vl_fail(e, VL_EFORMAT, "no distilled pairs in it, its kind is %s",
-                     vls_reader_segment(r, 0)->kind);
+                     vls_reader_segment(r, 0) ? vls_reader_segment(r, 0)->kind : "empty");
     else if (!got && l.d.batch > l.d.set.n)
         rc = vl_fail(e, VL_EFORMAT, "a batch of %zu out of %zu pairs", l.d.batch, l.d.set.n);
     if (got < 0)
@@ -359,6 +381,7 @@ void vld_distilled_free(vld_distilled *d)
     free(d->init_cap);
     free(d->init_key);
     vld_set_free(&d->set);
+    json_decref(d->input_loss);
     json_decref(d->about);
     json_decref(d->manifest);
     memset(d, 0, sizeof *d);

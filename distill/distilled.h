@@ -15,8 +15,9 @@
 typedef struct vld_distilled {
     vlm_model model;
     vl_augment augment;
-    json_t *manifest; /* of the segment */
-    json_t *about;    /* the set's json */
+    json_t *manifest;   /* of the segment */
+    json_t *about;      /* the set's json */
+    json_t *input_loss; /* note of the tail that is written; NULL: none */
     vld_set set;
     size_t batch;         /* manifest "options"."batch": pairs an inner step */
     char **init_key;      /* [set.n] */
@@ -31,7 +32,8 @@ VL_MUST_USE int vld_distilled_write(vls_writer *w, const vld_distilled *d, const
                                     size_t n_parents, vl_err *e);
 
 /* vld_distilled_read -- from an open reader, whose first segment must be of kind distilled; reads to the end
- * and passes over later segments of other kinds.
+ * and passes over later segments of other kinds. A reader with skip_bad may have lost pairs: the set is then
+ * smaller, and the reader knows why; without the record "set" there is none.
  * Errors, naming the shard: VL_EFORMAT (kind, order of the records, shapes, values not finite, rates not
  * positive, a batch of more pairs than there are, nothing in it). *out is untouched then. */
 VL_MUST_USE int vld_distilled_read(vls_reader *r, vld_distilled *out, vl_err *e);

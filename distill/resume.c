@@ -53,7 +53,12 @@ static int check_parents(const vld_resume_plan *plan, const json_t *tail, vl_err
         const char *kind = json_string_value(json_object_get(p, "kind"));
         same = id && kind && !strcmp(id, plan->parents[i].id) && !strcmp(kind, plan->parents[i].kind);
     }
-    return same ? VL_OK : vl_fail(e, VL_EARG, "another run's: it was trained on other data");
+    if (!same)
+        return vl_fail(e, VL_EARG, "another run's: it was trained on other data");
+    list = json_object_get(tail, "input_loss");
+    if (list != plan->input_loss && !json_equal(list, plan->input_loss)) /* both are NULL, or equal */
+        return vl_fail(e, VL_EARG, "another run's: other records were left out of its data");
+    return VL_OK;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */

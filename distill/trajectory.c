@@ -101,9 +101,8 @@ static int write_record(vls_writer *w, snapshot *s, const json_t *stats, vl_err 
     return vls_add(w, &rec, e);
 }
 
-int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert, int snap,
-                       const vl_real *theta, const vl_real *before, const json_t *stats,
-                       const vls_parent *parents, size_t n_parents, vl_err *e)
+int vld_snapshot_put(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert, int snap,
+                     const vl_real *theta, const vl_real *before, const json_t *stats, vl_err *e)
 {
     char key[VLD_KEY_MAX], key_before[VLD_KEY_MAX];
     snapshot s = {.m = m, .key = key, .theta = theta, .before = before};
@@ -121,6 +120,15 @@ int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m
     if (!rc)
         rc = write_record(w, &s, stats, e);
     free(s.bytes.p);
+    return rc;
+}
+
+int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert, int snap,
+                       const vl_real *theta, const vl_real *before, const json_t *stats,
+                       const vls_parent *parents, size_t n_parents, vl_err *e)
+{
+    int rc = vld_snapshot_put(w, manifest, m, expert, snap, theta, before, stats, e);
+
     for (size_t i = 0; !rc && i < n_parents; i++)
         rc = vls_add_parent(w, &parents[i], e);
     return rc ? rc : vls_segment_end(w, e);
@@ -131,6 +139,8 @@ int vld_snapshot_write(vls_writer *w, const json_t *manifest, const vlm_model *m
 /* Snapshots seen of an expert of the shard that is being read; the shard's own number for it. */
 typedef struct run {
     int number, seen;
+    bool ended;       /* a snapshot is lost: what follows is passed over */
+    const char *name; /* of the shard, for messages */
 } run;
 
 typedef struct loader {
@@ -140,6 +150,7 @@ typedef struct loader {
     const char *path, *first_path;
     const vls_segment *seg; /* whose manifest was checked last */
     vl_chain chain;         /* of the snapshot before */
+    const vls_left_out *left_out;
 } loader;
 
 static int same_model(const vlm_model *a, const vlm_model *b)
@@ -202,11 +213,11 @@ static int add_expert(loader *l, int number, vl_err *e)
                       !(x->n_snaps = vl_alloc(VLD_MAX_EXPERTS, sizeof *x->n_snaps, e)) ||
                       !(l->runs = vl_alloc(VLD_MAX_EXPERTS, sizeof *l->runs, e))))
         return VL_ENOMEM;
-    l->runs[x->n++] = (run){number, 0};
+    l->runs[x->n++] = (run){.number = number, .name = strcmp(l->path, "-") ? l->path : "standard input"};
     return VL_OK;
 }
 
-/* Which expert this snapshot belongs to; it must be the next one of it. */
+/* Which expert this snapshot belongs to; it must be the next one of it. -1: behind one that is lost. */
 static int find_expert(loader *l, int number, int snap, int *out, vl_err *e)
 {
     int i = l->x.n - 1;
@@ -219,10 +230,12 @@ static int find_expert(loader *l, int number, int snap, int *out, vl_err *e)
             return rc;
         i = l->x.n - 1;
     }
-    if (snap != l->runs[i].seen)
+    if (l->left_out && snap > l->runs[i].seen)
+        l->runs[i].ended = true;
+    if (snap != l->runs[i].seen && !l->runs[i].ended)
         return vl_fail(e, VL_EFORMAT, "snapshot %d expected here", l->runs[i].seen);
-    l->runs[i].seen++;
-    *out = i;
+    *out = l->runs[i].ended ? -1 : i;
+    l->runs[i].seen += !l->runs[i].ended;
     return VL_OK;
 }
 
@@ -282,13 +295,14 @@ static int take_record(loader *l, const vls_record *rec, const vls_segment *seg,
         rc = parse_key(rec->key, &number, &snap, e);
     if (!rc)
         rc = find_expert(l, number, snap, &expert, e);
-    if (!rc)
+    if (!rc && expert >= 0)
         rc = load_theta(l, rec, expert, e);
     return rc ? vl_within(e, "%s", rec->key) : VL_OK;
 }
 
 static int load_shard(loader *l, vls_parent *parent, vl_err *e)
 {
+    const vls_read_opts how = {.skip_bad = l->left_out != NULL};
     vls_reader *r = NULL;
     const vls_segment *seg;
     vls_record rec;
@@ -297,7 +311,7 @@ static int load_shard(loader *l, vls_parent *parent, vl_err *e)
     l->first = l->x.n;
     l->seg = NULL;
     vl_chain_free(&l->chain);
-    rc = vls_reader_open(l->path, NULL, &r, e);
+    rc = vls_reader_open(l->path, &how, &r, e);
     if (rc)
         return rc; /* with the path in front */
     while ((got = vls_next(r, &rec, &seg, e)) == 1 && !(rc = take_record(l, &rec, seg, e)))
@@ -308,23 +322,64 @@ static int load_shard(loader *l, vls_parent *parent, vl_err *e)
         vl_within(e, "%s", vls_reader_name(r));
     else if (l->x.n == l->first)
         rc = vl_fail(e, VL_EFORMAT, "%s: no trajectory in it, its kind is %s", vls_reader_name(r),
-                     vls_reader_segment(r, 0)->kind);
+                     vls_reader_segment(r, 0) ? vls_reader_segment(r, 0)->kind : "empty");
+    if (!rc && l->left_out)
+        rc = l->left_out->shard(l->left_out->arg, r, e);
     if (!rc && parent)
         vls_reader_id(r, parent);
     vls_reader_close(r);
     return rc;
 }
 
+static int tell(const loader *l, int i, int need, vl_err *e)
+{
+    const run *r = &l->runs[i];
+    char key[VLD_KEY_MAX];
+    vl_err why;
+
+    snprintf(key, sizeof key, "expert-%04d", r->number);
+    vl_fail(&why, VL_EFORMAT, "%s: %s: %d snapshots in a row from the first, %d needed", r->name, key,
+            l->x.n_snaps[i], need);
+    return l->left_out->record(l->left_out->arg, key, why.text, e);
+}
+
+/* Experts that lost too much go; the others move up. */
+static int close_up(loader *l, vl_err *e)
+{
+    vld_experts *x = &l->x;
+    int need = l->max_snaps ? l->max_snaps : 1, kept = 0, rc = VL_OK, n = x->n;
+
+    for (int i = 0; i < n; i++) {
+        if (x->n_snaps[i] < need) {
+            rc = rc ? rc : tell(l, i, need, e);
+            free(x->theta[i]);
+        } else {
+            x->theta[kept] = x->theta[i];
+            x->n_snaps[kept++] = x->n_snaps[i];
+        }
+    }
+    x->n = kept;
+    return rc || kept ? rc : vl_fail(e, VL_EFORMAT, "none of %d experts has its first %d snapshots", n, need);
+}
+
 int vld_experts_read(const char *const *paths, size_t n_paths, int max_snaps, vld_experts *out,
                      vls_parent *parents, vl_err *e)
 {
-    loader l = {.max_snaps = max_snaps};
+    return vld_experts_salvage(paths, n_paths, max_snaps, NULL, out, parents, e);
+}
+
+int vld_experts_salvage(const char *const *paths, size_t n_paths, int max_snaps, const vls_left_out *left_out,
+                        vld_experts *out, vls_parent *parents, vl_err *e)
+{
+    loader l = {.max_snaps = max_snaps, .left_out = left_out};
     int rc = n_paths ? VL_OK : vl_fail(e, VL_EARG, "no trajectories given");
 
     for (size_t i = 0; !rc && i < n_paths; i++) {
         l.path = paths[i];
         rc = load_shard(&l, parents ? &parents[i] : NULL, e);
     }
+    if (!rc && left_out)
+        rc = close_up(&l, e);
     free(l.runs);
     vl_chain_free(&l.chain);
     if (rc)

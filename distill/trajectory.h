@@ -9,7 +9,7 @@
 #define VLD_TRAJECTORY_H
 
 #include "distill/card.h"
-#include "formats/shard.h"
+#include "formats/left_out.h"
 
 /* vld_trajectory_schema -- the manifest's "schema": type, dtype and shape of each member. Gives *out. */
 VL_MUST_USE int vld_trajectory_schema(const vlm_model *m, json_t **out, vl_err *e);
@@ -33,6 +33,11 @@ VL_MUST_USE int vld_snapshot_write(vls_writer *w, const json_t *manifest, const 
                                    int snap, const vl_real *theta, const vl_real *before, const json_t *stats,
                                    const vls_parent *parents, size_t n_parents, vl_err *e);
 
+/* vld_snapshot_put -- the same, but the segment stays open for parents and notes. */
+VL_MUST_USE int vld_snapshot_put(vls_writer *w, const json_t *manifest, const vlm_model *m, int expert,
+                                 int snap, const vl_real *theta, const vl_real *before, const json_t *stats,
+                                 vl_err *e);
+
 /* All experts of one or more shards, in memory. */
 typedef struct vld_experts {
     vlm_model model; /* the same for all, or reading fails naming both files */
@@ -50,6 +55,15 @@ typedef struct vld_experts {
  * Errors: VL_EFORMAT naming shard and key, VL_EIO, VL_ENOMEM, VL_EARG no paths. *out is untouched then. */
 VL_MUST_USE int vld_experts_read(const char *const *paths, size_t n_paths, int max_snaps, vld_experts *out,
                                  vls_parent *parents, vl_err *e);
+
+/* vld_experts_salvage -- the same from shards that may be damaged, read with skip_bad; left_out hears of what is
+ * missing, NULL makes it vld_experts_read. Where a snapshot is lost its expert ends: what follows is a difference
+ * to it, or a keyframe that does not say how the expert came there. An expert that keeps fewer than max_snaps
+ * snapshots (0: none) is left out, as "expert-0003"; the others are numbered as if it had not been there.
+ * Errors: also VL_EFORMAT when no expert is left, and what left_out returned. */
+VL_MUST_USE int vld_experts_salvage(const char *const *paths, size_t n_paths, int max_snaps,
+                                    const vls_left_out *left_out, vld_experts *out, vls_parent *parents,
+                                    vl_err *e);
 void vld_experts_free(vld_experts *x); /* zeroed is harmless */
 
 #endif

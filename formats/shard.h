@@ -92,7 +92,8 @@ VL_MUST_USE int vls_reader_open(const char *path, const vls_read_opts *opts, vls
  * With skip_bad what fails is left out, and with it the record that was open and the first record behind it,
  * whose first members it may have held. Where the seek tables of a file chain they say where to go on; in a
  * pipe, or where a tail or table is lost, the next frame (plain: header) is searched for. A segment whose
- * manifest is lost is left out. An input of which nothing can be read stays an error. */
+ * manifest is lost is left out. An input of which nothing can be read stays an error, or is empty: without a
+ * segment, as a shard of terminators alone is. */
 VL_MUST_USE int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg, vl_err *e);
 
 const vls_read_counts *vls_reader_counts(const vls_reader *r);

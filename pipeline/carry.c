@@ -140,18 +140,18 @@ int vl_carry_parents(json_t *into, const json_t *tail, vl_err *e)
     return rc;
 }
 
-/* Adds entries of an array of {content_id, kind} (a stranger's) to the list in notes. */
-static int list_ancestors(json_t *notes, const json_t *from, vl_err *e)
+/* Adds what an array (a stranger's) holds to the list of this name in notes. */
+static int add_list(json_t *notes, const char *name, const json_t *from, vl_err *e)
 {
-    json_t *list = json_object_get(notes, "ancestors"), *p;
+    json_t *list = json_object_get(notes, name), *p;
     size_t i;
 
     if (!json_array_size(from))
         return VL_OK;
     if (!json_is_array(list)) {
-        if (json_object_set_new(notes, "ancestors", json_array()))
+        if (json_object_set_new(notes, name, json_array()))
             return no_memory(e);
-        list = json_object_get(notes, "ancestors");
+        list = json_object_get(notes, name);
     }
     json_array_foreach ((json_t *)from, i, p)
         if (add_once(list, p))
@@ -165,8 +165,15 @@ int vl_carry_ancestors(json_t **notes, const json_t *tail, vl_err *e)
 
     if (!*notes && !(*notes = json_object()))
         return no_memory(e);
-    rc = list_ancestors(*notes, json_object_get(tail, "parents"), e);
-    return rc ? rc : list_ancestors(*notes, json_object_get(tail, "ancestors"), e);
+    rc = add_list(*notes, "ancestors", json_object_get(tail, "parents"), e);
+    return rc ? rc : add_list(*notes, "ancestors", json_object_get(tail, "ancestors"), e);
+}
+
+int vl_carry_losses(json_t **notes, const json_t *tail, vl_err *e)
+{
+    if (!*notes && !(*notes = json_object()))
+        return no_memory(e);
+    return add_list(*notes, "input_loss", json_object_get(tail, "input_loss"), e);
 }
 
 int vl_carry_made_of(json_t *into, const json_t *tail, vl_err *e)
@@ -184,7 +191,8 @@ int vl_carry_made_of(json_t *into, const json_t *tail, vl_err *e)
 /* Notes that are lists of their own: they are not merged as values. */
 static bool is_list(const char *name)
 {
-    return !strcmp(name, "ancestors") || !strcmp(name, "licences") || !strcmp(name, "sources");
+    return !strcmp(name, "ancestors") || !strcmp(name, "input_loss") || !strcmp(name, "licences") ||
+           !strcmp(name, "sources");
 }
 
 /* The notes that are lists, or those that are not. */
@@ -216,7 +224,9 @@ int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e)
     if (!rc && json_object_update(*into, lists))
         rc = no_memory(e);
     if (!rc)
-        rc = list_ancestors(*into, json_object_get(tail, "ancestors"), e);
+        rc = add_list(*into, "ancestors", json_object_get(tail, "ancestors"), e);
+    if (!rc)
+        rc = vl_carry_losses(into, tail, e);
     if (!rc)
         rc = vl_rights_merge(into, tail, e);
     json_decref(lists);

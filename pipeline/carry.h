@@ -19,7 +19,7 @@ json_t *vl_carry_manifest(const json_t *manifest, vl_err *e) VL_MUST_USE;
 VL_MUST_USE int vl_carry_merge(json_t **into, const json_t *m, vl_err *e);
 
 /* vl_carry_notes -- merges the notes of a segment's tail into *into, likewise; nothing must agree. Ancestors,
- * licences and sources are lists and become one list each (licence.h). */
+ * losses of inputs, licences and sources are lists and become one list each (licence.h). */
 VL_MUST_USE int vl_carry_notes(json_t **into, const json_t *tail, vl_err *e);
 
 /* vl_carry_parents -- adds the parents of a tail to an array of {content_id, kind}, each once. */
@@ -31,6 +31,9 @@ VL_MUST_USE int vl_carry_parent(json_t *into, const json_t *tail, const char *ki
 /* vl_carry_ancestors -- adds a tail's parents and its own "ancestors" to the list of that name in *notes
  * (NULL becomes an object): what a slice of a slice was made of in the end, known without the files between. */
 VL_MUST_USE int vl_carry_ancestors(json_t **notes, const json_t *tail, vl_err *e);
+
+/* vl_carry_losses -- adds a tail's "input_loss" to the list of that name in *notes (NULL becomes an object). */
+VL_MUST_USE int vl_carry_losses(json_t **notes, const json_t *tail, vl_err *e);
 
 /* vl_carry_made_of -- adds a tail's parents and ancestors to an array. */
 VL_MUST_USE int vl_carry_made_of(json_t *into, const json_t *tail, vl_err *e);

@@ -223,7 +223,8 @@ static int finish(vl_cat *c, vl_err *e)
     for (size_t i = 0; !rc && i < c->o->n_joins; i++)
         rc = vl_join_end(c->o->join[i], e);
     if (!rc && !c->kind_seen)
-        rc = vl_fail(e, VL_EFORMAT, "no segment is of kind '%s'", c->o->pick->o.kind);
+        rc = c->o->pick->o.kind ? vl_fail(e, VL_EFORMAT, "no segment is of kind '%s'", c->o->pick->o.kind)
+                                : vl_fail(e, VL_EFORMAT, "no segment can be read");
     if (!rc)
         rc = vl_pick_unused(c->o->pick, e);
     if (!rc && !c->any)

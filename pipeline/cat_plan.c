@@ -72,9 +72,7 @@ int vl_cat_lineage(const vl_cat *c, const json_t *tail, const char *kind, json_t
 
 int vl_cat_add_loss(const json_t *loss, json_t **notes, vl_err *e)
 {
-    if (!*notes || json_object_get(*notes, "input_loss") || json_object_get(*notes, "various"))
-        return vl_carry_notes(notes, loss, e); /* beside what an earlier run left out */
-    return json_object_update(*notes, (json_t *)loss) ? vl_fail(e, VL_ENOMEM, "out of memory: notes") : VL_OK;
+    return vl_carry_losses(notes, loss, e); /* beside what an earlier run left out */
 }
 
 int vl_cat_note_loss(json_t *note, json_t **notes, vl_err *e)
@@ -84,7 +82,7 @@ int vl_cat_note_loss(json_t *note, json_t **notes, vl_err *e)
 
     if (!note)
         return VL_OK;
-    loss = json_pack("{s:o}", "input_loss", note);
+    loss = json_pack("{s:[o]}", "input_loss", note);
     rc = loss ? vl_cat_add_loss(loss, notes, e) : vl_fail(e, VL_ENOMEM, "out of memory: notes");
     json_decref(loss);
     return rc;

@@ -4,8 +4,7 @@
 #ifndef VL_DATA_H
 #define VL_DATA_H
 
-#include "formats/err.h"
-#include "formats/shard.h"
+#include "formats/left_out.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,14 +37,20 @@ typedef struct vl_data_opts {
     const char *const *keys; /* only these records, in this order; NULL: all, in the order of the pairs */
     size_t n_keys;
     vls_reader *standard_input; /* an open reader that stands for "-" (its caller had to see the kind first);
-                                   borrowed, read to its end; NULL: "-" is opened */
+                                   borrowed, read to its end; NULL: "-" is opened. With left_out its caller
+                                   opens it with skip_bad */
+    /* NULL: whatever is wrong is an error. Else shards are read with skip_bad, and a record without its pair or
+       its embedding, or with an image that does not decode, is left out; this hears of both. Records in the order
+       of the pairs, then embeddings without a pair. With keys there are then fewer records than were asked for */
+    const vls_left_out *left_out;
 } vl_data_opts;
 
 /* vl_data_load -- reads shards of pairs and of embeddings ("-": standard input) and joins them by key.
  *   parents, n_parents  out  content ids of the shards, one each, caller's array [n_paths]; may be NULL
  * Groups the captions. Records must have an image and at least one caption; as many text rows as captions.
  * Errors: VL_EFORMAT naming shard and key (a record without embedding, an embedding without record, a row
- * count that differs from the captions, an image that does not decode, a key twice), VL_EIO, VL_ENOMEM. */
+ * count that differs from the captions, an image that does not decode, a key twice; with left_out: no record
+ * is whole), VL_EIO, VL_ENOMEM, what left_out returned. */
 VL_MUST_USE int vl_data_load(const char *const *paths, size_t n_paths, const vl_data_opts *o, vl_data *out,
                              vls_parent *parents, vl_err *e);
 

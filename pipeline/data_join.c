@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is wrong with the entry of this key, now that everything was read. */
-static int check_entry(const vl_loader *l, const char *key, const vl_load_entry *n, vl_err *e)
+int vl_load_check(const vl_loader *l, const char *key, const vl_load_entry *n, vl_err *e)
 {
     if (!n->pair && l->o->keys)
         return vl_fail(e, VL_EFORMAT, "record '%s': no pair in %s%s", key, vl_load_name(l, 0),
@@ -36,8 +35,8 @@ static int check_all(const vl_loader *l, vl_err *e)
     if (!l->n_pairs)
         return vl_fail(e, VL_EFORMAT, "%s%s: no records of pairs", vl_load_name(l, 0),
                        l->n_paths > 1 ? " and the others" : "");
-    for (size_t i = 0; !rc && i < l->keys.n; i++)
-        rc = check_entry(l, l->keys.key[i], &l->entry[i], e);
+    for (size_t i = 0; !rc && !l->o->left_out && i < l->keys.n; i++) /* those that are left were checked */
+        rc = vl_load_check(l, l->keys.key[i], &l->entry[i], e);
     return rc;
 }
 
@@ -45,6 +44,8 @@ static int check_all(const vl_loader *l, vl_err *e)
 static void set_order(const vl_loader *l, vl_data *d, uint32_t *order)
 {
     for (size_t i = 0; i < l->keys.n; i++) {
+        if (l->entry[i].left_out)
+            continue;
         order[l->entry[i].at] = (uint32_t)i;
         d->cap[l->entry[i].at + 1] = l->entry[i].n_captions;
     }
@@ -95,7 +96,7 @@ int vl_load_join(vl_loader *l, vl_data *d, vl_err *e)
 
     if (rc)
         return rc;
-    d->n = l->keys.n;
+    d->n = l->keys.n - l->n_left_out;
     d->size = l->o->size;
     rc = VL_ENOMEM;
     if (!(order = vl_alloc(d->n, sizeof *order, e)) || !(d->cap = vl_alloc(d->n + 1, sizeof *d->cap, e)) ||

@@ -13,7 +13,8 @@
  *   3. Beyond the result, memory holds a few encoded images a thread, at most 256 MiB and one more, and a
  *      decoded one a thread; and the text once more when it has to be moved.
  *   4. Whatever is wrong, images that were put into the stage before it are waited for, and the first of
- *      them that fails is what is reported: the thread count does not show. */
+ *      them that fails is what is reported: the thread count does not show.
+ *   5. With left_out an image that fails is a remark in its entry, told of when all was read. */
 #include "pipeline/data_load.h"
 #include "formats/npy.h"
 #include "pipeline/image.h"
@@ -30,7 +31,7 @@ enum { DEPTH_PER_THREAD = 4, FIRST_ROOM = 256, SIZE_PIXELS_MAX = 4096 };
 typedef struct job {
     char *where; /* "pairs.tar.zst: record 'a/b'" */
     uint8_t *bytes, *rgb;
-    size_t n, at;
+    size_t n, at, entry; /* entry: the key's number */
     uint32_t size;
     int rc;
     vl_err e;
@@ -77,10 +78,25 @@ static void decode(void *arg, void *ctx)
         vl_within(&j->e, "%s: image", j->where);
 }
 
+static int keep_image(vl_loader *l, const job *j, vl_err *e)
+{
+    size_t bytes = l->o->size * l->o->size * 3;
+
+    if (j->at >= l->image_room) {
+        size_t room = doubled(l->image_room, j->at + 1);
+        uint8_t *p = vl_realloc(l->images, room, bytes, e);
+        if (!p)
+            return VL_ENOMEM;
+        l->images = p;
+        l->image_room = room;
+    }
+    memcpy(l->images + j->at * bytes, j->rgb, bytes);
+    return VL_OK;
+}
+
 /* Takes one job out of the stage into the images. 1: there was one. */
 static int take(vl_loader *l, vl_err *e)
 {
-    size_t bytes = l->o->size * l->o->size * 3;
     job *j = vl_stage_take(l->stage);
     int rc;
 
@@ -88,26 +104,20 @@ static int take(vl_loader *l, vl_err *e)
         return 0;
     l->in_flight -= j->n;
     rc = j->rc;
-    if (rc) {
+    if (!rc) {
+        rc = keep_image(l, j, e);
+    } else if (rc == VL_EFORMAT && l->o->left_out) {
+        rc = (l->entry[j->entry].why = vl_strdup(j->e.text, e)) ? VL_OK : VL_ENOMEM;
+    } else {
         l->image_bad = true;
         *e = j->e;
-    } else if (j->at >= l->image_room) {
-        size_t room = doubled(l->image_room, j->at + 1);
-        uint8_t *p = vl_realloc(l->images, room, bytes, e);
-        if (p) {
-            l->images = p;
-            l->image_room = room;
-        } else {
-            rc = VL_ENOMEM;
-        }
     }
-    if (!rc)
-        memcpy(l->images + j->at * bytes, j->rgb, bytes);
     job_free(j);
     return rc ? rc : 1;
 }
 
-static job *job_new(const vl_loader *l, const vls_record *rec, const vls_member *image, size_t at, vl_err *e)
+static job *job_new(const vl_loader *l, const vls_record *rec, const vls_member *image, size_t entry,
+                    vl_err *e)
 {
     size_t room = strlen(vl_load_name(l, l->now)) + strlen(rec->key) + 16;
     job *j = vl_alloc(1, sizeof *j, e);
@@ -120,12 +130,13 @@ static job *job_new(const vl_loader *l, const vls_record *rec, const vls_member 
     snprintf(j->where, room, "%s: record '%s'", vl_load_name(l, l->now), rec->key);
     memcpy(j->bytes, image->data, image->n);
     j->n = image->n;
-    j->at = at;
+    j->at = l->entry[entry].at;
+    j->entry = entry;
     j->size = (uint32_t)l->o->size;
     return j;
 }
 
-static int put_image(vl_loader *l, const vls_record *rec, const vls_member *image, size_t at, vl_err *e)
+static int put_image(vl_loader *l, const vls_record *rec, const vls_member *image, size_t entry, vl_err *e)
 {
     job *j;
     int rc = 1;
@@ -134,7 +145,7 @@ static int put_image(vl_loader *l, const vls_record *rec, const vls_member *imag
         rc = take(l, e); /* 0: empty, so even one image over the bound may go in */
     if (rc < 0)
         return rc;
-    if (!(j = job_new(l, rec, image, at, e)))
+    if (!(j = job_new(l, rec, image, entry, e)))
         return VL_ENOMEM;
     l->in_flight += j->n;
     vl_stage_put(l->stage, j);
@@ -166,8 +177,8 @@ static int entry_of(vl_loader *l, const char *key, vl_load_entry **out, vl_err *
     return VL_OK;
 }
 
-/* *image stays NULL for a record that nobody asked for. */
-static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **image, size_t *at, vl_err *e)
+/* *image stays NULL for a record that nobody asked for. *entry: the key's number. */
+static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **image, size_t *entry, vl_err *e)
 {
     vl_load_entry *n;
     int rc = entry_of(l, rec->key, &n, e);
@@ -189,7 +200,7 @@ static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **imag
     n->at = l->o->keys ? (size_t)(n - l->entry) : l->n_pairs;
     l->n_pairs++;
     *image = vl_pair_image(rec);
-    *at = n->at;
+    *entry = (size_t)(n - l->entry);
     return VL_OK;
 }
 
@@ -282,16 +293,16 @@ static int add_text(vl_loader *l, const vls_record *rec, vl_err *e)
 
 /* ---- shards -------------------------------------------------------------------------------------- */
 
-/* *image: what is still to be decoded, at place *at. */
+/* *image: what is still to be decoded, for entry number *entry. */
 static int add_sides(vl_loader *l, const vls_record *rec, const char *kind, const vls_member **image,
-                     size_t *at, vl_err *e)
+                     size_t *entry, vl_err *e)
 {
     bool pairs = !strcmp(kind, "pairs");
     int rc = VL_OK;
 
     *image = NULL;
     if (pairs)
-        rc = add_pair(l, rec, image, at, e);
+        rc = add_pair(l, rec, image, entry, e);
     if (!rc && l->o->text && (pairs || !strcmp(kind, "embeddings")))
         rc = add_text(l, rec, e);
     return rc ? vl_within(e, "%s: record '%s'", vl_load_name(l, l->now), rec->key) : VL_OK;
@@ -300,25 +311,29 @@ static int add_sides(vl_loader *l, const vls_record *rec, const char *kind, cons
 static int read_shard(vl_loader *l, vls_parent *parent, vl_err *e)
 {
     bool given = l->o->standard_input && !strcmp(l->path[l->now], "-");
+    const vls_left_out *lost = l->o->left_out;
+    const vls_read_opts how = {.skip_bad = lost != NULL};
     vls_reader *r = given ? l->o->standard_input : NULL;
     vls_record rec;
     const vls_segment *seg;
-    int rc = given ? VL_OK : vls_reader_open(l->path[l->now], NULL, &r, e);
+    int rc = given ? VL_OK : vls_reader_open(l->path[l->now], &how, &r, e);
 
     if (rc)
         return rc;
     while ((rc = vls_next(r, &rec, &seg, e)) == 1) {
         const vls_member *image;
-        size_t at = 0;
+        size_t entry = 0;
         l->manifest = seg->manifest;
-        int bad = add_sides(l, &rec, seg->kind, &image, &at, e);
+        int bad = add_sides(l, &rec, seg->kind, &image, &entry, e);
         if (!bad && image && l->o->images)
-            bad = put_image(l, &rec, image, at, e);
+            bad = put_image(l, &rec, image, entry, e);
         if (bad) {
             rc = bad;
             break;
         }
     }
+    if (!rc && lost)
+        rc = lost->shard(lost->arg, r, e);
     if (!rc && parent)
         vls_reader_id(r, parent);
     if (!given)
@@ -358,8 +373,10 @@ static int ask_keys(vl_loader *l, vl_err *e)
 static void loader_close(vl_loader *l)
 {
     vl_stage_free(l->stage);
-    for (size_t i = 0; i < l->room; i++)
+    for (size_t i = 0; i < l->room; i++) {
         vl_captions_free(l->entry[i].caption, l->entry[i].n_captions);
+        free(l->entry[i].why);
+    }
     free(l->entry);
     vl_keytab_free(&l->keys);
     free(l->images);
@@ -385,6 +402,8 @@ int vl_data_load(const char *const *paths, size_t n_paths, const vl_data_opts *o
         rc = read_shard(&l, parents ? &parents[l.now] : NULL, &why);
     if (l.stage)
         rc = drain(&l, rc, &why);
+    if (!rc && o->left_out)
+        rc = vl_load_mend(&l, &why);
     if (!rc)
         rc = vl_load_join(&l, &d, &why);
     loader_close(&l);

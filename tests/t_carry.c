@@ -95,10 +95,12 @@ static void must_agree(void **state)
 
 static void tails(void **state)
 {
-    json_t *a = text("{" TAIL ",\"parents\":[{\"content_id\":\"p\",\"kind\":\"k\"}],\"skipped\":2}");
+    json_t *a = text("{" TAIL ",\"parents\":[{\"content_id\":\"p\",\"kind\":\"k\"}],\"skipped\":2,"
+                     "\"input_loss\":[{\"bad_frames\":1}]}");
     json_t *b = text(
         "{" TAIL ",\"parents\":[{\"content_id\":\"q\",\"kind\":\"k\"},{\"content_id\":\"p\",\"kind\":\"k\"}],"
-        "\"ancestors\":[{\"content_id\":\"o\",\"kind\":\"k\"}],\"skipped\":3}");
+        "\"ancestors\":[{\"content_id\":\"o\",\"kind\":\"k\"}],\"skipped\":3,"
+        "\"input_loss\":[{\"left_out\":2},{\"bad_frames\":1}]}");
     json_t *parents = json_array(), *notes = NULL, *made = json_array();
     vl_err e;
 
@@ -111,7 +113,8 @@ static void tails(void **state)
     assert_int_equal(vl_carry_notes(&notes, a, &e), VL_OK);
     assert_int_equal(vl_carry_notes(&notes, b, &e), VL_OK);
     assert_int_equal(vl_carry_notes(&notes, b, &e), VL_OK);
-    is(notes, "{\"ancestors\":[{\"content_id\":\"o\",\"kind\":\"k\"}],\"various\":{\"skipped\":[2,3]}}");
+    is(notes, "{\"ancestors\":[{\"content_id\":\"o\",\"kind\":\"k\"}],"
+              "\"input_loss\":[{\"bad_frames\":1},{\"left_out\":2}],\"various\":{\"skipped\":[2,3]}}");
     notes = NULL;
     assert_int_equal(vl_carry_ancestors(&notes, a, &e), VL_OK);
     assert_int_equal(vl_carry_ancestors(&notes, b, &e), VL_OK);

@@ -432,12 +432,75 @@ static void order(void **state)
     vld_distilled_free(&d);
 }
 
+/* Behind a frame that is lost pairs go on with a later number, for a reader that was told to skip it. */
+static void salvage(void **state)
+{
+    enum { MANY = 400 };
+    const vls_read_opts how = {.skip_bad = true};
+    vld_distilled d = set_of(MANY), x;
+    const vls_segment *seg;
+    vls_reader *r;
+    vls_writer *w;
+    vls_record rec;
+    uint8_t *p;
+    size_t n, at = 0;
+    vl_err e;
+
+    (void)state;
+    put_set("b", &d);
+    slurp("b", &p, &n);
+    p[n / 2] ^= 0xff;
+    spill("b", p, n);
+    assert_int_equal(read_set("b", &x, &e), VL_EFORMAT);
+    assert_int_equal(vls_reader_open("b", &how, &r, &e), VL_OK);
+    if (vld_distilled_read(r, &x, &e))
+        fail_msg("%s", e.text);
+    assert_true(x.set.n > 2 && x.set.n < MANY);
+    assert_int_equal(x.set.n + vls_reader_counts(r)->lost_records, MANY);
+    for (size_t i = 0; i < x.set.n; i++, at++) {
+        while (at < MANY && strcmp(x.init_key[i], d.init_key[at]))
+            at++;
+        assert_true(at < MANY);
+        assert_memory_equal(x.set.pixels + i * REALS, d.set.pixels + at * REALS,
+                            REALS * sizeof *d.set.pixels);
+        assert_memory_equal(x.set.text + i * TEXT, d.set.text + at * TEXT, TEXT * sizeof *d.set.text);
+    }
+    vls_reader_close(r);
+    vld_distilled_free(&x);
+    p[n / 2] ^= 0xff;
+    p[60] ^= 0xff; /* the manifest */
+    spill("b", p, n);
+    assert_int_equal(vls_reader_open("b", &how, &r, &e), VL_OK);
+    assert_int_equal(vld_distilled_read(r, &x, &e), VL_EFORMAT);
+    assert_string_equal(e.text, "b: no distilled pairs in it, its kind is empty");
+    vls_reader_close(r);
+    free(p);
+
+    /* A number that is missing without damage stays an error. */
+    d.set.n = PAIRS;
+    put_set("a", &d);
+    assert_int_equal(vls_reader_open("a", NULL, &r, &e), VL_OK);
+    w = writer("b");
+    assert_int_equal(vls_segment_begin(w, d.manifest, 0, &e), VL_OK);
+    while (vls_next(r, &rec, &seg, &e) == 1)
+        if (strcmp(rec.key, "syn-00001"))
+            assert_int_equal(vls_add(w, &rec, &e), VL_OK);
+    end_and_close(w);
+    vls_reader_close(r);
+    assert_int_equal(vls_reader_open("b", &how, &r, &e), VL_OK);
+    assert_int_equal(vld_distilled_read(r, &x, &e), VL_EFORMAT);
+    assert_string_equal(e.text, "b: record 'syn-00002': syn-00001 expected here");
+    vls_reader_close(r);
+    d.set.n = MANY;
+    vld_distilled_free(&d);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, enter, leave)
     const struct CMUnitTest tests[] = {T(round_trip),     T(on_disk),         T(preview),
                                        T(hostile_arrays), T(hostile_members), T(hostile_manifests),
-                                       T(order)};
+                                       T(order),          T(salvage)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,10 +171,10 @@ absent 'no.tar.zst*'
 run 0 vlcat --skip-bad -o some.tar.zst flip.tar.zst
 err_like '^vlcat: 1 bad frames left out, 0 segments without their ends, at least [0-9]+ records lost$'
 run 0 vlls --manifest --json some.tar.zst
-out_like '"input_loss":\{"bad_frames":1,.*"lost_records":[1-4]'
+out_like '"input_loss":\[\{"bad_frames":1,.*"lost_records":[1-4]'
 run 0 vlcat -q --skip-bad --shuffle 1 -o some2.tar.zst flip.tar.zst
 run 0 vlls --manifest --json some2.tar.zst
-out_like '"input_loss":\{"bad_frames":1,.*"lost_records":[1-4]'
+out_like '"input_loss":\[\{"bad_frames":1,.*"lost_records":[1-4]'
 head -c $(($(stat -c %s big.tar.zst) - 100)) big.tar.zst >cut.tar.zst
 for how in '' --reseal '--shuffle 1' '--part 0/1' '--shard-records 100'; do
     # shellcheck disable=SC2086
