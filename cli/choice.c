@@ -58,7 +58,7 @@ static int by_scores(cli_choice *c, const uint32_t *order, size_t n_records, cha
     if (rc)
         return rc;
     if (isnan(c->threshold))
-        return vld_select_best(c->score, n_records, c->least, c->n, out, e);
+        return vld_select_best(c->score, n_records, c->least, c->seed, c->n, out, e);
     c->n = vld_select_reach(c->score, n_records, c->least, c->threshold, out);
     for (size_t i = 0; i < n_records; i++)
         best = c->least ? fmin(best, c->score[i]) : fmax(best, c->score[i]);
@@ -119,7 +119,7 @@ json_t *cli_choice_step(const cli_choice *c)
         bad = json_object_set_new(step, "n", json_integer((json_int_t)c->n));
     else if (!bad)
         bad = json_object_set_new(step, "threshold", json_real(c->threshold));
-    if (!bad && !by_score(c))
+    if (!bad && isnan(c->threshold))
         bad = json_object_set_new(step, "seed", json_integer((json_int_t)c->seed));
     if (!bad && by_score(c))
         bad = json_object_set_new(step, "keep", json_string(c->least ? "least" : "most"));

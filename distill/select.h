@@ -3,8 +3,8 @@
  * have one signature: features and a seed in, record numbers out, ascending. Those that look at one number a
  * record (score_table.h) are vld_select_best and vld_select_reach.
  *
- * All of them give the same answer at any thread count, and take the lower number where two records are
- * equally good. */
+ * All of them give the same answer at any thread count. Of equally good records those by features take the
+ * lower number; scores often have few values, and there an order drawn from the seed decides. */
 #ifndef VLD_SELECT_H
 #define VLD_SELECT_H
 
@@ -50,8 +50,8 @@ VL_MUST_USE int vld_select_rs2(size_t n_records, uint64_t seed, uint64_t epoch, 
                                vl_err *e);
 
 /* vld_select_best -- the n_out highest scores [n_records], finite; with least: the lowest. */
-VL_MUST_USE int vld_select_best(const double *score, size_t n_records, bool least, size_t n_out,
-                                uint32_t *out, vl_err *e);
+VL_MUST_USE int vld_select_best(const double *score, size_t n_records, bool least, uint64_t seed,
+                                size_t n_out, uint32_t *out, vl_err *e);
 
 /* vld_select_reach -- those with score >= bound, with least: <= bound; out [n_records]. Returns how many. */
 size_t vld_select_reach(const double *score, size_t n_records, bool least, double bound, uint32_t *out);

@@ -429,12 +429,12 @@ static void rs2_epochs(void **state)
 
 /* ---- by score -------------------------------------------------------------------------------------- */
 
-/* A record is among the k best when fewer than k are better, or as good with a lower number. */
+/* A record is among the k best when fewer than k are better, or as good and earlier in the drawn order. */
 static void scores_are_ranked(void **state)
 {
     static const unsigned values[] = {1, 2, 5, 1000000};
     double score[200];
-    uint32_t out[200];
+    uint32_t out[200], order[200], place[200];
     uint8_t want[200];
     vl_err e;
 
@@ -442,26 +442,29 @@ static void scores_are_ranked(void **state)
     for (size_t r = 0; r < 4 * 2 * 5; r++) {
         size_t n = (size_t[]){1, 2, 50, 199, 200}[r % 5], k = (r * 37) % (n + 1), reached = 0;
         bool least = r / 5 % 2;
-        for (size_t i = 0; i < n; i++)
+        vl_rng_shuffle(r, vl_rng_stream("equal scores", 0, 0, 0), n, order);
+        for (size_t i = 0; i < n; i++) {
             score[i] = (double)vl_rng_below(r, 7, i, values[r / 10]) - 2;
+            place[order[i]] = (uint32_t)i;
+        }
         for (size_t i = 0; i < n; i++) {
             size_t ahead = 0;
             for (size_t j = 0; j < n; j++)
                 ahead += least ? score[j] < score[i] : score[j] > score[i];
-            for (size_t j = 0; j < i; j++)
-                ahead += score[j] == score[i];
+            for (size_t j = 0; j < n; j++)
+                ahead += score[j] == score[i] && place[j] < place[i];
             want[i] = ahead < k;
         }
-        assert_int_equal(vld_select_best(score, n, least, k, out, &e), VL_OK);
+        assert_int_equal(vld_select_best(score, n, least, r, k, out, &e), VL_OK);
         check("score", r, out, k, want, n);
         for (size_t i = 0; i < n; i++)
             reached += want[i] = least ? score[i] <= score[0] : score[i] >= score[0];
         assert_int_equal(vld_select_reach(score, n, least, score[0], out), reached);
         check("threshold", r, out, reached, want, n);
     }
-    assert_int_equal(vld_select_best(score, 3, false, 4, out, &e), VL_EARG);
+    assert_int_equal(vld_select_best(score, 3, false, 0, 4, out, &e), VL_EARG);
     score[1] = NAN;
-    assert_int_equal(vld_select_best(score, 3, false, 2, out, &e), VL_EARG);
+    assert_int_equal(vld_select_best(score, 3, false, 0, 2, out, &e), VL_EARG);
     assert_string_equal(e.text, "record 1: its score is not finite");
 }
 
