@@ -31,6 +31,7 @@ typedef struct expert {
     vl_pool *pool; /* inside this expert; NULL when others run beside it */
     vl_real *weights;
     double *loss;
+    vld_forgetting seen;
     vl_err e;
 } expert;
 
@@ -232,6 +233,11 @@ static void train_expert(void *arg, size_t tile, int worker)
         to.first_epoch = x->first;
         x->rc = offer(x, x->first + 1, &x->e);
     }
+    if (!x->rc && x->t->watch) {
+        x->rc = vld_forgetting_new(&x->t->train, x->t->o.batch, &x->seen, &x->e);
+        to.watch = vld_forgetting_step;
+        to.watch_arg = &x->seen;
+    }
     if (!x->rc)
         x->rc = vld_train(m, x->pool, &source, &to, theta, after_epoch, x, &x->e);
     if (x->rc)
@@ -263,6 +269,9 @@ static int train_round(expert_trainer *t, expert *x, int from, int count, vl_err
             *e = x[i].e;
             rc = x[i].rc;
         }
+        if (!rc && t->watch)
+            vld_forgetting_add(&t->sum, &x[i].seen, t->o.epochs);
+        vld_forgetting_free(&x[i].seen);
         free(x[i].weights);
         free(x[i].loss);
     }

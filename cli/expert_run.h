@@ -7,8 +7,8 @@
 #include "cli/loss.h"
 #include "cli/msg.h"
 #include "cli/runlog.h"
+#include "distill/forgetting.h"
 #include "distill/resume.h"
-#include "distill/train.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,6 +34,8 @@ typedef struct expert_trainer {
     vls_writer *writer;
     vl_pool *pool;
     vld_resume_point start; /* where this run begins */
+    bool watch;             /* forgetting and loss of each record are wanted, into sum */
+    vld_forgetting_sum sum; /* [train.n], made by the caller */
     pthread_mutex_t report; /* of what follows, and of expert.ready */
     struct expert *round;   /* experts from `from` on, which are being trained */
     int from, count;

@@ -1,50 +1,77 @@
 /* SPDX-License-Identifier: MIT
- * vlselect.c -- some of the records of pairs and of their embeddings, all segments as they were.
+ * vlselect.c -- some of the records of pairs, of their embeddings and scores, all segments as they were.
  *
- *   pass 1   every operand to its end: keys, and features where the method looks at them
- *   choose   record numbers, ascending in the order of the pairs
+ *   pass 1   every operand to its end: keys, and features or scores where the method looks at them
+ *   choose   record numbers, ascending in the order of the pairs          (choice.h)
  *   pass 2   every operand again: chosen records into segments with the old manifest and what was chosen
  *
- * What cannot be read twice is copied first (spool.h). Memory holds keys and features, never images. */
+ * What cannot be read twice is copied first (spool.h). Memory holds keys and, by the method, one number or the
+ * features of each record, never images. */
+#include "cli/choice.h"
 #include "cli/loss.h"
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/spool.h"
 #include "cli/writer.h"
-#include "distill/select.h"
-#include "distill/select_features.h"
+#include "distill/forgetting.h"
 #include "formats/version.h"
 #include "pipeline/keytab.h"
 
-#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct options {
     cli_common common;
-    int64_t n;
-    const char *method, *joint, *image, *text;
-} o = {.common = CLI_COMMON_DEFAULT, .method = "random", .joint = "auto"};
+    int64_t n, clusters, epoch, epochs;
+    double threshold;
+    const char *method, *joint, *image, *text, *score, *keep, *list;
+} o = {.common = CLI_COMMON_DEFAULT,
+       .epochs = 1,
+       .threshold = NAN,
+       .method = "random",
+       .joint = "auto",
+       .keep = "auto"};
 
 static const cli_opt options[] = {
-    {'n', "count", CLI_INT, &o.n, "N", "how many records to keep [must be given]", 1, 4294967295.0, NULL},
+    {'n', "count", CLI_INT, &o.n, "N", "how many records to keep [must be given, or --threshold]", 1,
+     4294967295.0, NULL},
     {0, "method", CLI_CHOICE, &o.method, "NAME",
-     "random: each record with the same chance; k-center: each next one farthest from those there are", 0, 0,
-     "random|k-center"},
+     "random, rs2 (drawn anew for each epoch), herding, k-center, k-means, density (by features), cosine (of "
+     "image and text), forgetting, score (by a number that a member holds)",
+     0, 0, "random|rs2|herding|k-center|k-means|density|cosine|forgetting|score"},
+    {0, NULL, CLI_GROUP, NULL, NULL, "By features", 0, 0, NULL},
     {0, "joint", CLI_CHOICE, &o.joint, "WHAT",
-     "what k-center looks at; auto: what there is, both as their sum where dimensions agree, else one behind "
+     "what is looked at; auto: what there is, both as their sum where dimensions agree, else one behind "
      "the other",
      0, 0, "auto|image|text|sum|concat"},
     {0, "image", CLI_TEXT, &o.image, "EXT",
      "member with the image rows, where there is more than one *.img.npy", 0, 0, NULL},
     {0, "text", CLI_TEXT, &o.text, "EXT", "member with the text rows, where there is more than one *.txt.npy",
      0, 0, NULL},
+    {0, "clusters", CLI_INT, &o.clusters, "K",
+     "density: how many clusters, at most N [the root of the number of records]", 1, VLD_CLUSTERS_MAX, NULL},
+    {0, NULL, CLI_GROUP, NULL, NULL, "By score", 0, 0, NULL},
+    {0, "score", CLI_TEXT, &o.score, "EXT",
+     "member with the score, one number [forgetting: " VLD_FORGETTING_EXT "]", 0, 0, NULL},
+    {0, "keep", CLI_CHOICE, &o.keep, "WHICH",
+     "most: high scores; least: low ones; auto: least for forgetting, else most", 0, 0, "auto|most|least"},
+    {0, "threshold", CLI_REAL, &o.threshold, "X",
+     "keep every record whose score is X or more (with least: X or less) [none]", -1e300, 1e300, NULL},
+    {0, NULL, CLI_GROUP, NULL, NULL, "rs2", 0, 0, NULL},
+    {0, "epoch", CLI_INT, &o.epoch, "I", "the first epoch whose N records are kept", 0, 1e9, NULL},
+    {0, "epochs", CLI_INT, &o.epochs, "E", "how many epochs: the shard holds what any of them uses", 1, 1e6,
+     NULL},
+    {0, NULL, CLI_GROUP, NULL, NULL, "Output", 0, 0, NULL},
+    {0, "list", CLI_PATH, &o.list, "FILE", "write epoch, key and score of each record kept, as TSV", 0, 0,
+     NULL},
     CLI_END};
 
 static const cli_tool tool = {
     .name = "vlselect",
     .usage = "[options] -n N SHARD...|-",
-    .sentence = "Keeps N records of pairs and of their embeddings, at random or spread out.",
+    .sentence =
+        "Keeps some records of pairs and of their embeddings: at random, typical, spread out, or the best.",
     .example = "vlselect -n 10 --method k-center -o few.tar.zst train.tar.zst train.emb.tar.zst",
     .options = options,
     .common = &o.common,
@@ -53,21 +80,18 @@ static const cli_tool tool = {
     .max_operands = -1,
 };
 
-static const char *const joints[] = {"auto", "image", "text", "sum", "concat"}; /* as vld_joint */
-
 /* A record is a pair, its embeddings, or both; its number is that of its key. */
 typedef struct entry {
     bool pair, chosen;
-    int shard; /* that it was first seen in, for messages */
+    bool scored; /* first seen in a segment of scores */
+    int shard;   /* that it was first seen in, for messages */
 } entry;
 
 typedef struct selector {
     cli_spool *shard; /* [n_shards] */
     vls_parent *id;   /* [n_shards] */
     int n_shards, opened;
-    const vld_select_method *method;
-    vld_features features;
-    vld_joint joint;
+    cli_choice choice;
     vl_keytab keys;
     entry *entry; /* [room] */
     size_t room;
@@ -77,17 +101,16 @@ typedef struct selector {
     vls_writer *writer;
     json_t *losses; /* of inputs, with --skip-bad */
     bool open;
-    uint64_t kept;
 } selector;
 
 static bool selectable(const char *kind)
 {
-    return !strcmp(kind, "pairs") || !strcmp(kind, "embeddings");
+    return !strcmp(kind, "pairs") || !strcmp(kind, "embeddings") || !strcmp(kind, "scores");
 }
 
 /* ---- pass 1 --------------------------------------------------------------------------------------- */
 
-static int number_of(selector *s, int shard, const char *key, size_t *number, vl_err *e)
+static int number_of(selector *s, int shard, const char *key, bool scored, size_t *number, vl_err *e)
 {
     int added = vl_keytab_add(&s->keys, key, number, e);
 
@@ -101,14 +124,14 @@ static int number_of(selector *s, int shard, const char *key, size_t *number, vl
         s->entry = p;
         s->room = room;
     }
-    s->entry[*number] = (entry){.shard = shard};
+    s->entry[*number] = (entry){.shard = shard, .scored = scored};
     return VL_OK;
 }
 
 static int note_record(selector *s, int shard, const vls_record *rec, const vls_segment *seg, vl_err *e)
 {
     size_t number = 0;
-    int rc = number_of(s, shard, rec->key, &number, e);
+    int rc = number_of(s, shard, rec->key, !strcmp(seg->kind, "scores"), &number, e);
 
     if (!rc && !strcmp(seg->kind, "pairs")) {
         if (s->entry[number].pair)
@@ -125,9 +148,7 @@ static int note_record(selector *s, int shard, const vls_record *rec, const vls_
         }
         s->order[s->n_order++] = (uint32_t)number;
     }
-    if (!rc && s->method->needs_features)
-        rc = vld_features_add(&s->features, rec, seg->manifest, number, e);
-    return rc;
+    return rc ? rc : cli_choice_look(&s->choice, rec, seg->manifest, number, e);
 }
 
 static int open_reader(const selector *s, int shard, vls_reader **r, vl_err *e)
@@ -163,8 +184,9 @@ static int settle_order(selector *s, vl_err *e)
                        s->n_shards > 1 ? " and the others" : "");
     for (size_t i = 0; s->pairs && i < s->keys.n; i++)
         if (!s->entry[i].pair)
-            return vl_fail(e, VL_EFORMAT, "%s: record '%s': an embedding without a pair",
-                           s->shard[s->entry[i].shard].name, s->keys.key[i]);
+            return vl_fail(e, VL_EFORMAT, "%s: record '%s': %s without a pair",
+                           s->shard[s->entry[i].shard].name, s->keys.key[i],
+                           s->entry[i].scored ? "a score" : "an embedding");
     if (s->pairs)
         return VL_OK;
     if (!(s->order = vl_alloc(s->keys.n, sizeof *s->order, e)))
@@ -178,30 +200,15 @@ static int settle_order(selector *s, vl_err *e)
 
 static int choose(selector *s, vl_err *e)
 {
-    size_t n = (size_t)o.n, dim = 0;
-    vl_real *features = NULL;
-    vl_pool *pool = NULL;
-    uint32_t *out = NULL;
-    int rc = VL_OK;
+    int rc = cli_choice_make(&s->choice, s->order, s->n_order, s->keys.key, e);
 
-    if (n > s->n_order)
-        return vl_fail(e, VL_EFORMAT, "%s%s: %zu records asked for, there are %zu", s->shard[0].name,
-                       s->n_shards > 1 ? " and the others" : "", n, s->n_order);
-    if (s->method->needs_features)
-        rc =
-            vld_features_join(&s->features, &s->joint, s->order, s->n_order, s->keys.key, &features, &dim, e);
-    if (!rc)
-        rc = vl_pool_new((int)o.common.threads, &pool, e);
-    if (!rc && !(out = vl_alloc(n, sizeof *out, e)))
-        rc = VL_ENOMEM;
-    if (!rc)
-        rc = s->method->fn(features, s->n_order, dim, (uint64_t)o.common.seed, pool, n, out, e);
-    for (size_t i = 0; !rc && i < n; i++)
-        s->entry[s->order[out[i]]].chosen = true;
-    free(out);
-    vl_pool_free(pool);
-    free(features);
-    return rc;
+    if (rc)
+        return s->choice.n > s->n_order
+                   ? vl_within(e, "%s%s", s->shard[0].name, s->n_shards > 1 ? " and the others" : "")
+                   : rc;
+    for (size_t i = 0; i < s->n_order; i++)
+        s->entry[s->order[i]].chosen = s->choice.chosen[i];
+    return VL_OK;
 }
 
 /* ---- pass 2 --------------------------------------------------------------------------------------- */
@@ -210,15 +217,11 @@ static int choose(selector *s, vl_err *e)
 static int begin_segment(selector *s, const vls_segment *seg, vl_err *e)
 {
     json_t *m = json_deep_copy(seg->manifest), *done = json_object_get(m, "select");
-    json_t *now = json_pack("{s:s, s:s, s:s, s:I, s:I}", "tool", "vlselect", "version", VL_VERSION, "method",
-                            o.method, "n", (json_int_t)o.n, "seed", (json_int_t)o.common.seed);
-    int bad = !m || !now, rc;
+    json_t *now = cli_choice_step(&s->choice);
+    int bad = !m || !now || json_object_set_new(now, "tool", json_string("vlselect")) ||
+              json_object_set_new(now, "version", json_string(VL_VERSION)),
+        rc;
 
-    if (!bad && s->method->needs_features)
-        bad =
-            json_object_set_new(now, "joint", json_string(joints[s->joint])) ||
-            (s->joint != VLD_TEXT && json_object_set_new(now, "image", json_string(s->features.image.ext))) ||
-            (s->joint != VLD_IMAGE && json_object_set_new(now, "text", json_string(s->features.text.ext)));
     if (!bad && !json_is_array(done)) {
         bad = json_object_set_new(m, "select", json_array());
         done = json_object_get(m, "select");
@@ -252,7 +255,6 @@ static int keep(selector *s, const vls_record *rec, const vls_segment *seg, vl_e
         rc = begin_segment(s, seg, e);
     if (!rc)
         rc = vls_add(s->writer, rec, e);
-    s->kept += !rc;
     return rc;
 }
 
@@ -310,8 +312,6 @@ static int select_all(selector *s, char **operand, vl_err *e)
 {
     int rc = open_shards(s, operand, e);
 
-    s->features.image.want = o.image;
-    s->features.text.want = o.text;
     for (int i = 0; !rc && i < s->n_shards; i++)
         rc = look_at(s, i, e);
     if (!rc)
@@ -322,6 +322,8 @@ static int select_all(selector *s, char **operand, vl_err *e)
         rc = cli_writer_open(&o.common, &s->writer, e);
     for (int i = 0; !rc && i < s->n_shards; i++)
         rc = write_from(s, i, e);
+    if (!rc && o.list)
+        rc = cli_choice_list(&s->choice, o.list, s->order, s->n_order, s->keys.key, e);
     if (!rc) {
         vls_writer *w = s->writer;
         s->writer = NULL;
@@ -336,7 +338,7 @@ static void clean_up(selector *s)
     json_decref(s->losses);
     for (int i = 0; i < s->opened; i++)
         cli_spool_close(&s->shard[i]);
-    vld_features_free(&s->features);
+    cli_choice_free(&s->choice);
     vl_keytab_free(&s->keys);
     free(s->entry);
     free(s->order);
@@ -344,27 +346,72 @@ static void clean_up(selector *s)
     vls_parents_free(s->id, (size_t)s->n_shards);
 }
 
+/* ---- the command line ----------------------------------------------------------------------------- */
+
+static void check_method(const vld_select_method *m, vld_joint joint)
+{
+    bool scored = m->by == VLD_BY_COSINE || m->by == VLD_BY_SCORE, rs2 = !strcmp(m->name, "rs2");
+
+    if (!m->needs_features && (joint || ((o.image || o.text) && m->by != VLD_BY_COSINE)))
+        cli_misuse("%s: --method %s looks at no features",
+                   m->by == VLD_BY_COSINE ? "--joint" : "--joint, --image, --text", m->name);
+    if (o.clusters && strcmp(m->name, "density"))
+        cli_misuse("--clusters: --method %s has none", m->name);
+    if (!scored && (strcmp(o.keep, "auto") || !isnan(o.threshold)))
+        cli_misuse("--keep, --threshold: --method %s has no scores", m->name);
+    if (o.score && m->by != VLD_BY_SCORE)
+        cli_misuse("--score: --method %s reads no scores", m->name);
+    if (m->by == VLD_BY_SCORE && !m->score && !o.score)
+        cli_misuse("--score EXT must be given: the member with the score");
+    if (!rs2 && (o.epoch || o.epochs != 1))
+        cli_misuse("--epoch, --epochs: --method %s keeps the same records in each", m->name);
+    if (!o.n && isnan(o.threshold))
+        cli_misuse("-n N must be given: how many records to keep");
+    if (o.n && !isnan(o.threshold))
+        cli_misuse("-n and --threshold: one of them says how many records are kept");
+}
+
+static void take_options(cli_choice *c)
+{
+    const vld_select_method *m = vld_select_methods;
+    static const char *const joints[] = {"auto", "image", "text", "sum", "concat"}; /* as vld_joint */
+
+    while (strcmp(m->name, o.method))
+        m++;
+    while (strcmp(joints[c->joint], o.joint))
+        c->joint++;
+    check_method(m, c->joint);
+    c->method = m;
+    c->least = strcmp(o.keep, "auto") ? !strcmp(o.keep, "least") : m->least;
+    c->threshold = o.threshold;
+    c->n = (size_t)o.n;
+    c->clusters = (size_t)o.clusters;
+    c->seed = (uint64_t)o.common.seed;
+    c->epoch = (uint64_t)o.epoch;
+    c->epochs = strcmp(m->name, "rs2") ? 0 : (uint64_t)o.epochs;
+    c->threads = (int)o.common.threads;
+    c->features.image.want = c->scores.image.want = o.image;
+    c->features.text.want = c->scores.text.want = o.text;
+    c->scores.member = m->by == VLD_BY_SCORE ? (o.score ? o.score : m->score) : NULL;
+}
+
 int main(int argc, char **argv)
 {
     selector s = {0};
     vl_err e = {0};
+    size_t kept;
     int rc;
 
     s.n_shards = cli_parse(&tool, argc, argv);
-    if (!o.n)
-        cli_misuse("-n N must be given: how many records to keep");
+    take_options(&s.choice);
+    if (o.list && !strcmp(o.list, "-") && (!o.common.output || !strcmp(o.common.output, "-")))
+        cli_misuse("--list -: standard output is taken by the shard, -o FILE is needed");
     cli_refuse_tty(o.common.output);
-    s.method = vld_select_methods;
-    while (strcmp(s.method->name, o.method))
-        s.method++;
-    while (strcmp(joints[s.joint], o.joint))
-        s.joint++;
-    if (!s.method->needs_features && (s.joint || o.image || o.text))
-        cli_misuse("--joint, --image, --text: --method %s looks at no features", o.method);
     rc = select_all(&s, argv + 1, &e);
+    kept = s.choice.kept;
     clean_up(&s);
     if (rc)
         return cli_fail(&e);
-    cli_info("%" PRIu64 " of %zu records kept", (uint64_t)o.n, s.n_order);
+    cli_info("%zu of %zu records kept", kept, s.n_order);
     return 0;
 }

@@ -19,6 +19,7 @@ static struct options {
     int64_t size, embed_dim, experts, epochs, batch;
     double scale, rate_image, rate_text, momentum, weight_decay;
     bool resume;
+    const char *scores;
     cli_list val;
 } o = {
     .common = CLI_COMMON_DEFAULT,
@@ -63,6 +64,8 @@ static const cli_opt options[] = {
     {0, "resume", CLI_FLAG, &o.resume, NULL,
      "go on with FILE.part, which an earlier run of the same command left; begin where there is none", 0, 0,
      NULL},
+    {0, "scores", CLI_PATH, &o.scores, "FILE",
+     "also write how often each record was forgotten, and its mean loss, for vlselect", 0, 0, NULL},
     CLI_END};
 
 static const cli_tool tool = {
@@ -197,8 +200,41 @@ static void take_options(expert_trainer *t)
                          .seed = (uint64_t)o.common.seed};
 }
 
+/* ---- scores of the records -------------------------------------------------------------------- */
+
+static int open_scores(expert_trainer *t, vls_writer **scores, vl_err *e)
+{
+    cli_common common = o.common;
+
+    if (!o.scores)
+        return VL_OK;
+    t->watch = true;
+    common.output = o.scores;
+    return vld_forgetting_sum_new(t->train.n, &t->sum, e) ? VL_ENOMEM : cli_writer_open(&common, scores, e);
+}
+
+static int write_scores(expert_trainer *t, vls_writer **scores, vl_err *e)
+{
+    vls_writer *w = *scores;
+    size_t left_out;
+    int rc;
+
+    if (!w)
+        return VL_OK;
+    rc = vld_forgetting_write(&t->sum, &t->train, t->manifest, t->parents, t->n_parents, w, &left_out, e);
+    if (rc)
+        return rc;
+    if (left_out)
+        cli_warn("%s: %zu records were in no batch and have no score", o.scores, left_out);
+    *scores = NULL;
+    return vls_writer_close(w, e);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------- */
+
 static int run(expert_trainer *t, char **paths, int n, vl_err *e)
 {
+    vls_writer *scores = NULL;
     int rc = cli_runlog_open(o.common.run_log, o.resume, &t->log, e);
 
     if (!rc)
@@ -212,10 +248,14 @@ static int run(expert_trainer *t, char **paths, int n, vl_err *e)
         rc = vl_pool_new((int)o.common.threads, &t->pool, e);
     if (!rc)
         rc = open_output(t, e);
-    if (rc)
-        return rc;
+    if (!rc)
+        rc = open_scores(t, &scores, e);
     take_options(t); /* the batch may have been cut */
-    rc = expert_run(t, e);
+    if (!rc)
+        rc = expert_run(t, e);
+    if (!rc)
+        rc = write_scores(t, &scores, e);
+    vls_writer_abort(scores);
     if (!rc) {
         vls_writer *w = t->writer;
         t->writer = NULL;
@@ -249,6 +289,7 @@ static int clean_up(expert_trainer *t, int rc, vl_err *e)
     json_decref(t->manifest);
     free(t->start.before);
     cli_losses_free(&t->losses);
+    vld_forgetting_sum_free(&t->sum);
     vls_parents_free(t->parents, t->n_parents);
     vl_data_free(&t->val);
     vl_data_free(&t->train);
@@ -270,7 +311,11 @@ static void check_line(expert_trainer *t)
         cli_misuse("%s", e.text);
     if (o.resume && (!o.common.output || !strcmp(o.common.output, "-")))
         cli_misuse("--resume: standard output cannot be resumed, -o FILE is needed");
+    if (o.resume && o.scores)
+        cli_misuse("--scores with --resume: the epochs of the earlier run left none");
     cli_refuse_tty(o.common.output);
+    if (o.scores)
+        cli_refuse_tty(o.scores);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/select_features.h"
-#include "formats/npy.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -60,9 +59,9 @@ static void unit(double *row, size_t dim)
         row[k] /= sqrt(square);
 }
 
-/* The mean of the rows of a, of unit norm, to out. */
-static int mean_row(const vl_npy *a, size_t dim, float *out, vl_err *e)
+int vld_side_mean(const vld_feature_side *s, const vl_npy *a, float *out, vl_err *e)
 {
+    size_t dim = s->dim;
     double *all = vl_alloc((size_t)a->n, sizeof *all, e);
     int rc;
 
@@ -81,45 +80,59 @@ static int mean_row(const vl_npy *a, size_t dim, float *out, vl_err *e)
             out[k] = (float)all[k];
     }
     free(all);
-    return rc;
+    return rc ? vl_within(e, "%s", s->ext) : VL_OK;
+}
+
+static int rows_of(vld_feature_side *s, const vls_member *m, const json_t *manifest, vl_npy *a, vl_err *e)
+{
+    int rc = vl_npy_parse(m->data, m->n, a, e);
+
+    if (!rc)
+        rc = vl_npy_schema(manifest, m->ext, a, e);
+    if (!rc && (a->rank != 2 || !a->shape[0] || !a->shape[1] || a->shape[1] > DIM_MAX))
+        rc = vl_fail(e, VL_EFORMAT, "an array of rows, 1 to %d dimensions, wanted", DIM_MAX);
+    if (!rc && !s->dim)
+        s->dim = (size_t)a->shape[1];
+    if (!rc && a->shape[1] != s->dim)
+        rc = vl_fail(e, VL_EFORMAT, "rows of %zu dimensions, those before had %zu", (size_t)a->shape[1],
+                     s->dim);
+    return rc ? vl_within(e, "%s", m->ext) : VL_OK;
+}
+
+int vld_side_rows(vld_feature_side *s, const char *suffix, const vls_record *rec, const json_t *manifest,
+                  vl_npy *a, bool *there, vl_err *e)
+{
+    const vls_member *m;
+    int rc = find_member(s, suffix, rec, &m, e);
+
+    *there = !rc && m;
+    return *there ? rows_of(s, m, manifest, a, e) : rc;
 }
 
 static int add_side(vld_feature_side *s, const char *suffix, const vls_record *rec, const json_t *manifest,
                     size_t number, vl_err *e)
 {
-    const vls_member *m;
+    bool there;
     vl_npy a;
-    int rc = find_member(s, suffix, rec, &m, e);
+    int rc = vld_side_rows(s, suffix, rec, manifest, &a, &there, e);
 
-    if (rc || !m)
+    if (rc || !there)
         return rc;
-    rc = vl_npy_parse(m->data, m->n, &a, e);
-    if (!rc)
-        rc = vl_npy_schema(manifest, m->ext, &a, e);
-    if (!rc && (a.rank != 2 || !a.shape[0] || !a.shape[1] || a.shape[1] > DIM_MAX))
-        rc = vl_fail(e, VL_EFORMAT, "an array of rows, 1 to %d dimensions, wanted", DIM_MAX);
-    if (!rc && !s->dim)
-        s->dim = (size_t)a.shape[1];
-    if (!rc && a.shape[1] != s->dim)
-        rc = vl_fail(e, VL_EFORMAT, "rows of %zu dimensions, those before had %zu", (size_t)a.shape[1],
-                     s->dim);
-    if (!rc)
-        rc = make_room(s, number, e);
+    rc = make_room(s, number, e);
     if (!rc && s->have[number])
-        rc = vl_fail(e, VL_EFORMAT, "a second time for this record");
+        rc = vl_fail(e, VL_EFORMAT, "%s: a second time for this record", s->ext);
     if (!rc)
-        rc = mean_row(&a, s->dim, s->row + number * s->dim, e);
-    if (rc)
-        return vl_within(e, "%s", m->ext);
-    s->have[number] = 1;
-    return VL_OK;
+        rc = vld_side_mean(s, &a, s->row + number * s->dim, e);
+    if (!rc)
+        s->have[number] = 1;
+    return rc;
 }
 
 int vld_features_add(vld_features *f, const vls_record *rec, const json_t *manifest, size_t number, vl_err *e)
 {
-    int rc = add_side(&f->image, ".img.npy", rec, manifest, number, e);
+    int rc = add_side(&f->image, VLD_IMAGE_ROWS, rec, manifest, number, e);
 
-    return rc ? rc : add_side(&f->text, ".txt.npy", rec, manifest, number, e);
+    return rc ? rc : add_side(&f->text, VLD_TEXT_ROWS, rec, manifest, number, e);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------------- */
@@ -176,9 +189,9 @@ int vld_features_join(const vld_features *f, vld_joint *how, const uint32_t *ord
     int rc = VL_OK;
 
     if (joint != VLD_TEXT)
-        rc = check_side(&f->image, "image", ".img.npy", order, n, key, e);
+        rc = check_side(&f->image, "image", VLD_IMAGE_ROWS, order, n, key, e);
     if (!rc && joint != VLD_IMAGE)
-        rc = check_side(&f->text, "text", ".txt.npy", order, n, key, e);
+        rc = check_side(&f->text, "text", VLD_TEXT_ROWS, order, n, key, e);
     if (!rc && joint == VLD_SUM && f->image.dim != f->text.dim)
         rc = vl_fail(e, VL_EARG, "sum of image rows of %zu and text rows of %zu dimensions: take concat",
                      f->image.dim, f->text.dim);

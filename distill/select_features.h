@@ -10,8 +10,10 @@
 #ifndef VLD_SELECT_FEATURES_H
 #define VLD_SELECT_FEATURES_H
 
+#include "formats/npy.h"
 #include "formats/shard.h"
 #include "pipeline/real.h"
+#include <stdbool.h>
 
 typedef enum vld_joint { VLD_AUTO, VLD_IMAGE, VLD_TEXT, VLD_SUM, VLD_CONCAT } vld_joint;
 
@@ -43,5 +45,20 @@ VL_MUST_USE int vld_features_join(const vld_features *f, vld_joint *joint, const
                                   char *const *key, vl_real **out, size_t *dim, vl_err *e);
 
 void vld_features_free(vld_features *f);
+
+/* ---- one record, one side: what the above is made of, for those who keep no rows ---------------------- */
+
+#define VLD_IMAGE_ROWS ".img.npy"
+#define VLD_TEXT_ROWS  ".txt.npy"
+
+/* vld_side_rows -- the rows [V,s->dim] of this side in rec. Sets s->ext and s->dim the first time.
+ *   suffix  VLD_IMAGE_ROWS or VLD_TEXT_ROWS
+ *   there   out  whether there are any; only then *a is set, which borrows from rec
+ * Errors: as vld_features_add. */
+VL_MUST_USE int vld_side_rows(vld_feature_side *s, const char *suffix, const vls_record *rec,
+                              const json_t *manifest, vl_npy *a, bool *there, vl_err *e);
+
+/* vld_side_mean -- the mean of the rows, of unit norm, to out [s->dim]. Errors: VL_EFORMAT, VL_ENOMEM. */
+VL_MUST_USE int vld_side_mean(const vld_feature_side *s, const vl_npy *a, float *out, vl_err *e);
 
 #endif

@@ -21,6 +21,7 @@ typedef struct feed {
     vlm_graph *g;
     const vl_augment *aug;
     const uint32_t *rows;
+    uint32_t *row, *caption; /* [batch] what was taken, with data as the source */
     uint64_t seed, views, captions;
 } feed;
 
@@ -39,6 +40,8 @@ static void feed_data(const feed *f, size_t b, vl_view view, vl_real *x, vl_real
     size_t row = f->src->subset ? f->src->subset[f->rows[b]] : f->rows[b];
     size_t cap = d->cap[row] + vl_rng_below(f->seed, f->captions, b, d->cap[row + 1] - d->cap[row]);
 
+    f->row[b] = (uint32_t)row;
+    f->caption[b] = (uint32_t)cap;
     vl_view_apply_u8(d->images + row * d->size * d->size * 3, d->size, view, x);
     for (size_t i = 0; i < d->text_dim; i++)
         y[i] = (vl_real)d->text[cap * d->text_dim + i];
@@ -65,6 +68,7 @@ typedef struct trainer {
     size_t n, batch;
     int per_epoch;
     uint32_t *rows, *order;
+    uint32_t *row, *caption; /* [batch] */
     vl_real *grad, *velocity;
 } trainer;
 
@@ -85,7 +89,8 @@ static void update(const trainer *t, double scale, vl_real *theta)
 
 static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *theta, double *loss, vl_err *e)
 {
-    feed f = {src, t->m, &t->graph, &t->o->aug, NULL, t->o->seed, 0, 0};
+    feed f = {src, t->m, &t->graph, &t->o->aug, NULL, t->row, t->caption, t->o->seed, 0, 0};
+    const vld_step seen = {t->batch, t->row, t->caption, &t->graph};
     double total = 0, steps = (double)t->per_epoch * t->o->epochs;
 
     vld_batch_rows(t->n, t->batch, t->o->seed, (uint64_t)epoch, t->per_epoch, t->order, t->rows);
@@ -96,6 +101,8 @@ static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *th
         f.captions = vl_rng_stream("train caption", (uint64_t)epoch, (uint64_t)i, 0);
         vl_pool_run(t->pool, t->batch, feed_one, &f);
         vlt_forward(t->graph.tape);
+        if (t->o->watch && src->data)
+            t->o->watch(t->o->watch_arg, &seen);
         vlt_backward(t->graph.tape, t->graph.loss);
         l = (double)vlt_x(t->graph.tape, t->graph.loss)[0];
         if (!isfinite(l))
@@ -126,6 +133,8 @@ static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld
     t->per_epoch = (int)(t->n / t->batch);
     if (!(t->rows = vl_alloc((size_t)t->per_epoch * t->batch, sizeof *t->rows, e)) ||
         !(t->order = vl_alloc(t->n, sizeof *t->order, e)) ||
+        !(t->row = vl_alloc(t->batch, sizeof *t->row, e)) ||
+        !(t->caption = vl_alloc(t->batch, sizeof *t->caption, e)) ||
         !(t->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
         (o->momentum > 0 && !(t->velocity = vl_alloc(m->n, sizeof(vl_real), e))))
         return VL_ENOMEM;
@@ -140,6 +149,8 @@ static void trainer_close(trainer *t)
     vlm_graph_free(&t->graph);
     free(t->velocity);
     free(t->grad);
+    free(t->caption);
+    free(t->row);
     free(t->order);
     free(t->rows);
 }

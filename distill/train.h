@@ -17,6 +17,14 @@ typedef struct vld_source {
 
 size_t vld_source_size(const vld_source *s);
 
+/* What a step on data looked at, after its forward sweep. Borrowed for the call. */
+typedef struct vld_step {
+    size_t batch;
+    const uint32_t *row, *caption; /* [batch] of the data; captions count over all records */
+    const vlm_graph *graph;
+} vld_step;
+typedef void (*vld_step_fn)(void *arg, const vld_step *s);
+
 typedef struct vld_train_opts {
     size_t batch; /* cut to the size of the source */
     int epochs;
@@ -26,8 +34,10 @@ typedef struct vld_train_opts {
     bool cosine;         /* the rate falls to 0 along half a cosine; else constant */
     vl_augment aug;
     uint64_t seed;
-    int first_epoch; /* epochs that theta has behind it: training goes on as if it had not stopped (without
+    int first_epoch;   /* epochs that theta has behind it: training goes on as if it had not stopped (without
                         momentum, whose velocity is not in theta: VL_EARG) */
+    vld_step_fn watch; /* called at each step with data as the source; NULL: nobody */
+    void *watch_arg;
 } vld_train_opts;
 
 /* Called after each epoch (epoch counts from 1) with the weights; a non-zero result ends the training and is

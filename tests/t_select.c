@@ -143,12 +143,18 @@ static void kcenter_first_and_refused(void **state)
 
 static void table_is_whole(void **state)
 {
+    static const char *const name[] = {"random",  "rs2",    "herding",    "k-center", "k-means",
+                                       "density", "cosine", "forgetting", "score"};
+    size_t n = 0;
+
     (void)state;
-    assert_string_equal(vld_select_methods[0].name, "random");
-    assert_false(vld_select_methods[0].needs_features);
-    assert_string_equal(vld_select_methods[1].name, "k-center");
-    assert_true(vld_select_methods[1].needs_features);
-    assert_null(vld_select_methods[2].name);
+    for (const vld_select_method *m = vld_select_methods; m->name; m++, n++) {
+        assert_true(n < sizeof name / sizeof *name);
+        assert_string_equal(m->name, name[n]);
+        assert_int_equal(m->needs_features, m->by == VLD_BY_FEATURES);
+        assert_true(m->fn || !m->needs_features);
+    }
+    assert_int_equal(n, sizeof name / sizeof *name);
 }
 
 /* ---- features -------------------------------------------------------------------------------------- */
