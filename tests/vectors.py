@@ -153,10 +153,9 @@ def second(readshard, folder, expect):
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     keys, bad = {n: [] for n in want}, set()
     for line in p.stdout.decode().split('\n'):
-        if line.startswith('{'):
+        if line.startswith('{"bytes":'):     # of a record
             record = json.loads(line)
-            if 'key' in record and 'file' in record:
-                keys[os.path.relpath(record['file'], folder)].append(record['key'])
+            keys[os.path.relpath(record['file'], folder)].append(record['key'])
     for line in p.stderr.decode('utf-8', 'backslashreplace').split('\n'):
         if line.startswith('readshard: '):
             bad.add(os.path.relpath(line[11:].split(': ')[0], folder))
