@@ -149,16 +149,18 @@ def compare(expect, seen):
 def second(readshard, folder, expect):
     """From files; where it must decode arrays, a shard is good when all of them are."""
     want = table(expect)
-    p = subprocess.run([sys.executable, '-B', readshard, '--tensors'] + [os.path.join(folder, n) for n in want],
-                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     keys, bad = {n: [] for n in want}, set()
-    for line in p.stdout.decode().split('\n'):
-        if line.startswith('{"bytes":'):     # of a record
-            record = json.loads(line)
-            keys[os.path.relpath(record['file'], folder)].append(record['key'])
-    for line in p.stderr.decode('utf-8', 'backslashreplace').split('\n'):
-        if line.startswith('readshard: '):
-            bad.add(os.path.relpath(line[11:].split(': ')[0], folder))
+    for arrays in (False, True):
+        names = [n for n in want if ('tensors' in want[n]) == arrays]
+        p = subprocess.run([sys.executable, '-B', readshard] + ['--tensors'] * arrays +
+                           [os.path.join(folder, n) for n in names], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for line in p.stdout.decode().split('\n'):
+            if line.startswith('{"bytes":'):     # of a record
+                record = json.loads(line)
+                keys[os.path.relpath(record['file'], folder)].append(record['key'])
+        for line in p.stderr.decode('utf-8', 'backslashreplace').split('\n'):
+            if line.startswith('readshard: '):
+                bad.add(os.path.relpath(line[11:].split(': ')[0], folder))
     for name, how in sorted(want.items()):
         rc, out, _ = how['file']
         fails = rc == '1' or how.get('tensors', '0')[0] == '1'
