@@ -62,9 +62,7 @@ char *ls_terms_text(const json_t *list)
         strcat(text, i ? ", " : "");
         strcat(text, json_string_value(term));
     }
-    for (char *p = text; *p; p++) /* it came from a stranger and is a field of a line */
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
+    vl_clean(text); /* it is a field of a line */
     return text;
 }
 

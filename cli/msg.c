@@ -46,9 +46,7 @@ static void say(const char *fmt, va_list ap)
         return;
     if ((size_t)n >= sizeof text)
         memcpy(text + sizeof text - 4, "...", 4);
-    for (char *p = text; *p; p++) /* names come from strangers: no terminal escapes */
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
+    vl_clean(text);
     fprintf(stderr, "%s%s: %s\n", atomic_exchange(&line_stands, false) ? "\r\033[K" : "", tool_name, text);
 }
 

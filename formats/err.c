@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names and captions come from strangers: a message stays one line and cannot drive a terminal. */
-static void clean(char *s)
+void vl_clean(char *s)
 {
     for (; *s; s++)
         if ((unsigned char)*s < 0x20 || *s == 0x7f)
             *s = '?';
+        else if ((unsigned char)*s == 0xc2 && ((unsigned char)s[1] & 0xe0) == 0x80)
+            s[0] = s[1] = '?'; /* U+0080 to U+009F: CSI and its kin */
 }
 
 static void put(vl_err *e, int code, const char *fmt, va_list ap)
@@ -25,7 +26,7 @@ static void put(vl_err *e, int code, const char *fmt, va_list ap)
         e->text[0] = 0;
     else if ((size_t)n >= sizeof e->text)
         memcpy(e->text + sizeof e->text - 4, "...", 4);
-    clean(e->text);
+    vl_clean(e->text);
 }
 
 int vl_fail(vl_err *e, int code, const char *fmt, ...)

@@ -31,6 +31,10 @@ typedef struct vl_err {
     char text[VL_ERR_TEXT]; /* one line, no newline, always terminated; cut with "..." when full */
 } vl_err;
 
+/* vl_clean -- question marks for control characters (U+0000-001F, 007F-009F), in place: names and captions
+ * come from strangers, and what is said of them stays one line and cannot drive a terminal. */
+void vl_clean(char *text);
+
 /* vl_fail -- sets code and text; returns code. e may be NULL.
  * Control bytes in the formatted text (names come from strangers) become '?'. */
 int vl_fail(vl_err *e, int code, const char *fmt, ...) VL_PRINTF(3, 4);

@@ -343,6 +343,16 @@ int vls_read_data(vls_reader *r, vl_err *e)
     return vls_digest_data(r, p, f.dsize, e);
 }
 
+/* A segment without records has no first key, and its manifest none either. */
+static int no_first_key(const vls_reader *r, vl_err *e)
+{
+    const char *first = json_string_value(json_object_get(vls_read_cur(r)->manifest, "first_key"));
+
+    if (!first || r->sum.records || r->gaps)
+        return VL_OK;
+    return vl_fail(e, VL_EFORMAT, "no records, but the manifest says that the first key is '%s'", first);
+}
+
 static int end_tail(vls_reader *r, vl_err *e)
 {
     vls_seg *s = vls_read_cur(r);
@@ -357,6 +367,8 @@ static int end_tail(vls_reader *r, vl_err *e)
     r->sum.members = r->u.members;
     if (!rc)
         rc = vls_tail_check(r->tail.json, &r->sum, r->gaps, r->is_plain, e);
+    if (!rc)
+        rc = no_first_key(r, e);
     if (rc)
         return rc;
     s->tail = r->tail.json;

@@ -132,7 +132,7 @@ static int check_block(const uint8_t *h, uint64_t *size, vl_err *e)
     if (!octal(h + F_SUM, 6, &sum) || sum != checksum(h))
         return vl_fail(e, VL_EFORMAT, "tar header: checksum is wrong");
     if (h[F_TYPE] != '0' && h[F_TYPE] != 'x')
-        return vl_fail(e, VL_EFORMAT, "tar header: type '%c', only files are allowed", h[F_TYPE]);
+        return vl_fail(e, VL_EFORMAT, "tar header: type 0x%02x, only files (0x30) are allowed", h[F_TYPE]);
     if (!octal(h + F_SIZE, 11, size) || *size > VL_TAR_SIZE_MAX)
         return vl_fail(e, VL_EFORMAT, "tar header: size is not octal or over %llu bytes",
                        (unsigned long long)VL_TAR_SIZE_MAX);

@@ -41,6 +41,12 @@ static vl_chain_link *find(const vl_chain *c, const char *ext, size_t guess)
     return NULL;
 }
 
+static bool alike(const vl_npy *a, const vl_npy *b)
+{
+    return a->dtype == b->dtype && a->rank == b->rank &&
+           !memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape);
+}
+
 /* One member into *to; the bytes of `old`, its namesake in the record before, become its own. */
 static int decode(const vl_chain *c, vl_chain_link *old, const vls_member *m, vl_chain_link *to, vl_err *e)
 {
@@ -56,6 +62,8 @@ static int decode(const vl_chain *c, vl_chain_link *old, const vls_member *m, vl
         ref = (vl_vlt_ref){name, old->raw, old->bytes, old->sum};
         if (snprintf(name, sizeof name, "%s.%s", c->key, m->ext) >= (int)sizeof name)
             name[0] = 0; /* no reference has so long a name */
+        if (*t.ref && !strcmp(t.ref, name) && !alike(&old->a, &t.a))
+            return vl_fail(e, VL_EFORMAT, "vlt: its reference '%s' has another type or shape", name);
         if (old->bytes == to->bytes) {
             to->raw = old->raw;
             old->raw = NULL;

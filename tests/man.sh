@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# man.sh -- each tool has a man page that agrees with its option table and whose examples run.
+# man.sh -- each tool has a man page that agrees with its option table; the examples of all pages run.
 #
 # A page's EXAMPLES hold shell text between .EX and .EE (or .nf and .fi). Each block is run as it
 # stands by bash -eu -o pipefail, in order, in one scratch folder a page, which holds:
@@ -89,4 +89,13 @@ for src in "$TOP"/cli/vl*.c; do
         s/\\\n\s*//g, s/\s+/ /g, s/^ | $//g for $want, $page;
         exit(index($page, $want) < 0 || $want eq "");' "$T_KEEP/example" "$page"
     run_examples "$tool" "$page"
+done
+
+# Pages of file formats have no options.
+for page in "$TOP"/cli/man/*.5; do
+    name=$(basename "$page" .5)
+    ok "$name: NAME says what it is" grep -Eq "^$name \\\\- [a-z]" "$page"
+    run 0 groff -man -Tutf8 -ww -z "$page"
+    err_is ''
+    run_examples "$name" "$page"
 done
