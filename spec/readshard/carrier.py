@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """carrier.py -- bytes of a shard: XXH64, frames and their table, tar members, the two carriers. See readshard.py."""
+import functools
 import re
 import struct
 import subprocess
@@ -76,6 +77,13 @@ class Source:
         return b"".join(out)
 
 
+@functools.lru_cache(8)                     # damaged copies of one shard have most frames in common
+def decode(raw):
+    """Content of a frame whose checksum agrees, else nothing."""
+    got = subprocess.run(["zstd", "-dcq"], input=raw, capture_output=True)
+    return b"" if got.returncode else got.stdout
+
+
 class Frames:
     """2: the content of a segment's frames. entries: what SEEK must say; expected: what it says, where known."""
 
@@ -107,9 +115,9 @@ class Frames:
         need(i < 1 << 22, "more than 2^22 frames in a segment")
         need(not self.expected or self.expected[i:i + 1] == [entry], "byte %d: frame differs from its entry", at)
         self.entries.append(entry)
-        got = subprocess.run(["zstd", "-dcq"], input=raw, capture_output=True)       # verifies the checksum
-        need(got.returncode == 0 and len(got.stdout) == size, "byte %d: frame does not decode", at)
-        self.buf = memoryview(got.stdout)
+        content = decode(bytes(raw))
+        need(len(content) == size, "byte %d: frame does not decode", at)
+        self.buf = memoryview(content)
 
     def edge(self):                         # does a frame begin here?
         return not self.buf
