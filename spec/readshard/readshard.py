@@ -7,9 +7,11 @@ that did not; exits 1 if there was one. Needs the program zstd. Made to be read,
 Numbers in comments are sections of FORMAT.md."""
 import hashlib
 import json
+import math
 import re
 import struct
 import sys
+from itertools import accumulate
 
 import arrays
 from carrier import (GIB, MIB, SEEK, TERM, VLIX, ZSTD, Frames, Plain, Source, need, next_header, padded, parse_header,
@@ -28,12 +30,36 @@ def split_name(name):
 
 
 def parse_json(raw, what):
+    """5: one object; what two parsers could read differently is refused."""
+    def pairs(items):
+        need(len(dict(items)) == len(items), "a name twice in one object")
+        return dict(items)
+
+    def integer(text):
+        need(len(text) < 21 and -1 << 63 <= int(text) < 1 << 63, "an integer of more than 64 bits")
+        return int(text)
+
+    def real(text):
+        need(math.isfinite(float(text)), "a real that is too large")
+        return float(text)
+
     try:
-        obj = json.loads(raw.decode(), parse_constant=lambda word: need(0, word))
+        bare = re.sub(r'"(\\.|[^"\\])*"', "", raw.decode())
+        need(max(accumulate((c in "[{") - (c in "]}") for c in bare), default=0) <= 2048, "nested too deep")
+        obj = json.loads(raw.decode(), object_pairs_hook=pairs, parse_int=integer, parse_float=real,
+                         parse_constant=lambda word: need(0, word))
+        text = json.dumps(obj, ensure_ascii=False)
+        need("\\u0000" not in text.replace("\\\\", ""), "U+0000 in a text")
+        text.encode()                       # fails for half a surrogate pair
     except (ValueError, RecursionError) as bad:
         raise ValueError("%s is not JSON: %s" % (what, bad)) from None
     need(type(obj) is dict, "%s is no JSON object", what)
     return obj
+
+
+def is_parent(p):
+    return type(p) is dict and type(p.get("kind")) is str and re.fullmatch("[a-z-]{1,23}", p["kind"]) \
+        and type(p.get("content_id")) is str and re.fullmatch("[0-9a-f]{64}", p["content_id"])
 
 
 class Segment:
@@ -121,11 +147,12 @@ class Segment:
         need(sums in (want, want + last), "the sums differ from the members")
         need(self.tape.edge(), "TAIL holds more than sums and tail")
         said, self.shard.raw_bytes = parse_json(self.tail_raw, "tail"), self.shard.raw_bytes + self.bytes
-        for k, found in dict(records=len(self.index), members=len(self.lines), bytes=self.bytes, frames=self.frames,
-                             content_id=self.sha.hexdigest()).items():
-            need(type(said.get(k)) is type(found), "tail: no %s", k)
-            need(said[k] == found or k == "frames" and type(self.tape) is Plain, "tail: %s %r, found %r", k, said[k], found)
-        need(type(said.get("parents")) is list, "tail: no parents")
+        found = dict(records=len(self.index), members=len(self.lines), bytes=self.bytes, content_id=self.sha.hexdigest())
+        if type(self.tape) is not Plain:
+            found["frames"] = self.frames
+        for k, v in found.items():
+            need(type(said.get(k)) is type(v) and said[k] == v, "tail: %s %r, found %r", k, said.get(k), v)
+        need(type(said.get("parents")) is list and all(map(is_parent, said["parents"])), "tail: parents")
 
 
 def record_index(segment):
@@ -140,7 +167,7 @@ def walk_plain(f, end):
         for at in range(end - 512, -1, -512):
             f.seek(at)
             if got := parse_header(f.read(512)):
-                need(re.fullmatch(name, got[0]) and at + 512 - -got[1] // 512 * -512 == end, "no chain")
+                need(re.fullmatch(name, got[0]) and at + 512 + -got[1] // 512 * -512 == end, "no chain")
                 return at, f.read(got[1])
         raise ValueError("no chain")
     plan = {}
@@ -236,4 +263,5 @@ def main(args):
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8")
+    sys.setrecursionlimit(10000)            # JSON of 2048 levels
     sys.exit(main(sys.argv[1:]))
