@@ -12,7 +12,7 @@ set -eu
 
 build='gcc libc6-dev make pkg-config libzstd-dev libxxhash-dev libjpeg62-turbo-dev libpng-dev libwebp-dev zlib1g-dev
     libopenblas-pthread-dev libjansson-dev libutf8proc-dev libssl-dev libarchive-dev'
-test='perl libcmocka-dev zstd xxhash libarchive-tools busybox python3 groff-base openssl binutils'
+test='perl libcmocka-dev zstd xxhash libarchive-tools busybox python3 python3-numpy groff-base openssl binutils'
 demo='python3 python3-fonttools python3-pil python3-numpy'
 
 what=$1
