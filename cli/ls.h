@@ -28,9 +28,6 @@ int ls_recipe(const ls_opts *o, char *const *path, size_t n);
 /* ls_diff -- what differs between two shards; 1 when something does. */
 int ls_diff(const ls_opts *o, const char *a, const char *b);
 
-/* ls_say_bad -- what --skip-bad left out of a shard, on standard error; 1 when that is anything. */
-int ls_say_bad(const char *path, const vls_reader *r);
-
 /* ls_print_json -- prints j on a line, its names in order, and frees it. */
 void ls_print_json(json_t *j);
 

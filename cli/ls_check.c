@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * ls_check.c -- shards read to their verified ends, some at a time; the lines come in the order of the shards. */
+#include "cli/loss.h"
 #include "cli/ls.h"
 
 #include "cli/msg.h"
@@ -142,7 +143,7 @@ static int report(const check *c)
     if (!c->rc && ok(c))
         return 0;
     fflush(stdout); /* on a terminal the message follows what it is about */
-    return c->rc ? cli_fail(&c->e) : ls_say_bad(c->path, c->r);
+    return c->rc ? cli_fail(&c->e) : cli_loss_say(c->r);
 }
 
 static int take(vl_stage *stage)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/loss.h"
 #include "cli/ls.h"
 
 #include "cli/msg.h"
@@ -7,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SHOWN = 20 }; /* gaps and keys of a shard that are named */
 
 void ls_print_json(json_t *j)
 {
@@ -117,30 +116,6 @@ static void print_manifests(const ls_opts *o, const char *path, const vls_reader
     }
 }
 
-/* --skip-bad leaves nothing unsaid. */
-int ls_say_bad(const char *path, const vls_reader *r)
-{
-    const vls_read_counts *c = vls_reader_counts(r);
-    const vls_loss *gap;
-    uint64_t n;
-    const char *key = vls_reader_lost_keys(r, &n);
-    size_t gaps = vls_reader_losses(r, &gap);
-
-    if (!c->bad_frames && !c->lost_tails)
-        return 0;
-    cli_error("%s: %" PRIu64 " bad frames left out, at least %" PRIu64 " records lost", path, c->bad_frames,
-              c->lost_records);
-    if (c->lost_tails)
-        cli_error("%s: %" PRIu64 " segments lack their ends: how many records they had is not known", path,
-                  c->lost_tails);
-    for (size_t i = 0; i < gaps && i < SHOWN; i++)
-        cli_error("%s: segment %" PRIu64 ": records may be missing after '%s', before '%s'", path,
-                  gap[i].segment, gap[i].after ? gap[i].after : "", gap[i].before ? gap[i].before : "");
-    for (uint64_t i = 0; i < n && i < SHOWN; i++, key += strlen(key) + 1)
-        cli_error("%s: lost: %s", path, key);
-    return 1;
-}
-
 int ls_list(const ls_opts *o, const char *path)
 {
     vls_read_opts ro = {.skip_bad = o->skip_bad, .heads_only = o->manifest && !o->json};
@@ -165,7 +140,7 @@ int ls_list(const ls_opts *o, const char *path)
         fflush(stdout); /* on a terminal the message follows what it is about */
         rc = cli_fail(&e);
     } else {
-        rc = ls_say_bad(path, r);
+        rc = cli_loss_say(r);
     }
     vls_reader_close(r);
     return rc;

@@ -30,6 +30,12 @@ static void add_common(cli_table *t, cli_common *c, unsigned set)
     if (set & CLI_SIGN)
         add(t, (cli_opt){0, "sign", CLI_PATH, &c->sign, "KEY",
                          "sign the content id with this Ed25519 private key, a PEM file", 0, 0, NULL});
+    if (set & CLI_SKIP_BAD)
+        add(t,
+            (cli_opt){
+                0, "skip-bad", CLI_FLAG, &c->skip_bad, NULL,
+                "leave out what does not verify in the shards that are read; say and record what is missing",
+                0, 0, NULL});
     if (set & CLI_THREADS)
         add(t, (cli_opt){'j', "threads", CLI_INT, &c->threads, "N",
                          "threads, never changes the bytes written [processors online]", 0, 1024, NULL});

@@ -57,11 +57,12 @@ typedef struct cli_common {
     const char *progress; /* --progress auto|always|never */
     const char *run_log;  /* --run-log FILE: JSON lines */
     const char *sign;     /* --sign KEY, NULL: no signature */
+    bool skip_bad;        /* --skip-bad: of the shards that are read */
 } cli_common;
 
 #define CLI_COMMON_DEFAULT                                                                                   \
     {                                                                                                        \
-        NULL, 0, 0, "cpu", false, false, "auto", NULL, NULL                                                  \
+        NULL, 0, 0, "cpu", false, false, "auto", NULL, NULL, false                                           \
     }
 
 /* Which of the common options a tool takes: --help, --version, -q, -v always. */
@@ -72,7 +73,8 @@ enum {
     CLI_DEVICE = 8,
     CLI_PROGRESS = 16,
     CLI_RUNLOG = 32,
-    CLI_SIGN = 64 /* for shards; see writer.h */
+    CLI_SIGN = 64, /* for shards; see writer.h */
+    CLI_SKIP_BAD = 128
 };
 
 typedef struct cli_tool {

@@ -6,6 +6,7 @@
  *
  * A batch ends after so many records, captions or bytes, which depend on the input alone: memory stays flat,
  * and no thread count shows in the bytes, not even in the last bits of a matrix product. */
+#include "cli/loss.h"
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/runlog.h"
@@ -56,7 +57,7 @@ static const cli_tool tool = {
     .example = "vlembed --image-model convnet:64x2#seed=1 -o train.emb.tar.zst train.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_PROGRESS | CLI_RUNLOG,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_SKIP_BAD | CLI_THREADS | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -75,6 +76,7 @@ typedef struct embedder {
     vl_pool *pool;
     vld_encoder image, text; /* dim 0: none */
     vls_writer *writer;
+    json_t *losses; /* of inputs, with --skip-bad */
     json_t *manifest;
     item item[BATCH_RECORDS];
     size_t n_items, n_captions, n_bytes;
@@ -302,14 +304,17 @@ static int embed_records(embedder *m, vls_reader *r, vl_err *e)
         rc = vl_fail(e, VL_EFORMAT, "%s: no records of pairs, its kind is %s", m->shown, parent.kind);
     if (!rc)
         rc = vls_add_parent(m->writer, &parent, e);
+    if (!rc && o.common.skip_bad)
+        rc = cli_loss_note(r, &m->losses, m->writer, e);
     vls_parent_free(&parent);
     return rc;
 }
 
 static int embed_shard(embedder *m, const char *path, vl_err *e)
 {
+    const vls_read_opts how = {.skip_bad = o.common.skip_bad};
     vls_reader *r = NULL;
-    int rc = vls_reader_open(path, NULL, &r, e);
+    int rc = vls_reader_open(path, &how, &r, e);
 
     m->shown = strcmp(path, "-") ? path : "standard input";
     if (!rc)
@@ -388,6 +393,7 @@ static void clean_up(embedder *m)
 {
     empty(m);
     vls_writer_abort(m->writer);
+    json_decref(m->losses);
     json_decref(m->manifest);
     vld_encoder_close(&m->image);
     vld_encoder_close(&m->text);

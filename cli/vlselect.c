@@ -6,6 +6,7 @@
  *   pass 2   every operand again: chosen records into segments with the old manifest and what was chosen
  *
  * What cannot be read twice is copied first (spool.h). Memory holds keys and features, never images. */
+#include "cli/loss.h"
 #include "cli/msg.h"
 #include "cli/opt.h"
 #include "cli/spool.h"
@@ -47,7 +48,7 @@ static const cli_tool tool = {
     .example = "vlselect -n 10 --method k-center -o few.tar.zst train.tar.zst train.emb.tar.zst",
     .options = options,
     .common = &o.common,
-    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_THREADS | CLI_SEED,
+    .common_set = CLI_OUTPUT | CLI_SIGN | CLI_SKIP_BAD | CLI_THREADS | CLI_SEED,
     .min_operands = 1,
     .max_operands = -1,
 };
@@ -74,6 +75,7 @@ typedef struct selector {
     size_t n_order, order_room;
     bool pairs; /* there is a segment of pairs */
     vls_writer *writer;
+    json_t *losses; /* of inputs, with --skip-bad */
     bool open;
     uint64_t kept;
 } selector;
@@ -130,7 +132,7 @@ static int note_record(selector *s, int shard, const vls_record *rec, const vls_
 
 static int open_reader(const selector *s, int shard, vls_reader **r, vl_err *e)
 {
-    vls_read_opts how = {.name = s->shard[shard].name};
+    vls_read_opts how = {.name = s->shard[shard].name, .skip_bad = o.common.skip_bad};
 
     return vls_reader_open(cli_spool_path(&s->shard[shard]), &how, r, e);
 }
@@ -277,7 +279,11 @@ static int write_from(selector *s, int shard, vl_err *e)
         vls_reader_id(r, &id);
         bad = strcmp(id.id, s->id[shard].id)
                   ? vl_fail(e, VL_EFORMAT, "%s: changed while it was read", s->shard[shard].name)
-                  : end_segment(s, e);
+                  : VL_OK;
+        if (!bad && o.common.skip_bad && s->open)
+            bad = cli_loss_note(r, &s->losses, s->writer, e);
+        if (!bad)
+            bad = end_segment(s, e);
         vls_parent_free(&id);
     }
     vls_reader_close(r);
@@ -327,6 +333,7 @@ static int select_all(selector *s, char **operand, vl_err *e)
 static void clean_up(selector *s)
 {
     vls_writer_abort(s->writer);
+    json_decref(s->losses);
     for (int i = 0; i < s->opened; i++)
         cli_spool_close(&s->shard[i]);
     vld_features_free(&s->features);

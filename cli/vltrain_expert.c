@@ -27,7 +27,7 @@ static struct options {
     .size = VLM_DEFAULT_SIZE,
     .embed_dim = VLM_DEFAULT_EMBED,
     .scale = VLM_DEFAULT_SCALE,
-    .experts = 80,
+    .experts = 64,
     .epochs = 3,
     .batch = 64,
     .rate_image = 0.1,

@@ -240,7 +240,7 @@ int vl_frame_encode_seams(vl_codec *c, const uint8_t *raw, size_t n, int level, 
     int rc;
 
     assert(n >= 1 && n <= VL_FRAME_RAW_MAX);
-    if (level < 1 || (level > 19 && level != VL_LEVEL_PLANES))
+    if (level != VL_LEVEL_PACKED && (level < 1 || (level > 19 && level != VL_LEVEL_PLANES)))
         return vl_fail(e, VL_EARG, "zstd level %d, 1 to 19 allowed", level);
     rc = encoder_ready(c, level, e);
     if (rc)

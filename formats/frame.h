@@ -15,6 +15,10 @@ enum {
 /* As a level: level 1 for numbers in byte planes (.vlt). Planes hold skewed bytes but hardly a repetition, so
  * zstd looks for fewer of these and codes literals all the same: up to 1.6 times as fast, ratios within 0.5 %. */
 enum { VL_LEVEL_PLANES = 20 };
+
+/* For bytes that are compressed already (JPEG): zstd's own level -1, which looks for repeats, such as those of tar
+ * headers, and leaves the rest alone. Twice as fast as level 1 for 0.3 % more bytes at most. */
+enum { VL_LEVEL_PACKED = -1 };
 #define VL_FRAME_MAGIC 0xFD2FB528u /* zstd frame, as little-endian u32 */
 #define VL_SEEK_MAGIC  0x184D2A5Eu /* skippable frame: zstd seekable table */
 #define VL_VLIX_MAGIC  0x184D2A5Du /* skippable frame: record index */
@@ -49,7 +53,7 @@ VL_MUST_USE int vl_codec_new(vl_codec **out, vl_err *e);
 void vl_codec_free(vl_codec *c);
 
 /* vl_frame_encode -- raw[n], 1 <= n <= VL_FRAME_RAW_MAX, to one frame. *comp is the codec's, valid
- * until its next call. level: 1 to 19 or VL_LEVEL_PLANES. Equal bytes for equal input, level and zstd version. */
+ * until its next call. level: 1 to 19, VL_LEVEL_PLANES or VL_LEVEL_PACKED. Equal bytes for equal input, level and zstd version. */
 VL_MUST_USE int vl_frame_encode(vl_codec *c, const uint8_t *raw, size_t n, int level, const uint8_t **comp,
                                 vl_frame *f, vl_err *e);
 

@@ -156,6 +156,8 @@ static int go_back(vls_reader *r, uint64_t at, vl_err *e)
 {
     size_t n = (size_t)(r->src.at - at);
 
+    if (n > r->comp.n) /* more was read than the frame itself: what is kept of it will do */
+        n = r->comp.n;
     return r->src.regular ? vl_source_seek(&r->src, at, e)
                           : vl_source_unread(&r->src, r->comp.p + (r->comp.n - n), n, e);
 }

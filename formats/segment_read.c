@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define JSON_TOTAL_MAX ((uint64_t)64 << 20)
+enum { SHA_THREAD_BYTES = 3 << 20 };
 enum { TERM_FRAME = 23, FRAME_MIN = 13 };
 
 /* ---- frames --------------------------------------------------------------------------------- */
@@ -170,6 +171,8 @@ int vls_take_head(vls_reader *r, const uint8_t *raw, size_t n, vl_err *e)
         rc = new_segment(r, &s, e);
     if (!rc)
         rc = vls_vlix_digest_reset(&r->places, e);
+    if (!rc && r->sha_queue) /* a segment that lost its tail may still be in there */
+        rc = vl_sha_queue_drain(r->sha_queue, e);
     if (!rc && r->counts.segments > 1)
         rc = vl_sha_reset(r->sha_seg, e);
     if (rc) {
@@ -277,14 +280,27 @@ void vls_start_tail(vls_reader *r)
                    r->u.lines.n / sizeof(uint64_t), r->gaps);
 }
 
+/* A thread is started once there is something to gain. */
+static int start_sha_queue(vls_reader *r, size_t n, vl_err *e)
+{
+    if (r->sha_queue || r->opts.one_thread || r->sha_bytes + n < SHA_THREAD_BYTES)
+        return VL_OK;
+    return vl_sha_queue_new(&r->sha_queue, e);
+}
+
 int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
 {
-    int rc = vl_sha_add(r->sha_all, p, n, e);
+    vl_sha *seg = r->counts.segments > 1 ? r->sha_seg : NULL;
+    int rc = start_sha_queue(r, n, e);
 
-    if (!rc && r->counts.segments > 1)
-        rc = vl_sha_add(r->sha_seg, p, n, e);
     r->sum.bytes += n;
-    return rc;
+    r->sha_bytes += n;
+    if (rc)
+        return rc;
+    if (r->sha_queue)
+        return vl_sha_queue_add(r->sha_queue, r->sha_all, seg, p, n, e);
+    rc = vl_sha_add(r->sha_all, p, n, e);
+    return rc || !seg ? rc : vl_sha_add(seg, p, n, e);
 }
 
 /* Does a member of DATA begin where this frame does? */
@@ -334,6 +350,8 @@ static int end_tail(vls_reader *r, vl_err *e)
     int rc;
 
     rc = count_json(r, r->tail.b.n - r->tail.at, e); /* `at`: the last member's header */
+    if (!rc && r->sha_queue)
+        rc = vl_sha_queue_drain(r->sha_queue, e);
     if (!rc)
         rc = vl_sha_hex(r->counts.segments > 1 ? r->sha_seg : r->sha_all, r->sum.content_id, e);
     r->sum.members = r->u.members;

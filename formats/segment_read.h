@@ -7,6 +7,7 @@
 #include "formats/keyset.h"
 #include "formats/plain.h"
 #include "formats/seektab.h"
+#include "formats/sha_queue.h"
 #include "formats/tail.h"
 #include "formats/unpack.h"
 #include "formats/vlix.h"
@@ -23,6 +24,8 @@ struct vls_reader {
     vls_read_opts opts;
     vl_codec *codec;
     vl_sha *sha_all, *sha_seg; /* sha_seg only from the second segment on: the first is sha_all's */
+    vl_sha_queue *sha_queue;   /* NULL while there is little to hash */
+    uint64_t sha_bytes;        /* so far */
     vl_span *spans;            /* of a file whose tables chain, else NULL */
     size_t n_spans, span;      /* span: of the open segment */
     bool is_plain;             /* the `.tar` carrier */

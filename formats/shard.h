@@ -56,6 +56,7 @@ typedef struct vls_read_opts {
     bool skip_bad;    /* leave out what does not verify, count it, go on behind it (default: fail) */
     bool plain_fd;    /* treat even a regular file as a pipe (tests) */
     bool heads_only;  /* hand out no record; in a file, step over the frames of records unread */
+    bool one_thread;  /* hash in the caller's thread; else, beyond 3 MiB, in one of the reader's own */
     const char *name; /* what messages call it; NULL: the path */
 } vls_read_opts;
 
@@ -182,8 +183,9 @@ void vls_writer_discard(vls_writer *w);
 
 /* vls_segment_begin -- starts a segment. manifest: the caller's object (borrowed, copied); must
  * hold "kind"; "format", "ordinal" and "first_key" are filled in by the writer. level: zstd level 1
- * to 19 of the records' frames, 0 = the default (1: images and tensors gain nothing from more; .vlt
- * members are compressed plane by plane). */
+ * to 19 of the records' frames, 0 = by what a frame holds: -1 where
+ * image files are more than half of it (they are compressed in themselves), else 1 (tensors gain nothing
+ * from more; .vlt members are compressed plane by plane). */
 VL_MUST_USE int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *e);
 
 /* vls_add -- one record. Names are checked as FORMAT.md says and refused, never repaired; a key may

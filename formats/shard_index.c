@@ -316,8 +316,19 @@ static int frame_of(vls_index *x, const vls_part *p, uint32_t i, const cached **
     return VL_OK;
 }
 
-/* The record's bytes out of its frames, to dst[at->bytes]. */
-static int gather(vls_index *x, const vls_part *p, const vls_place *at, uint8_t *dst, vl_err *e)
+/* The same from a plain shard, whose places come from a reading of it. */
+static int read_plain(vls_index *x, const vls_part *p, const vls_place *at, vl_err *e)
+{
+    int rc = vl_buf_room(&x->u.raw, (size_t)at->bytes, e);
+
+    if (!rc)
+        rc = vl_pread_all(x->fd[p->shard], p->data + at->offset, x->u.raw.p, (size_t)at->bytes, e);
+    x->u.raw.n += rc ? 0 : (size_t)at->bytes;
+    return rc;
+}
+
+/* The record's bytes out of its frames, to x->u: memory follows what was verified, not what the index claims. */
+static int gather(vls_index *x, const vls_part *p, const vls_place *at, vl_err *e)
 {
     uint64_t from = at->offset, end = at->offset + at->bytes, lo, k;
     uint32_t i = at->frame;
@@ -326,7 +337,7 @@ static int gather(vls_index *x, const vls_part *p, const vls_place *at, uint8_t 
 
     if (!i || i >= p->tab.n || vls_part_raw_at(p, i) > from || vls_part_raw_at(p, i + 1) <= from)
         return vl_fail(e, VL_EFORMAT, "record index: frame %" PRIu32 " does not hold byte %" PRIu64, i, from);
-    for (; from < end; from += k, dst += k, i++) {
+    for (; from < end; from += k, i++) {
         if (i >= p->tab.n)
             return vl_fail(e, VL_EFORMAT, "record index: the record ends behind the last frame");
         rc = frame_of(x, p, i, &c, e);
@@ -334,7 +345,9 @@ static int gather(vls_index *x, const vls_part *p, const vls_place *at, uint8_t 
             return rc;
         lo = from - vls_part_raw_at(p, i);
         k = c->raw.n - lo < end - from ? c->raw.n - lo : end - from;
-        memcpy(dst, c->raw.p + lo, (size_t)k);
+        rc = vl_buf_add(&x->u.raw, c->raw.p + lo, (size_t)k, e);
+        if (rc)
+            return rc;
     }
     return VL_OK;
 }
@@ -343,20 +356,15 @@ static int fetch(vls_index *x, vls_part *p, uint64_t i, vls_record *rec, vl_err 
 {
     vls_place at;
     size_t key_at, key_n;
-    uint8_t *dst;
     int rc = load(x, p, e);
 
     if (rc)
         return rc;
     at = vls_vlix_get(&p->x, (size_t)i, &key_at, &key_n);
     vls_unpack_reset(&x->u);
-    rc = vls_unpack_room(&x->u, (size_t)at.bytes, &dst, e);
-    if (!rc)
-        rc = p->plain ? vl_pread_all(x->fd[p->shard], p->data + at.offset, dst, (size_t)at.bytes, e)
-                      : gather(x, p, &at, dst, e);
+    rc = p->plain ? read_plain(x, p, &at, e) : gather(x, p, &at, e);
     if (rc)
         return rc;
-    x->u.raw.n += (size_t)at.bytes;
     rc = vls_unpack_next(&x->u, rec, e);
     if (!rc)
         rc = vls_unpack_finish(&x->u, rec, e);

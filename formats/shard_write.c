@@ -45,12 +45,13 @@ struct vls_writer {
     bool open;        /* a segment is open */
     bool head;        /* and its HEAD is written */
     bool indexed;     /* and it gets a record index */
-    int level;        /* of its DATA frames */
+    int level;        /* of its DATA frames, 0: by what they hold */
     json_t *manifest, *parents, *notes;
     json_t *rights; /* of the segment's parents and notes, NULL: none yet */
     bool silent;    /* a parent names no licence */
     char id[VLS_ID_HEX + 1];
     vl_buf raw;       /* tar bytes of the open frame, at most VL_FRAME_RAW_MAX */
+    size_t packed;    /* bytes of raw that are compressed in themselves */
     vl_buf sums;      /* text of the sums member */
     vl_buf seams;     /* u32 positions in raw where planes of .vlt members end, for the compressor */
     vls_vlix index;   /* of the segment */
@@ -148,7 +149,7 @@ static void drop_segment(vls_writer *w)
     json_decref(w->rights);
     w->manifest = w->parents = w->notes = w->rights = NULL;
     w->silent = false;
-    w->raw.n = w->sums.n = w->seams.n = 0;
+    w->raw.n = w->sums.n = w->seams.n = w->packed = 0;
     vls_vlix_clear(&w->index);
     vl_seektab_clear(&w->tab);
     w->sum = (vls_totals){0};
@@ -219,9 +220,14 @@ static int ready(const vls_writer *w, bool open, vl_err *e)
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
+/* Of the open frame: what the caller chose, else what its bytes are like. */
 static int data_level(const vls_writer *w)
 {
-    return w->seams.n && w->level == LEVEL_DATA ? VL_LEVEL_PLANES : w->level;
+    if (w->level)
+        return w->level;
+    if (w->packed > w->raw.n / 2)
+        return VL_LEVEL_PACKED;
+    return w->seams.n ? VL_LEVEL_PLANES : LEVEL_DATA;
 }
 
 static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_err *e)
@@ -247,7 +253,7 @@ static int put_frame(vls_writer *w, const uint8_t *raw, size_t n, int level, vl_
  * shard needs none. */
 static int flush_data(vls_writer *w, bool more, vl_err *e)
 {
-    int rc;
+    int rc, level;
 
     if (!w->raw.n)
         return VL_OK;
@@ -258,11 +264,13 @@ static int flush_data(vls_writer *w, bool more, vl_err *e)
         if (rc)
             return rc;
     }
+    level = data_level(w);
+    w->packed = 0;
     if (w->queue)
-        return vls_frame_queue_put(w->queue, &w->raw, &w->seams, data_level(w), e);
+        return vls_frame_queue_put(w->queue, &w->raw, &w->seams, level, e);
     rc = vl_sha_add(w->sha, w->raw.p, w->raw.n, e);
     if (!rc)
-        rc = put_frame(w, w->raw.p, w->raw.n, data_level(w), e);
+        rc = put_frame(w, w->raw.p, w->raw.n, level, e);
     w->raw.n = 0;
     return rc;
 }
@@ -305,6 +313,31 @@ static int put_planes(vls_writer *w, const vls_member *m, const vl_vlt *t, vl_er
     return rc;
 }
 
+static bool is_packed(const char *ext)
+{
+    static const char *const kinds[] = {"jpg", "jpeg", "png", "webp"};
+    size_t i;
+
+    for (i = 0; i < sizeof kinds / sizeof *kinds && strcmp(ext, kinds[i]);)
+        i++;
+    return i < sizeof kinds / sizeof *kinds;
+}
+
+/* The data of an image file, counted for each frame that they fall into. */
+static int put_packed(vls_writer *w, const vls_member *m, vl_err *e)
+{
+    size_t at, k;
+    int rc = VL_OK;
+
+    for (at = 0; !rc && at < m->n; at += k) {
+        k = VL_FRAME_RAW_MAX - w->raw.n % VL_FRAME_RAW_MAX;
+        k = m->n - at < k ? m->n - at : k;
+        rc = put_data(w, m->data + at, k, e);
+        w->packed += k;
+    }
+    return rc;
+}
+
 static int put_content(vls_writer *w, const vls_member *m, vl_err *e)
 {
     vl_vlt t;
@@ -312,7 +345,7 @@ static int put_content(vls_writer *w, const vls_member *m, vl_err *e)
     if (!w->opts.plain && vl_vlt_is(m->ext) && !vl_vlt_parse(m->data, m->n, &t, NULL) &&
         vl_vlt_piece(&t, m->n, 0) < m->n)
         return put_planes(w, m, &t, e);
-    return put_data(w, m->data, m->n, e);
+    return is_packed(m->ext) ? put_packed(w, m, e) : put_data(w, m->data, m->n, e);
 }
 
 static int put_head(vls_writer *w, const char *first_key, vl_err *e)
@@ -388,7 +421,7 @@ int vls_segment_begin(vls_writer *w, const json_t *manifest, int level, vl_err *
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     }
     w->indexed = wants_index(w, kind);
-    w->level = level ? level : LEVEL_DATA;
+    w->level = level;
     w->open = true;
     return VL_OK;
 }

@@ -10,28 +10,35 @@
 enum { F_MODE = 100, F_UID = 108, F_GID = 116, F_SIZE = 124, F_MTIME = 136, F_SUM = 148 };
 enum { F_TYPE = 156, F_MAGIC = 257, F_DEV = 329 };
 
+/* With the checksum's own field as spaces, whatever it holds. */
 static unsigned checksum(const uint8_t *h)
 {
     unsigned sum = 8 * ' ', i;
 
     for (i = 0; i < VL_TAR_BLOCK; i++)
-        if (i < F_SUM || i >= F_SUM + 8)
-            sum += h[i];
+        sum += h[i];
+    for (i = F_SUM; i < F_SUM + 8; i++)
+        sum -= h[i];
     return sum;
+}
+
+static void put_octal(uint8_t *p, int digits, uint64_t v)
+{
+    while (digits--) {
+        p[digits] = (uint8_t)('0' + (v & 7));
+        v >>= 3;
+    }
 }
 
 /* size < 2^33, so 11 octal digits hold it. */
 static void ustar(const char *name, size_t name_n, uint64_t size, char type, uint8_t *h)
 {
-    char digits[24];
-
     memset(h, 0, VL_TAR_BLOCK);
     memcpy(h, name, name_n);
     memcpy(h + F_MODE, "0000444", 8);
     memcpy(h + F_UID, "0000000", 8);
     memcpy(h + F_GID, "0000000", 8);
-    snprintf(digits, sizeof digits, "%011llo", (unsigned long long)size);
-    memcpy(h + F_SIZE, digits, 12);
+    put_octal(h + F_SIZE, 11, size);
     memcpy(h + F_MTIME, "00000000000", 12);
     h[F_TYPE] = (uint8_t)type;
     memcpy(h + F_MAGIC,
@@ -40,8 +47,7 @@ static void ustar(const char *name, size_t name_n, uint64_t size, char type, uin
            8);
     memcpy(h + F_DEV, "0000000", 8);
     memcpy(h + F_DEV + 8, "0000000", 8);
-    snprintf(digits, sizeof digits, "%06o", checksum(h));
-    memcpy(h + F_SUM, digits, 7);
+    put_octal(h + F_SUM, 6, checksum(h));
     h[F_SUM + 7] = ' ';
 }
 
@@ -93,11 +99,10 @@ int vl_tar_build(const char *name, uint64_t size, uint8_t out[VL_TAR_HEAD_MAX], 
 
 int vl_tar_padding_check(const uint8_t *p, uint64_t size, vl_err *e)
 {
-    uint64_t i;
+    static const uint8_t zeros[VL_TAR_BLOCK];
 
-    for (i = 0; i < vl_tar_padding(size); i++)
-        if (p[i])
-            return vl_fail(e, VL_EFORMAT, "padding is not zero");
+    if (memcmp(p, zeros, (size_t)vl_tar_padding(size)))
+        return vl_fail(e, VL_EFORMAT, "padding is not zero");
     return VL_OK;
 }
 
@@ -186,7 +191,7 @@ int vl_tar_parse(const uint8_t *p, size_t n, char name[VL_TAR_NAME_MAX + 1], uin
         return vl_fail(e, VL_EFORMAT, "tar header: the name is empty");
     if (want_n != before + VL_TAR_BLOCK)
         return vl_fail(e, VL_EFORMAT, "tar header: the name does not need or lacks a PAX header");
-    for (i = 0; i < want_n; i++)
+    for (i = 0; memcmp(p, want, want_n) && i < want_n; i++)
         if (want[i] != p[i])
             return vl_fail(e, VL_EFORMAT, "tar header: byte %zu is 0x%02x, FORMAT.md fixes 0x%02x", i, p[i],
                            want[i]);

@@ -103,6 +103,31 @@ static void equal_input_equal_bytes(void **state)
     free(q);
 }
 
+/* Nor do the bytes depend on the number of threads, in either carrier. */
+static void threads_do_not_show(void **state)
+{
+    static const int threads[] = {1, 2, 3, 7, 64};
+    uint8_t *p = NULL, *q;
+    size_t n = 0, m;
+
+    (void)state;
+    for (int plain = 0; plain < 2; plain++)
+        for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+            write_opts = (vls_write_opts){.plain = plain, .threads = threads[i]};
+            make(i ? "b" : "a", 2, 7, 900000);
+            if (!i) {
+                slurp("a", &p, &n);
+                continue;
+            }
+            slurp("b", &q, &m);
+            if (n != m || memcmp(p, q, n))
+                fail_msg("plain %d: %d threads give other bytes", plain, threads[i]);
+            free(q);
+            if (i + 1 == sizeof threads / sizeof *threads)
+                free(p);
+        }
+}
+
 /* Frames end at the first member end at or past 1 MiB, or at 8 MiB. */
 static void frames_are_cut_as_said(void **state)
 {
@@ -339,6 +364,7 @@ int main(void)
         T(memory_is_bounded), /* first: later peaks would hide its own */
         T(file_and_pipe_agree),
         T(equal_input_equal_bytes),
+        T(threads_do_not_show),
         T(frames_are_cut_as_said),
         T(parents_and_notes_arrive),
         T(cat_and_terminators),

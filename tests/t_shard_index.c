@@ -268,7 +268,7 @@ static int open_files(void)
 /* More shards than a process may open files. */
 static void many_shards(void **state)
 {
-    static char name[1100][8];
+    static char name[1100][16];
     const char *list[1100];
     vls_record rec;
     vls_index *x;

@@ -68,7 +68,7 @@ coreset() {
 # ---- the method ------------------------------------------------------------------------------------------
 experts() {
     vltrain-expert -j "$J" --progress $progress --model convnet:64x2 --size 32 --embed-dim 512 --scale 7 \
-        --experts 80 --epochs 3 --batch 64 --rate-image 0.1 --rate-text 1 --augment flip+shift2 --seed 1 \
+        --experts 64 --epochs 3 --batch 64 --rate-image 0.1 --rate-text 1 --augment flip+shift2 --seed 1 \
         --run-log "$DEMO/experts.log" -o "$DEMO/experts.tar.zst" "$DEMO/train.tar.zst" "$DEMO/train.emb.tar.zst"
 }
 
