@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * model.h -- the student: an image encoder and a text head as one list of named parameters, laid out in one
- * flat vector [image branch | text branch], and the graph that computes its contrastive loss.
+ * model.h -- the student: an image branch and a text branch as one list of named parameters, laid out in one
+ * flat vector [image branch | text branch], and the graph that computes its loss.
  *
+ * convnet: an image encoder and a text head
  *   image  [B,S,S,3] -> conv k4 s4 (3 -> W), GELU
  *          -> blocks of conv k3, GELU: the first keeps the size, each other one halves it and widens by half
  *          -> mean over positions -> linear -> [B,D]
  *   text   [B,K] -> linear -> [B,D]
- *   loss   infonce(scale * cos(image_i, text_j))
+ *   "convnet:64x3": W = 64, three blocks (64, 96, 144). No normalisation: He-style initial weights keep the
+ *   variance, so a batch of one and a batch of a thousand see the same network.
  *
- * "convnet:64x3": W = 64, three blocks (64, 96, 144). No normalisation: He-style initial weights keep the
- * variance, so a batch of one and a batch of a thousand see the same network. */
+ * heads: two projection heads on frozen features, as in the published systems
+ *   image  [B,F], text [B,K] -> p = linear(x) [B,D] -> layernorm(p + dropout(linear(gelu(p)))) [B,D]
+ *   "heads:2304": F = 2304, dropout 0.1; "heads:2304,dropout=0": without. Parameters are named as in the
+ *   published state dicts, behind "image." and "text.": projection, fc, layer_norm, each with weight and bias. A
+ *   linear weight is [in,out] here, [out,in] there.
+ *
+ * loss      of z_ij = scale * cos(image_i, text_j); infonce, or what vlm_objective says */
 #ifndef VLM_MODEL_H
 #define VLM_MODEL_H
 
@@ -25,22 +32,28 @@ enum { VLM_MAX_PARAMS = 64, VLM_MAX_LAYERS = 8, VLM_IMAGE = 0, VLM_TEXT = 1, VLM
 #define VLM_DEFAULT_SCALE 7.0
 enum { VLM_DEFAULT_SIZE = 32, VLM_DEFAULT_EMBED = 512 };
 
+typedef enum vlm_kind { VLM_CONVNET, VLM_HEADS } vlm_kind;
+
 typedef struct vlm_param {
     char name[32]; /* "image.conv1.weight" */
     int rank;
     size_t dim[VLT_MAX_RANK];
     size_t offset, n; /* reals, within the flat vector */
     int branch;       /* VLM_IMAGE or VLM_TEXT */
-    double sd;        /* of the initial normal values; 0: starts at zero */
+    double sd;        /* of the initial normal values; 0: starts at `start` */
+    double start;     /* 1 for a layer norm's gain, else 0 */
 } vlm_param;
 
 typedef struct vlm_model {
-    char spec[64];    /* "convnet:64x3" */
-    size_t size;      /* S, pixels; a multiple of 4 */
+    char spec[64]; /* "convnet:64x3" */
+    vlm_kind kind;
+    size_t size;      /* convnet: S, pixels, a multiple of 4; heads: 0 */
+    size_t image_n;   /* reals of one image input: S S 3, or F */
     size_t text_dim;  /* K */
     size_t embed_dim; /* D */
     int layers;
-    double scale; /* of the logits, 1 / temperature */
+    double dropout; /* heads: probability, in training only */
+    double scale;   /* of the logits, 1 / temperature */
     vlm_param param[VLM_MAX_PARAMS];
     int n_params;
     size_t n;                       /* reals in the flat vector */
@@ -48,9 +61,14 @@ typedef struct vlm_model {
     double macs;                    /* multiply-adds of one image and one text, forward */
 } vlm_model;
 
-/* vlm_parse -- fills *m from spec. Errors: VL_EARG naming what is wrong with it. */
+/* vlm_parse -- fills *m from a convnet's spec. Errors: VL_EARG naming what is wrong with it. */
 VL_MUST_USE int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
                           vlm_model *m, vl_err *e);
+
+/* vlm_parse_heads -- the same for "heads:F" and "heads:F,dropout=P", 0 <= P < 1; m->spec is written one way,
+ * whatever way P was. Apart from vlm_parse so that a caller who feeds pixels never gets a model of features. */
+VL_MUST_USE int vlm_parse_heads(const char *spec, size_t text_dim, size_t embed_dim, double scale,
+                                vlm_model *m, vl_err *e);
 
 /* vlm_init -- fresh weights theta[m->n] from (seed, stream). */
 void vlm_init(const vlm_model *m, uint64_t seed, uint64_t stream, vl_real *theta);
@@ -60,11 +78,28 @@ typedef struct vlm_graph {
     const vlm_model *model;
     vlt_tape *tape;
     size_t batch;
-    vlt_id x, y; /* leaves: images [B,S,S,3], texts [B,K]; -1 when the graph lacks that side */
+    vlt_id x, y; /* leaves: images [B,S,S,3] or [B,F], texts [B,K]; -1 when the graph lacks that side */
     vlt_id u, v; /* unit embeddings [B,D] */
     vlt_id loss; /* -1 when the graph lacks a side */
+    /* Leaves of the similarity, -1 where there is none: s [B,B], or l and r [B,R] and w [B]. */
+    vlt_id s, l, r, w;
     vlt_id leaf[VLM_MAX_PARAMS];
 } vlm_graph;
+
+/* What is trained for. Zeroed: infonce, no similarity, no blend. */
+typedef enum vlm_loss { VLM_INFONCE, VLM_WBCE, VLM_BCE, VLM_ENCE } vlm_loss;
+typedef enum vlm_sim {
+    VLM_SIM_NONE,   /* the identity */
+    VLM_SIM_FULL,   /* s: the batch's block of a full matrix */
+    VLM_SIM_LOWRANK /* alpha / R l r^T + diag(w): the batch's rows of l, r, w */
+} vlm_sim;
+typedef struct vlm_objective {
+    vlm_loss loss;
+    vlm_sim sim;  /* VLM_SIM_NONE with infonce */
+    size_t rank;  /* R, lowrank: 1 to 65536 */
+    double alpha; /* lowrank */
+    double blend; /* of Beta(blend, blend), both branches' inputs (convnet: features) mixed alike; 0: none */
+} vlm_objective;
 
 enum { VLM_HAS_IMAGE = 1, VLM_HAS_TEXT = 2, VLM_HAS_BOTH = 3 };
 
@@ -77,6 +112,11 @@ typedef enum vlm_use {
 /* vlm_graph_new -- model and pool are borrowed. Free with vlm_graph_free. */
 VL_MUST_USE int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use,
                               vlm_graph *g, vl_err *e);
+/* The same with an objective (NULL: infonce). The similarity's leaves are data: VLM_ADJOINT gives their gxt.
+ * Masks and blends: vlt_draw(g->tape, seed, iteration, step) before each forward; VLM_EMBED has neither.
+ * Errors: VL_EARG an objective without sense. */
+VL_MUST_USE int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
+                                  int sides, vlm_use use, vlm_graph *g, vl_err *e);
 void vlm_graph_free(vlm_graph *g); /* zeroed is harmless */
 
 /* vlm_bind -- the parameters' x, gx, xt, gxt lie in flat vectors [m->n]; NULL leaves as it is. */

@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "pipeline/model.h"
-#include "pipeline/rng.h"
+#include "pipeline/model_part.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { STEM = 4, MIN_SIZE = 16, MAX_SIZE = 1024, MAX_DIM = 65536, MAX_WIDTH = 4096 };
-
-static void add_param(vlm_model *m, int branch, const char *name, int rank, const size_t *dim, double sd)
-{
-    vlm_param *p = &m->param[m->n_params++];
-
-    snprintf(p->name, sizeof p->name, "%s", name);
-    p->rank = rank;
-    p->branch = branch;
-    p->sd = sd;
-    p->offset = m->n;
-    p->n = 1;
-    for (int i = 0; i < rank; i++) {
-        p->dim[i] = dim[i];
-        p->n *= dim[i];
-    }
-    m->n += p->n;
-}
+enum { STEM = 4, MIN_SIZE = 16, MAX_SIZE = 1024, MAX_WIDTH = 4096 };
 
 /* A weight and its bias. gain^2 = 1 / E[f(z)^2] keeps the variance through f; for GELU it is 2.35. */
 static void add_layer(vlm_model *m, int branch, const char *layer, int rank, const size_t *dim, double gain)
@@ -34,9 +16,9 @@ static void add_layer(vlm_model *m, int branch, const char *layer, int rank, con
     for (int i = 0; i < rank - 1; i++)
         fan_in *= dim[i];
     snprintf(name, sizeof name, "%.20s.weight", layer);
-    add_param(m, branch, name, rank, dim, gain / sqrt((double)fan_in));
+    vlm_add_param(m, branch, name, rank, dim, gain / sqrt((double)fan_in), 0);
     snprintf(name, sizeof name, "%.20s.bias", layer);
-    add_param(m, branch, name, 1, &dim[rank - 1], 0);
+    vlm_add_param(m, branch, name, 1, &dim[rank - 1], 0, 0);
 }
 
 static size_t width_of(size_t w, int layer) /* of block `layer`, from 1 */
@@ -78,15 +60,17 @@ int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim, 
     if (size < MIN_SIZE || size > MAX_SIZE || size % STEM)
         return vl_fail(e, VL_EARG, "image size %zu: a multiple of %d from %d to %d wanted", size, STEM,
                        MIN_SIZE, MAX_SIZE);
-    if (text_dim < 1 || text_dim > MAX_DIM || embed_dim < 1 || embed_dim > MAX_DIM)
+    if (text_dim < 1 || text_dim > VLM_MAX_DIM || embed_dim < 1 || embed_dim > VLM_MAX_DIM)
         return vl_fail(e, VL_EARG, "text and embedding sizes %zu and %zu: 1 to %d wanted", text_dim,
-                       embed_dim, MAX_DIM);
+                       embed_dim, VLM_MAX_DIM);
     if (width_of(w, (int)l) > MAX_WIDTH)
         return vl_fail(e, VL_EARG, "model '%.40s': its last layer is %zu wide, %d allowed", spec,
                        width_of(w, (int)l), MAX_WIDTH);
     memset(m, 0, sizeof *m);
     snprintf(m->spec, sizeof m->spec, "convnet:%ux%u", w, l);
+    m->kind = VLM_CONVNET;
     m->size = size;
+    m->image_n = size * size * 3;
     m->text_dim = text_dim;
     m->embed_dim = embed_dim;
     m->layers = (int)l;
@@ -100,87 +84,30 @@ int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim, 
     return VL_OK;
 }
 
-void vlm_init(const vlm_model *m, uint64_t seed, uint64_t stream, vl_real *theta)
-{
-    for (int i = 0; i < m->n_params; i++) {
-        const vlm_param *p = &m->param[i];
-        if (p->sd > 0)
-            vl_rng_normal(seed, vl_rng_stream("init", stream, (uint64_t)i, 0), p->n, p->sd,
-                          theta + p->offset);
-        else
-            memset(theta + p->offset, 0, p->n * sizeof *theta);
-    }
-}
-
 /* ---- the graph ---------------------------------------------------------------------------------- */
 
-static void record_image(vlm_graph *g, unsigned data_flow)
+vlt_id vlm_convnet_image(vlm_graph *g, double blend)
 {
     const vlm_model *m = g->model;
     vlt_tape *t = g->tape;
     const vlt_id *p = g->leaf;
     vlt_id h;
 
-    g->x = vlt_leaf(t, data_flow, 4, (size_t[]){g->batch, m->size, m->size, 3});
+    g->x = vlt_leaf(t, VLT_DATA, 4, (size_t[]){g->batch, m->size, m->size, 3});
     h = vlt_gelu(t, vlt_conv2d(t, g->x, p[0], p[1], STEM, 0));
     for (int l = 1; l <= m->layers; l++)
         h = vlt_gelu(t, vlt_conv2d(t, h, p[2 * l], p[2 * l + 1], l > 1 ? 2 : 1, 1));
-    h = vlt_linear(t, vlt_meanpool(t, h), p[2 * m->layers + 2], p[2 * m->layers + 3]);
-    g->u = vlt_l2norm(t, h);
+    h = vlt_meanpool(t, h);
+    h = blend > 0 ? vlt_blend(t, h, blend) : h;
+    return vlt_linear(t, h, p[2 * m->layers + 2], p[2 * m->layers + 3]);
 }
 
-static void record_text(vlm_graph *g, unsigned data_flow)
+vlt_id vlm_convnet_text(vlm_graph *g, double blend)
 {
     const vlm_model *m = g->model;
     vlt_tape *t = g->tape;
     const vlt_id *p = g->leaf + m->n_params - 2;
 
-    g->y = vlt_leaf(t, data_flow, 2, (size_t[]){g->batch, m->text_dim});
-    g->v = vlt_l2norm(t, vlt_linear(t, g->y, p[0], p[1]));
-}
-
-int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use, vlm_graph *g,
-                  vl_err *e)
-{
-    unsigned param = use == VLM_EMBED ? VLT_CONST : VLT_PARAM;
-    int rc;
-
-    memset(g, 0, sizeof *g);
-    g->model = m;
-    g->batch = batch;
-    g->x = g->y = g->u = g->v = g->loss = -1;
-    rc = vlt_tape_new(pool, use == VLM_ADJOINT, &g->tape, e);
-    if (rc)
-        return rc;
-    for (int i = 0; i < m->n_params; i++)
-        g->leaf[i] = vlt_leaf(g->tape, param, m->param[i].rank, m->param[i].dim);
-    if (sides & VLM_HAS_IMAGE)
-        record_image(g, VLT_DATA);
-    if (sides & VLM_HAS_TEXT)
-        record_text(g, VLT_DATA);
-    if (sides == VLM_HAS_BOTH)
-        g->loss = vlt_infonce(g->tape, vlt_logits(g->tape, g->u, g->v, m->scale));
-    rc = vlt_plan(g->tape, e);
-    if (rc)
-        vlm_graph_free(g);
-    return rc;
-}
-
-void vlm_graph_free(vlm_graph *g)
-{
-    vlt_tape_free(g->tape);
-    g->tape = NULL;
-}
-
-static vl_real *at(vl_real *flat, const vlm_param *p)
-{
-    return flat ? flat + p->offset : NULL;
-}
-
-void vlm_bind(vlm_graph *g, vl_real *theta, vl_real *grad, vl_real *tangent, vl_real *grad_tangent)
-{
-    for (int i = 0; i < g->model->n_params; i++) {
-        const vlm_param *p = &g->model->param[i];
-        vlt_bind(g->tape, g->leaf[i], at(theta, p), at(grad, p), at(tangent, p), at(grad_tangent, p));
-    }
+    g->y = vlt_leaf(t, VLT_DATA, 2, (size_t[]){g->batch, m->text_dim});
+    return vlt_linear(t, blend > 0 ? vlt_blend(t, g->y, blend) : g->y, p[0], p[1]);
 }

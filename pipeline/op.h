@@ -22,8 +22,8 @@ typedef struct vlt_node {
     size_t dim[VLT_MAX_RANK];
     size_t n; /* elements */
     vl_real *x, *gx, *xt, *gxt;
-    int attr[2];     /* conv2d: stride, pad */
-    double scale;    /* logits */
+    int attr[2];     /* conv2d: stride, pad; dropout: site */
+    double scale;    /* logits; dropout: p; lowrank: c; blend: alpha */
     size_t n_saved;  /* reals kept from forward to the other sweeps */
     size_t n_work;   /* reals of scratch for each worker, contents lost between kernels */
     size_t n_common; /* reals of scratch shared by all workers of one kernel */
@@ -60,6 +60,10 @@ static inline vlt_node *vlt_in(vlt_tape *t, const vlt_node *y, int i)
 }
 vl_pool *vlt_pool(vlt_tape *t);
 bool vlt_has_tangents(const vlt_tape *t);
+typedef struct vlt_draws {
+    uint64_t seed, iter, step;
+} vlt_draws;
+const vlt_draws *vlt_draw_of(vlt_tape *t);
 vl_real *vlt_work(vlt_tape *t, int worker); /* n_work reals, 64-byte aligned */
 vl_real *vlt_common(vlt_tape *t);
 

@@ -56,6 +56,20 @@ void vl_rng_normal(uint64_t seed, uint64_t stream, size_t n, double sd, vl_real 
     }
 }
 
+double vl_rng_beta(uint64_t seed, uint64_t stream, double alpha)
+{
+    if (alpha > 0.5) {
+        double u = vl_rng_unit(seed, stream, 0), v = vl_rng_unit(seed, stream, 1);
+        return 0.5 + 0.5 * sqrt(1 - pow(u, 2 / (2 * alpha - 1))) * cos(6.283185307179586 * v);
+    }
+    for (uint64_t i = 0;; i += 2) { /* accepts more than three in four */
+        double x = pow(vl_rng_unit(seed, stream, i), 1 / alpha);
+        double y = pow(vl_rng_unit(seed, stream, i + 1), 1 / alpha);
+        if (x + y > 0 && x + y <= 1)
+            return x / (x + y);
+    }
+}
+
 void vl_rng_shuffle(uint64_t seed, uint64_t stream, size_t n, uint32_t *out)
 {
     for (size_t i = 0; i < n; i++)

@@ -20,6 +20,10 @@ uint64_t vl_rng_below(uint64_t seed, uint64_t stream, uint64_t index, uint64_t n
 /* vl_rng_normal -- out[n] = sd * standard normals (Box-Muller on pairs), index i uses counter i / 2. */
 void vl_rng_normal(uint64_t seed, uint64_t stream, size_t n, double sd, vl_real *out);
 
+/* vl_rng_beta -- one value of Beta(alpha, alpha), alpha > 0; alpha 1 is uniform on [0, 1].
+ * Source: Ulrich 1984 above 1/2 (two uniforms), Joehnk 1964 at or below (rejection). */
+double vl_rng_beta(uint64_t seed, uint64_t stream, double alpha);
+
 /* vl_rng_shuffle -- out[n] = a permutation of 0..n-1 (Fisher-Yates). */
 void vl_rng_shuffle(uint64_t seed, uint64_t stream, size_t n, uint32_t *out);
 

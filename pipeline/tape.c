@@ -17,6 +17,7 @@ enum { MAX_NODES = 4096, ALIGN = 64 / sizeof(vl_real) };
 struct vlt_tape {
     vl_pool *pool;
     bool tangents;
+    vlt_draws draws;
     vlt_node *node;
     int n_nodes, cap;
     vl_err err; /* the first recording error */
@@ -154,6 +155,26 @@ vlt_id vlt_gelu(vlt_tape *t, vlt_id x)
     return record(t, VLT_OP_gelu, &x, NULL, 0);
 }
 
+vlt_id vlt_add(vlt_tape *t, vlt_id a, vlt_id b)
+{
+    return record(t, VLT_OP_add, (vlt_id[]){a, b}, NULL, 0);
+}
+
+vlt_id vlt_dropout(vlt_tape *t, vlt_id x, double p, int site)
+{
+    return record(t, VLT_OP_dropout, &x, (int[]){site, 0}, p);
+}
+
+vlt_id vlt_layernorm(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b)
+{
+    return record(t, VLT_OP_layernorm, (vlt_id[]){x, g, b}, NULL, 0);
+}
+
+vlt_id vlt_blend(vlt_tape *t, vlt_id x, double alpha)
+{
+    return record(t, VLT_OP_blend, &x, NULL, alpha);
+}
+
 vlt_id vlt_meanpool(vlt_tape *t, vlt_id x)
 {
     return record(t, VLT_OP_meanpool, &x, NULL, 0);
@@ -172,6 +193,26 @@ vlt_id vlt_logits(vlt_tape *t, vlt_id u, vlt_id v, double scale)
 vlt_id vlt_infonce(vlt_tape *t, vlt_id z)
 {
     return record(t, VLT_OP_infonce, &z, NULL, 0);
+}
+
+vlt_id vlt_lowrank(vlt_tape *t, vlt_id l, vlt_id r, vlt_id w, double scale)
+{
+    return record(t, VLT_OP_lowrank, (vlt_id[]){l, r, w}, NULL, scale);
+}
+
+vlt_id vlt_bce(vlt_tape *t, vlt_id z, vlt_id s)
+{
+    return record(t, VLT_OP_bce, (vlt_id[]){z, s}, NULL, 0);
+}
+
+vlt_id vlt_wbce(vlt_tape *t, vlt_id z, vlt_id s)
+{
+    return record(t, VLT_OP_wbce, (vlt_id[]){z, s}, NULL, 0);
+}
+
+vlt_id vlt_ence(vlt_tape *t, vlt_id z, vlt_id s)
+{
+    return record(t, VLT_OP_ence, (vlt_id[]){z, s}, NULL, 0);
 }
 
 /* ---- planning ----------------------------------------------------------------------------------- */
@@ -240,6 +281,16 @@ void vlt_bind(vlt_tape *t, vlt_id leaf, vl_real *x, vl_real *gx, vl_real *xt, vl
 }
 
 /* ---- sweeps ------------------------------------------------------------------------------------- */
+
+void vlt_draw(vlt_tape *t, uint64_t seed, uint64_t iter, uint64_t step)
+{
+    t->draws = (vlt_draws){seed, iter, step};
+}
+
+const vlt_draws *vlt_draw_of(vlt_tape *t)
+{
+    return &t->draws;
+}
 
 void vlt_forward(vlt_tape *t)
 {

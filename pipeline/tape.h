@@ -18,6 +18,7 @@
 #include "pipeline/pool.h"
 #include "pipeline/real.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { VLT_MAX_RANK = 4, VLT_MAX_IN = 3 };
 
@@ -47,6 +48,16 @@ vlt_id vlt_conv2d(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, int stride, int pad
 vlt_id vlt_linear(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b);
 /* any shape: x Phi(x) */
 vlt_id vlt_gelu(vlt_tape *t, vlt_id x);
+/* a, b of one shape -> a + b; a residual connection */
+vlt_id vlt_add(vlt_tape *t, vlt_id a, vlt_id b);
+/* any shape: each element 0 with probability p (0 <= p < 1), else times 1 / (1 - p). The mask follows from
+ * vlt_draw and site: ops that shall have masks of their own have sites of their own. */
+vlt_id vlt_dropout(vlt_tape *t, vlt_id x, double p, int site);
+/* x [B,D], g [D], b [D] -> [B,D]: g (x - mean) / sqrt(var + 1e-5) + b, mean and var of each row */
+vlt_id vlt_layernorm(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b);
+/* x [B,...] -> y_i = lam x_i + (1 - lam) x_perm(i); lam ~ Beta(alpha, alpha), 0 < alpha <= 1000, and perm follow
+ * from vlt_draw alone: every blend of a tape has the same. */
+vlt_id vlt_blend(vlt_tape *t, vlt_id x, double alpha);
 /* [B,H,W,C] -> [B,C] */
 vlt_id vlt_meanpool(vlt_tape *t, vlt_id x);
 /* [B,D] -> rows of unit L2 norm; a zero row stays zero */
@@ -56,6 +67,16 @@ vlt_id vlt_logits(vlt_tape *t, vlt_id u, vlt_id v, double scale);
 /* z [B,B] -> [1], nats: mean over rows and columns of the cross-entropy of the diagonal */
 vlt_id vlt_infonce(vlt_tape *t, vlt_id z);
 
+/* l [B,r], r [B,r], w [B] -> [B,B]: scale l r^T + diag(w), a learned similarity. LoRS has scale = alpha / r. */
+vlt_id vlt_lowrank(vlt_tape *t, vlt_id l, vlt_id r, vlt_id w, double scale);
+/* Losses of logits z against a similarity s of the same shape -> [1], nats; derivatives for both inputs.
+ *   bce   mean binary cross-entropy of sigmoid(z)          [A,B]
+ *   wbce  the same, s > 1/2 and s <= 1/2 averaged apart    [A,B]; derivatives take the two sides as fixed
+ *   ence  infonce with s in place of the identity          [B,B] */
+vlt_id vlt_bce(vlt_tape *t, vlt_id z, vlt_id s);
+vlt_id vlt_wbce(vlt_tape *t, vlt_id z, vlt_id s);
+vlt_id vlt_ence(vlt_tape *t, vlt_id z, vlt_id s);
+
 /* vlt_plan -- ends recording: reports the first recording error, allocates. Errors: VL_EARG, VL_ENOMEM. */
 VL_MUST_USE int vlt_plan(vlt_tape *t, vl_err *e);
 
@@ -63,6 +84,10 @@ VL_MUST_USE int vlt_plan(vlt_tape *t, vl_err *e);
 /* vlt_bind -- a leaf's x, gx, xt, gxt live in the caller's memory from now on. A NULL leaves that
  * pointer as it is; one that the leaf's flow does not have is ignored. */
 void vlt_bind(vlt_tape *t, vlt_id leaf, vl_real *x, vl_real *gx, vl_real *xt, vl_real *gxt);
+
+/* vlt_draw -- what forward draws masks and blends from until the next call; (0, 0, 0) before the first.
+ * The same three numbers give the same draws, so an adjoint meets what its forward step met. */
+void vlt_draw(vlt_tape *t, uint64_t seed, uint64_t iter, uint64_t step);
 
 void vlt_forward(vlt_tape *t);
 void vlt_backward(vlt_tape *t, vlt_id loss); /* loss: a node of one element */

@@ -25,8 +25,9 @@ typedef struct op_case {
     size_t dim[VLT_MAX_IN][VLT_MAX_RANK];
     int attr[2];
     double scale;
-    double spread; /* standard deviation of the inputs; 0: 1 */
-    int zero_row;  /* this row of input 0 is zero, with zero tangent; 0: none, so never the first */
+    double spread;  /* standard deviation of the inputs; 0: 1 */
+    bool two_sides; /* input 1 keeps a tenth away from 1/2, where wbce jumps */
+    int zero_row;   /* this row of input 0 is zero, with zero tangent; 0: none, so never the first */
 } op_case;
 
 static vlt_id build_conv2d(vlt_tape *t, const vlt_id *in, const op_case *c)
@@ -42,6 +43,24 @@ static vlt_id build_gelu(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
     (void)c;
     return vlt_gelu(t, in[0]);
+}
+static vlt_id build_add(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    (void)c;
+    return vlt_add(t, in[0], in[1]);
+}
+static vlt_id build_dropout(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    return vlt_dropout(t, in[0], c->scale, c->attr[0]);
+}
+static vlt_id build_layernorm(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    (void)c;
+    return vlt_layernorm(t, in[0], in[1], in[2]);
+}
+static vlt_id build_blend(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    return vlt_blend(t, in[0], c->scale);
 }
 static vlt_id build_meanpool(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
@@ -61,6 +80,25 @@ static vlt_id build_infonce(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
     (void)c;
     return vlt_infonce(t, in[0]);
+}
+static vlt_id build_lowrank(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    return vlt_lowrank(t, in[0], in[1], in[2], c->scale);
+}
+static vlt_id build_bce(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    (void)c;
+    return vlt_bce(t, in[0], in[1]);
+}
+static vlt_id build_wbce(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    (void)c;
+    return vlt_wbce(t, in[0], in[1]);
+}
+static vlt_id build_ence(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    (void)c;
+    return vlt_ence(t, in[0], in[1]);
 }
 
 #define CONV(b, h, w, ci, k, co, stride, pad)                                                                \
@@ -97,6 +135,38 @@ static const op_case cases_linear[] = {LINEAR(1, 1, 1),   LINEAR(1, 7, 3),      
 static const op_case cases_gelu[] = {GELU1(1, 1),   GELU1(7, 1),    GELU1(101, 0.001), GELU1(101, 1e-9),
                                      GELU1(101, 6), GELU1(101, 50), GELU1(50021, 1),   GELU4(3, 5, 7, 2)};
 
+#define ADD(a, b)                                                                                            \
+    {                                                                                                        \
+        .rank = {2, 2}, .dim = { {a, b}, {a, b} }                                                            \
+    }
+static const op_case cases_add[] = {ADD(1, 1), ADD(3, 7), ADD(131, 257)};
+
+#define DROP(a, b, p, site)                                                                                  \
+    {                                                                                                        \
+        .rank = {2}, .dim = {{a, b}}, .scale = p, .attr = { site }                                           \
+    }
+static const op_case cases_dropout[] = {DROP(1, 1, 0, 0), DROP(3, 7, 0.5, 1), DROP(20, 31, 0.1, 2),
+                                        DROP(93, 397, 0.9, 0)};
+
+#define LAYER(b, d, s)                                                                                       \
+    {                                                                                                        \
+        .rank = {2, 1, 1}, .dim = {{b, d}, {d}, {d}}, .spread = s                                            \
+    }
+static const op_case cases_layernorm[] = {LAYER(1, 2, 1),    LAYER(3, 7, 1),  LAYER(1, 1, 1),
+                                          LAYER(5, 31, 0.5), LAYER(5, 13, 9), LAYER(20, 257, 1),
+                                          LAYER(33, 1031, 1)};
+
+#define BLEND(a, b, s)                                                                                       \
+    {                                                                                                        \
+        .rank = {2}, .dim = {{a, b}}, .scale = s                                                             \
+    }
+#define BLEND4(a, b, c, d, s)                                                                                \
+    {                                                                                                        \
+        .rank = {4}, .dim = {{a, b, c, d}}, .scale = s                                                       \
+    }
+static const op_case cases_blend[] = {BLEND(1, 1, 1), BLEND(3, 7, 0.3), BLEND(20, 31, 1),
+                                      BLEND4(5, 3, 2, 7, 4)};
+
 #define POOLED(b, h, w, c)                                                                                   \
     {                                                                                                        \
         .rank = {4}, .dim = { {b, h, w, c} }                                                                 \
@@ -124,6 +194,25 @@ static const op_case cases_logits[] = {LOGITS(1, 1, 1),     LOGITS(1, 5, 14.3), 
         .rank = {2}, .dim = {{b, b}}, .spread = s                                                            \
     }
 static const op_case cases_infonce[] = {NCE(1, 1), NCE(2, 1), NCE(7, 1), NCE(7, 20), NCE(31, 3)};
+
+#define LOWRANK(b, r, s)                                                                                     \
+    {                                                                                                        \
+        .rank = {2, 2, 1}, .dim = {{b, r}, {b, r}, {b}}, .scale = s                                          \
+    }
+static const op_case cases_lowrank[] = {LOWRANK(1, 1, 1), LOWRANK(5, 2, 0.3), LOWRANK(7, 13, -2),
+                                        LOWRANK(40, 10, 0.1)};
+
+/* Spread 0.7: s has members on both sides of 1/2 and outside of [0, 1]; 12: sigmoids near 0 and 1. */
+#define SOFT(a, b, s)                                                                                        \
+    {                                                                                                        \
+        .rank = {2, 2}, .dim = {{a, b}, {a, b}}, .spread = s, .two_sides = true                              \
+    }
+static const op_case cases_bce[] = {SOFT(1, 1, 0.7), SOFT(2, 3, 0.7), SOFT(7, 7, 3), SOFT(9, 7, 12),
+                                    SOFT(31, 31, 1)};
+static const op_case cases_wbce[] = {SOFT(1, 1, 0.7), SOFT(2, 3, 0.7), SOFT(7, 7, 3), SOFT(9, 7, 12),
+                                     SOFT(31, 31, 1)};
+static const op_case cases_ence[] = {SOFT(1, 1, 0.7), SOFT(2, 2, 0.7), SOFT(7, 7, 3), SOFT(7, 7, 12),
+                                     SOFT(31, 31, 1)};
 
 typedef struct op_row {
     int op, n_in;
@@ -169,6 +258,9 @@ static void draw(fixture *f)
     for (int i = 0; i < f->row->n_in; i++) {
         f->x[i] = normals(f->number, (uint64_t)i, f->in[i]->n, sd);
         f->xt[i] = normals(f->number, 10 + (uint64_t)i, f->in[i]->n, 1);
+        for (size_t k = 0; f->c->two_sides && i == 1 && k < f->in[1]->n; k++)
+            if (fabs((double)f->x[1][k] - 0.5) < 0.1)
+                f->x[1][k] += f->x[1][k] < VL_R(0.5) ? VL_R(-0.1) : VL_R(0.1);
         if (f->c->zero_row && i == 0) {
             size_t d = f->in[0]->dim[1], at = (size_t)f->c->zero_row * d;
             memset(f->x[0] + at, 0, d * sizeof(vl_real));

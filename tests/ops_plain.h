@@ -5,9 +5,11 @@
 #define VL_TESTS_OPS_PLAIN_H
 
 #include "pipeline/op.h"
+#include "pipeline/rng.h"
 #include "tests/differ.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 typedef struct plain {
     double *y, *size;
@@ -58,6 +60,60 @@ static void plain_gelu(const vlt_node *y, vlt_node *const *in, plain p)
         p.y[i] = 0.5 * x * erfc(-x * 0.70710678118654752440);
         p.size[i] = fabs(x);
     }
+}
+
+static void plain_add(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    for (size_t i = 0; i < y->n; i++) {
+        p.y[i] = (double)in[0]->x[i] + (double)in[1]->x[i];
+        p.size[i] = fabs(p.y[i]);
+    }
+}
+
+static void plain_dropout(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    uint64_t stream = vl_rng_stream("dropout", 0, 0, (uint64_t)y->attr[0]);
+
+    for (size_t i = 0; i < y->n; i++) {
+        uint32_t half = (uint32_t)(vl_rng(0, stream, i / 2) >> 32 * (i % 2));
+        p.y[i] = (double)half * 0x1p-32 < y->scale ? 0 : (double)in[0]->x[i] / (1 - y->scale);
+        p.size[i] = fabs(p.y[i]);
+    }
+}
+
+static void plain_layernorm(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    size_t d = y->dim[1];
+
+    for (size_t i = 0; i < y->n; i++) {
+        const vl_real *x = in[0]->x + i / d * d;
+        double mean = 0, sum = 0, var = 0, g = (double)in[1]->x[i % d], b = (double)in[2]->x[i % d];
+        for (size_t k = 0; k < d; k++) {
+            mean += (double)x[k] / (double)d;
+            sum += fabs((double)x[k]) / (double)d;
+        }
+        for (size_t k = 0; k < d; k++)
+            var += ((double)x[k] - mean) * ((double)x[k] - mean) / (double)d;
+        p.y[i] = g * ((double)x[i % d] - mean) / sqrt(var + 1e-5) + b;
+        p.size[i] = fabs(g) * (fabs((double)x[i % d]) + sum) / sqrt(var + 1e-5) + fabs(b);
+    }
+}
+
+static void plain_blend(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    double lam = vl_rng_beta(0, vl_rng_stream("blend", 0, 0, 0), y->scale);
+    size_t b = y->dim[0], d = y->n / b;
+    uint32_t *perm = calloc(b, sizeof *perm);
+
+    assert_non_null(perm);
+    vl_rng_shuffle(0, vl_rng_stream("blend", 0, 0, 1), b, perm);
+    for (size_t i = 0; i < y->n; i++) {
+        double mine = lam * (double)in[0]->x[i];
+        double other = (1 - lam) * (double)in[0]->x[perm[i / d] * d + i % d];
+        p.y[i] = mine + other;
+        p.size[i] = fabs(mine) + fabs(other);
+    }
+    free(perm);
 }
 
 static void plain_meanpool(const vlt_node *y, vlt_node *const *in, plain p)
@@ -117,6 +173,68 @@ static void plain_infonce(const vlt_node *y, vlt_node *const *in, plain p)
         p.y[0] += plain_cross_entropy(z->x + i * b, b, 1, i) + plain_cross_entropy(z->x + i, b, b, i);
     p.y[0] /= 2 * (double)b;
     p.size[0] = 1 + p.y[0] + vec_max(z->x, z->n);
+}
+
+static void plain_lowrank(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    size_t b = y->dim[0], r = in[0]->dim[1];
+
+    for (size_t i = 0; i < y->n; i++) {
+        p.y[i] = i / b == i % b ? (double)in[2]->x[i % b] : 0;
+        p.size[i] = fabs(p.y[i]);
+        for (size_t k = 0; k < r; k++) {
+            double v = y->scale * (double)in[0]->x[i / b * r + k] * (double)in[1]->x[i % b * r + k];
+            p.y[i] += v;
+            p.size[i] += fabs(v);
+        }
+    }
+}
+
+static double plain_one_bce(double z, double s, double eps)
+{
+    return -s * log(1 / (1 + exp(-z)) + eps) - (1 - s) * log(1 / (1 + exp(z)) + eps);
+}
+
+static void plain_bce(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    (void)y;
+    for (size_t i = 0; i < in[0]->n; i++) {
+        double v = plain_one_bce((double)in[0]->x[i], (double)in[1]->x[i], 0) / (double)in[0]->n;
+        p.y[0] += v;
+        p.size[0] += fabs(v);
+    }
+}
+
+static void plain_wbce(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    (void)y;
+    for (int side = 0; side < 2; side++) {
+        double sum = 0, size = 0, n = 0;
+        for (size_t i = 0; i < in[0]->n; i++)
+            if ((in[1]->x[i] > VL_R(0.5)) == side) {
+                double v = plain_one_bce((double)in[0]->x[i], (double)in[1]->x[i], 1e-6);
+                sum += v;
+                size += fabs(v);
+                n++;
+            }
+        p.y[0] += sum / (n + 1e-6) / 2;
+        p.size[0] += size / (n + 1e-6) / 2;
+    }
+}
+
+static void plain_ence(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    const vlt_node *z = in[0];
+    size_t b = z->dim[0];
+
+    (void)y;
+    for (size_t i = 0; i < z->n; i++) {
+        size_t r = i / b, c = i % b;
+        double v = (double)in[1]->x[i] / (2 * (double)b);
+        double w = plain_cross_entropy(z->x + r * b, b, 1, c) + plain_cross_entropy(z->x + c, b, b, r);
+        p.y[0] += v * w;
+        p.size[0] += fabs(v) * (w + fabs((double)z->x[i]) + vec_max(z->x, z->n));
+    }
 }
 
 #endif

@@ -162,12 +162,37 @@ static void test_streams(void **state)
     assert_true(vl_rng_stream("batch", 1, 2, 4) != base && vl_rng_stream("batch", 0, 2, 3) != base);
 }
 
+/* Mean 1/2, variance 1 / (4 (2 alpha + 1)); alpha 1: a fifth of the values in each fifth. */
+static void test_beta(void **state)
+{
+    enum { N = 40000 };
+    static const double alphas[] = {0.2, 0.5, 0.6, 1, 3, 50};
+
+    (void)state;
+    for (size_t a = 0; a < sizeof alphas / sizeof *alphas; a++) {
+        double sum = 0, sq = 0, var = 1 / (4 * (2 * alphas[a] + 1));
+        size_t count[5] = {0};
+        for (uint64_t i = 0; i < N; i++) {
+            double v = vl_rng_beta(9, vl_rng_stream("t", i, 0, 0), alphas[a]);
+            assert_true(v >= 0 && v <= 1);
+            sum += v - 0.5;
+            sq += (v - 0.5) * (v - 0.5);
+            count[v < 1 ? (int)(5 * v) : 4]++;
+        }
+        assert_true(fabs(sum / N) < 4 * sqrt(var / N));
+        assert_true(fabs(sq / N / var - 1) < 4 * sqrt(2.0 / N));
+        for (int k = 0; k < 5 && alphas[a] == 1; k++) /* 8000 expected, sd 80 */
+            assert_true(count[k] > 7680 && count[k] < 8320);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_answers),  cmocka_unit_test(test_distinct),
-        cmocka_unit_test(test_unit_and_below), cmocka_unit_test(test_normal),
-        cmocka_unit_test(test_shuffle),        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_unit_and_below), cmocka_unit_test(test_beta),
+        cmocka_unit_test(test_normal),         cmocka_unit_test(test_shuffle),
+        cmocka_unit_test(test_streams),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

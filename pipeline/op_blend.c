@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * op_blend -- rows mixed with other rows of their batch: y_i = lam x_i + (1 - lam) x_{perm(i)}.
+ *   x, y       [B,...]
+ *   fwd        lam, perm drawn;  y = M x
+ *   bwd        gx  += M^T gy
+ *   fwd_tan    yt  =  M xt
+ *   bwd_tan    gxt += M^T gyt
+ * One lam and one permutation a draw of the tape (vlt_draw), the same for every blend op of the tape, so that
+ * image i and text i stay a pair: lam = vl_rng_beta(seed, vl_rng_stream("blend", iter, step, 0), alpha), perm =
+ * vl_rng_shuffle(seed, vl_rng_stream("blend", iter, step, 1), B).
+ * Saved: lam, then perm [B] (exact in a float up to 2^24 rows).
+ * Derivation: spec/math/blend.md. Source: Zhang et al. 2025 (RepBlend). */
+#include "pipeline/op.h"
+#include "pipeline/rng.h"
+
+#include <string.h>
+
+static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
+{
+    const vlt_node *x = vlt_in(t, y, 0);
+
+    if (!(y->scale > 0 && y->scale <= 1000))
+        return vl_fail(e, VL_EARG, "alpha %g, more than 0 and at most 1000 wanted", y->scale);
+    if (x->dim[0] > 1 << 24)
+        return vl_fail(e, VL_EARG, "%zu rows, at most 2^24 wanted", x->dim[0]);
+    y->rank = x->rank;
+    memcpy(y->dim, x->dim, sizeof y->dim);
+    y->n_saved = 1 + x->dim[0];
+    y->n_common = (x->dim[0] * sizeof(uint32_t) + sizeof(vl_real) - 1) / sizeof(vl_real);
+    return VL_OK;
+}
+
+static void draw(vlt_tape *t, vlt_node *y)
+{
+    const vlt_draws *d = vlt_draw_of(t);
+    uint32_t *perm = (uint32_t *)(void *)vlt_common(t);
+
+    y->saved[0] = (vl_real)vl_rng_beta(d->seed, vl_rng_stream("blend", d->iter, d->step, 0), y->scale);
+    vl_rng_shuffle(d->seed, vl_rng_stream("blend", d->iter, d->step, 1), y->dim[0], perm);
+    for (size_t i = 0; i < y->dim[0]; i++)
+        y->saved[1 + i] = (vl_real)perm[i];
+}
+
+/* out = M x */
+static void mix(const vlt_node *y, const vl_real *x, vl_real *out)
+{
+    size_t d = y->n / y->dim[0];
+    vl_real lam = y->saved[0];
+
+    for (size_t i = 0; i < y->dim[0]; i++) {
+        const vl_real *a = x + i * d, *b = x + (size_t)y->saved[1 + i] * d;
+        for (size_t k = 0; k < d; k++)
+            out[i * d + k] = lam * a[k] + (1 - lam) * b[k];
+    }
+}
+
+/* gx += M^T g */
+static void unmix(const vlt_node *y, const vl_real *g, vl_real *gx)
+{
+    size_t d = y->n / y->dim[0];
+    vl_real lam = y->saved[0];
+
+    for (size_t i = 0; i < y->dim[0]; i++) {
+        vl_real *a = gx + i * d, *b = gx + (size_t)y->saved[1 + i] * d;
+        for (size_t k = 0; k < d; k++) {
+            a[k] += lam * g[i * d + k];
+            b[k] += (1 - lam) * g[i * d + k];
+        }
+    }
+}
+
+static void fwd(vlt_tape *t, vlt_node *y)
+{
+    draw(t, y);
+    mix(y, vlt_in(t, y, 0)->x, y->x);
+}
+
+static void bwd(vlt_tape *t, vlt_node *y)
+{
+    unmix(y, y->gx, vlt_in(t, y, 0)->gx);
+}
+
+static void fwd_tan(vlt_tape *t, vlt_node *y)
+{
+    mix(y, vlt_in(t, y, 0)->xt, y->xt);
+}
+
+static void bwd_tan(vlt_tape *t, vlt_node *y)
+{
+    unmix(y, y->gxt, vlt_in(t, y, 0)->gxt);
+}
+
+const vlt_op vlt_op_blend = {"blend", 1, shape, fwd, bwd, fwd_tan, bwd_tan};
