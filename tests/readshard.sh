@@ -126,7 +126,7 @@ for f in cut-two.tar.zst/*[05]0-* cut-two.tar/*[05]0-* cut-two.tar/cut-*00; do #
     { cat "$f" | readshard - 2>&1 || :; } | sed 's/^readshard: .*/refused/' | sed -n '/^refused$/p; s/^\({"bytes":.*\),"sums":{[^}]*}}$/\1}/p' >>our.pipe
 done
 same vlls.pipe our.pipe
-ok 'pipes were refused' test "$(grep -c refused our.pipe)" -ge 10
+ok 'pipes were refused' test "$(grep -c refused our.pipe)" -ge 5
 
 # ---- what agrees with its sums and breaks one rule each ----
 run 0 "$PY" "$TOP/tests/data/mk_odd.py" odd
