@@ -56,7 +56,7 @@ cut_and_resume() {
         fi
     done <moments
     ok "$left kills:${wrong:- no partial file under the final name, the bytes so far are right}" test -z "$wrong"
-    ok 'some of the runs went on with an earlier one' test $resumed -gt 0
+    echo "# $resumed of $left runs went on with an earlier one" # chance; the cuts below always do
     # shellcheck disable=SC2086
     run 0 vltrain-expert -q $common "$@" --resume -o run.tar.zst pairs.tar.zst emb.tar.zst
     same whole.tar.zst run.tar.zst
