@@ -31,7 +31,7 @@ static int one_pair(const vl_data *d, const vl_keytab *keys, const vld_distilled
     if (set->init_cap[i] >= d->cap[row + 1] - d->cap[row])
         return vl_fail(e, VL_EFORMAT, "pair %zu started from caption %u of record '%s', which has %zu", i,
                        set->init_cap[i], d->key[row], d->cap[row + 1] - d->cap[row]);
-    vl_view_apply_u8(d->images + row * pixels, d->size, still, out->pixels + i * pixels);
+    vl_view_apply_u8(d->images + row * pixels, d->size, still, out->image + i * pixels);
     for (size_t k = 0; k < d->text_dim; k++)
         out->text[i * d->text_dim + k] = (vl_real)d->text[cap * d->text_dim + k];
     if (rows)

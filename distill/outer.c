@@ -178,7 +178,7 @@ int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e)
         return rc;
     u->diverged = 0;
     u->steps++;
-    adam_step(u, &u->pixels, u->set->pixels, u->grad.pixels, fall * u->o.step_pixels);
+    adam_step(u, &u->pixels, u->set->image, u->grad.image, fall * u->o.step_pixels);
     adam_step(u, &u->text, u->set->text, u->grad.text, fall * u->o.step_text);
     for (int b = 0; b < VLM_BRANCHES; b++)
         rate_step(u, b, fall * u->o.step_rates);

@@ -30,7 +30,7 @@ static void feed_set(const feed *f, size_t b, vl_view view, vl_real *x, vl_real 
     const vld_set *s = f->src->set;
     size_t pixels = f->m->size * f->m->size * 3;
 
-    vl_view_apply(s->pixels + f->rows[b] * pixels, f->m->size, view, x);
+    vl_view_apply(s->image + f->rows[b] * pixels, f->m->size, view, x);
     memcpy(y, s->text + f->rows[b] * f->m->text_dim, f->m->text_dim * sizeof *y);
 }
 

@@ -25,11 +25,11 @@ static vld_set pairs(const vlm_model *m, size_t n)
 
     if (vld_set_new(m, n, &s, &e))
         fail_msg("%s", e.text);
-    vl_rng_normal(5, 0, n * REALS, 0.3, s.pixels);
+    vl_rng_normal(5, 0, n * REALS, 0.3, s.image);
     vl_rng_normal(5, 1, n * TEXT, 0.1, s.text);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < REALS; k++)
-            s.pixels[i * REALS + k] += (vl_real)((i >> k % 3 & 1) * 2.0 - 1);
+            s.image[i * REALS + k] += (vl_real)((i >> k % 3 & 1) * 2.0 - 1);
         s.text[i * TEXT + i % TEXT] += 1;
     }
     s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 0.05;
@@ -133,7 +133,7 @@ static void pools_do_not_show(void **state)
         for (int k = 0; k < 4; k++)
             step(u, k);
         if (threads) {
-            assert_memory_equal(s.pixels, first.pixels, 90 * REALS * sizeof *s.pixels);
+            assert_memory_equal(s.image, first.image, 90 * REALS * sizeof *s.image);
             assert_memory_equal(s.text, first.text, 90 * TEXT * sizeof *s.text);
             assert_memory_equal(s.rate, first.rate, sizeof s.rate);
         }
@@ -169,10 +169,10 @@ static void first_step(void **state)
     assert_memory_equal(r.inner.match, want.match, sizeof want.match);
     assert_true(isnan(r.inner.cosine));
     for (size_t i = 0; i < 8 * REALS; i++) {
-        if (fabs((double)grad.pixels[i]) < 1e-7)
+        if (fabs((double)grad.image[i]) < 1e-7)
             continue;
         moved++;
-        assert_float_equal(s.pixels[i] - before.pixels[i], copysign(o.step_pixels, -grad.pixels[i]), 1e-3);
+        assert_float_equal(s.image[i] - before.image[i], copysign(o.step_pixels, -grad.image[i]), 1e-3);
     }
     assert_true(moved > 4 * REALS);
     for (int b = 0; b < VLM_BRANCHES; b++)
@@ -287,7 +287,7 @@ static void diverging(void **state)
             assert_float_equal(s.rate[VLM_TEXT] / 1e30, 0.8, 1e-6);
         }
         if (round == 0) {
-            assert_memory_equal(s.pixels, before.pixels, 8 * REALS * sizeof *s.pixels);
+            assert_memory_equal(s.image, before.image, 8 * REALS * sizeof *s.image);
             assert_memory_equal(s.text, before.text, 8 * TEXT * sizeof *s.text);
             s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 0.05; /* a sound one between them: the count starts anew */
             assert_false(step(u, k++).diverged);
