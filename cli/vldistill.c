@@ -324,7 +324,7 @@ static int run(distiller *p, char **operand, vl_err *e)
         .inner = {.steps = (int)o.inner_steps, .warm_max = (int)o.warm_steps, .batch = (size_t)o.batch},
         .start_max = (int)o.start_max,
         .expert_epochs = (int)o.expert_epochs,
-        .step_pixels = o.step_pixels,
+        .step_image = o.step_pixels,
         .step_text = o.step_text,
         .step_rates = o.step_rates,
         .iterations = (int)o.iterations,
