@@ -111,73 +111,23 @@ static vl_view view_of(const pass *p, size_t b)
     return vl_view_draw(&p->u->in.aug, p->seed, p->stream, b);
 }
 
-/* The leaf that takes a batch's rows of this part of the set; -1: the objective has none. */
-static vlt_id leaf_of(const vlm_graph *g, vld_set_part part)
-{
-    const vlt_id leaf[VLD_SET_PARTS] = {g->x, g->y, g->s, g->l, g->r, g->w};
-
-    return leaf[part];
-}
-
-static size_t width_of(const vld_unroll *u, vld_set_part part)
-{
-    return vld_set_width(u->model, &u->in.objective, u->n, part);
-}
-
-static bool has_views(const vld_unroll *u)
-{
-    return u->in.aug.flip || u->in.aug.shift;
-}
-
-/* Row b of the batch into every leaf that the set fills. Of a full similarity it is the batch's columns. */
 static void gather_one(void *arg, size_t b, int worker)
 {
     const pass *p = arg;
-    const vld_unroll *u = p->u;
-    vlt_tape *t = u->graph.tape;
-    size_t row = p->rows[b];
+    vl_view view = view_of(p, b);
 
     (void)worker;
-    for (vld_set_part part = 0; part < VLD_SET_PARTS; part++) {
-        size_t width = width_of(u, part);
-        if (!width)
-            continue;
-        const vl_real *from = vld_set_part_of(p->set, part) + row * width;
-        vl_real *to = vlt_x(t, leaf_of(&u->graph, part));
-        if (part == VLD_PART_IMAGE && has_views(u))
-            vl_view_apply(from, u->model->size, view_of(p, b), to + b * width);
-        else if (part == VLD_PART_S)
-            for (size_t c = 0; c < u->in.batch; c++)
-                to[b * u->in.batch + c] = from[p->rows[c]];
-        else
-            memcpy(to + b * width, from, width * sizeof *to);
-    }
+    vld_set_gather(p->set, &p->u->in.objective, &p->u->graph, p->rows, b, &view);
 }
 
 /* grad -= d<v, g_i>/d set. Rows of one batch are distinct, so tiles do not meet. */
 static void scatter_one(void *arg, size_t b, int worker)
 {
     const pass *p = arg;
-    const vld_unroll *u = p->u;
-    vlt_tape *t = u->graph.tape;
-    size_t row = p->rows[b];
+    vl_view view = view_of(p, b);
 
     (void)worker;
-    for (vld_set_part part = 0; part < VLD_SET_PARTS; part++) {
-        size_t width = width_of(u, part);
-        if (!width)
-            continue;
-        const vl_real *from = vlt_gxt(t, leaf_of(&u->graph, part));
-        vl_real *to = vld_set_part_of(p->grad, part) + row * width;
-        if (part == VLD_PART_IMAGE && has_views(u))
-            vl_view_adjoint_add(from + b * width, u->model->size, view_of(p, b), -1, to);
-        else if (part == VLD_PART_S)
-            for (size_t c = 0; c < u->in.batch; c++)
-                to[p->rows[c]] -= from[b * u->in.batch + c];
-        else
-            for (size_t i = 0; i < width; i++)
-                to[i] -= from[b * width + i];
-    }
+    vld_set_scatter(p->grad, &p->u->in.objective, &p->u->graph, p->rows, b, &view);
 }
 
 /* Step number i of the inner training, warm-up steps counted. */
@@ -255,6 +205,11 @@ static void end_point(vld_unroll *u, const vld_window *w, vld_unroll_result *res
         for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++)
             u->lambda[k] = (vl_real)(2 / den[b] * ((double)last[k] - (double)target[k]));
     }
+}
+
+static size_t width_of(const vld_unroll *u, vld_set_part part)
+{
+    return vld_set_width(u->model, &u->in.objective, u->n, part);
 }
 
 static void clear(const vld_unroll *u, vld_set *grad)
