@@ -75,10 +75,12 @@ static void with_similarity(const budget *b, distill_options *o)
     o->step_similarity = b->step_similarity;
 }
 
-/* Weights are the authors', where there are some; steps are Adam's, in units of features. */
+/* Weights are the authors', where there are some; steps are Adam's, and between what suits pixels and rows of unit
+ * length. */
 static void single_level(const char *method, bool coco, int64_t pairs, distill_options *o)
 {
     o->expert_epochs = 1;
+    o->step_image = 0.005;
     if (!strcmp(method, "covmatch")) {
         o->rho = pairs < 150 ? 2 : 1;
         o->lambda = pairs < 350 ? 0.1 : coco ? 0.5 : 0.6;

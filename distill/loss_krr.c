@@ -131,21 +131,40 @@ static double square_of(const vl_real *v, size_t dim)
     return s;
 }
 
-/* k [rows,n] of the products of rows of ar with those of a, in place of them. */
-static void gauss(const krr *c, int side, const vl_real *ar, size_t rows, vl_real *k)
-{
-    size_t n = c->s.n, dim = width_of(c, side);
-    double w2 = 2 * c->s.p.width * c->s.p.width * variance(c, side);
+typedef struct gaussing {
+    const krr *c;
+    int side;
+    const vl_real *ar; /* [rows,..] */
+    size_t rows;
+    vl_real *k; /* [rows,n] of the products of rows of ar with those of a; the kernels in place of them */
+} gaussing;
 
-    for (size_t i = 0; i < n; i++)
-        c->sums[i] = square_of(c->syn[side] + i * dim, dim);
-    for (size_t r = 0; r < rows; r++) {
-        double own = square_of(ar + r * dim, dim);
+static void gauss_tile(void *arg, size_t tile, int worker)
+{
+    const gaussing *g = arg;
+    const krr *c = g->c;
+    size_t n = c->s.n, dim = width_of(c, g->side);
+    size_t end = (tile + 1) * ROWS < g->rows ? (tile + 1) * ROWS : g->rows;
+    double w2 = 2 * c->s.p.width * c->s.p.width * variance(c, g->side);
+
+    (void)worker;
+    for (size_t r = tile * ROWS; r < end; r++) {
+        double own = square_of(g->ar + r * dim, dim);
         for (size_t i = 0; i < n; i++) {
-            double d = own + c->sums[i] - 2 * (double)k[r * n + i];
-            k[r * n + i] = (vl_real)exp((d < 0 ? 0 : -d) / w2); /* NaN stays */
+            double d = own + c->sums[i] - 2 * (double)g->k[r * n + i];
+            g->k[r * n + i] = (vl_real)exp((d < 0 ? 0 : -d) / w2); /* NaN stays */
         }
     }
+}
+
+static void gauss(krr *c, int side, const vl_real *ar, size_t rows, vl_real *k)
+{
+    gaussing g = {c, side, ar, rows, k};
+    size_t dim = width_of(c, side);
+
+    for (size_t i = 0; i < c->s.n; i++)
+        c->sums[i] = square_of(c->syn[side] + i * dim, dim);
+    vl_pool_run(c->s.pool, (rows + ROWS - 1) / ROWS, gauss_tile, &g);
 }
 
 static void kernels(krr *c, int side)
