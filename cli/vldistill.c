@@ -135,7 +135,7 @@ static int start_pair(distiller *p, size_t i, size_t row, vl_err *e)
     const float *text = r->text + (r->cap[row] + cap) * dim;
 
     memcpy(p->d.init_pixels + i * pixels, r->images + row * pixels, pixels);
-    vl_view_apply_u8(r->images + row * pixels, size, still, p->d.set.pixels + i * pixels);
+    vl_view_apply_u8(r->images + row * pixels, size, still, p->d.set.image + i * pixels);
     for (size_t k = 0; k < dim; k++)
         p->d.set.text[i * dim + k] = (vl_real)text[k];
     p->d.init_cap[i] = (uint32_t)cap;
@@ -324,7 +324,7 @@ static int run(distiller *p, char **operand, vl_err *e)
         .inner = {.steps = (int)o.inner_steps, .warm_max = (int)o.warm_steps, .batch = (size_t)o.batch},
         .start_max = (int)o.start_max,
         .expert_epochs = (int)o.expert_epochs,
-        .step_pixels = o.step_pixels,
+        .step_image = o.step_pixels,
         .step_text = o.step_text,
         .step_rates = o.step_rates,
         .iterations = (int)o.iterations,

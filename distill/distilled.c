@@ -83,8 +83,8 @@ static int write_pair(vls_writer *w, const vld_distilled *d, size_t i, vl_real *
     int rc;
 
     snprintf(key, sizeof key, "syn-%05zu", i);
-    to_planes(d->set.pixels + i * reals, S * S, planes);
-    vld_preview(d->set.pixels + i * reals, S, rgb);
+    to_planes(d->set.image + i * reals, S * S, planes);
+    vld_preview(d->set.image + i * reals, S, rgb);
     rc = vld_npy_build(planes, 3, (size_t[]){3, S, S}, &pixels, &m[0].n, e);
     if (!rc)
         rc = vld_npy_build(d->set.text + i * d->model.text_dim, 1, &d->model.text_dim, &text, &m[1].n, e);
@@ -207,7 +207,7 @@ static int grow(loader *l, vl_err *e)
         return VL_OK;
     if (d->set.n >= MAX_PAIRS)
         return vl_fail(e, VL_EFORMAT, "more than %d pairs", MAX_PAIRS);
-    d->set.pixels = grow_one(d->set.pixels, n, reals * sizeof *d->set.pixels, &rc, e);
+    d->set.image = grow_one(d->set.image, n, reals * sizeof *d->set.image, &rc, e);
     d->set.text = grow_one(d->set.text, n, d->model.text_dim * sizeof *d->set.text, &rc, e);
     d->init_pixels = grow_one(d->init_pixels, n, reals, &rc, e);
     d->init_key = grow_one(d->init_key, n, sizeof *d->init_key, &rc, e);
@@ -300,7 +300,7 @@ static int read_pair(loader *l, const vls_record *rec, vl_err *e)
     if (!rc)
         rc = read_origin(rec, &d->init_key[i], &d->init_cap[i], e);
     if (!rc)
-        from_planes(l->planes, S * S, d->set.pixels + i * reals);
+        from_planes(l->planes, S * S, d->set.image + i * reals);
     return rc;
 }
 

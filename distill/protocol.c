@@ -240,11 +240,7 @@ static int check_data(const vlm_model *m, const vl_data *d, const char *what, vl
 {
     if (!d->n || !d->group)
         return vl_fail(e, VL_EARG, "%s data: empty, or its captions are not grouped", what);
-    if (d->size != m->size || d->text_dim != m->text_dim)
-        return vl_fail(e, VL_EARG,
-                       "%s data: images of %zu pixels and texts of %zu numbers; the network has %zu and %zu",
-                       what, d->size, d->text_dim, m->size, m->text_dim);
-    return VL_OK;
+    return vld_data_fits(m, d, e) ? vl_within(e, "%s data", what) : VL_OK;
 }
 
 static int check_task(const vlm_model *m, const vld_task *t, vl_err *e)
