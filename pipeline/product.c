@@ -98,7 +98,7 @@ void vlt_product_weights(vlt_tape *t, vlt_sizes s, vl_real alpha, const vl_real 
     job j = {.s = s, .alpha = alpha, .x = x, .g = g, .out = gw};
 
     if (x && g && gw)
-        cut(t, &j, s.k, s.n, s.k >= 2 * SLICE || s.n < 2 * SLICE, weights_part);
+        cut(t, &j, s.k, s.n, s.k >= s.n, weights_part);
 }
 
 typedef struct sums {
