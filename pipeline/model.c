@@ -118,6 +118,14 @@ int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim, 
                                                                           scale, m, e);
 }
 
+int vlm_parse_any(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
+                  vlm_model *m, vl_err *e)
+{
+    if (!strncmp(spec, "heads:", strlen("heads:")))
+        return vlm_parse_heads(spec, text_dim, embed_dim, scale, m, e);
+    return vlm_parse(spec, size, text_dim, embed_dim, scale, m, e);
+}
+
 /* ---- the graph ---------------------------------------------------------------------------------- */
 
 static vlt_id record_side(vlm_graph *g, int branch, bool train, double blend)
