@@ -51,7 +51,9 @@ static double cpu_now(void)
 
 /* ---- pictures ------------------------------------------------------------------------------- */
 
-/* Noise of seven scales, each half as strong as the one of twice its size: the spectrum of photographs. */
+/* Noise of seven scales, each half as strong as the one of twice its size: the spectrum of photographs; and grain.
+ * A pattern instead of the grain would leave repeats in the JPEGs for zstd to find, which photographs' hardly have:
+ * of these, as of 1,500 crops of photographs at quality 90, level -1 saves 2 %. */
 static void paint(uint8_t *rgb, uint64_t seed)
 {
     static float sum[SIDE * SIDE];
@@ -70,7 +72,8 @@ static void paint(uint8_t *rgb, uint64_t seed)
                 }
         }
         for (int i = 0; i < SIDE * SIDE; i++) {
-            float v = 128.0f + sum[i] + (float)((i * 7919 + c) % 23);
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            float v = 128.0f + sum[i] + (float)(x >> 40) * 0x1p-24f * 20.0f;
             rgb[3 * i + c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
         }
     }
