@@ -109,7 +109,9 @@ static int list_names(dir *d, listing *s, DIR *folder, vl_err *e)
             d->base.ignored++;
             continue;
         }
-        if (fstatat(dirfd(folder), f->d_name, &st, AT_SYMLINK_NOFOLLOW))
+        if (f->d_type != DT_UNKNOWN) /* most file systems say it here */
+            st.st_mode = DTTOIF(f->d_type);
+        else if (fstatat(dirfd(folder), f->d_name, &st, AT_SYMLINK_NOFOLLOW))
             return vl_fail_errno(e, "%s%s", d->path, f->d_name);
         rc = add(s, f->d_name, S_ISDIR(st.st_mode), S_ISLNK(st.st_mode), e);
         if (rc)
