@@ -101,6 +101,7 @@ static const cli_tool tool = {
     .common_set = CLI_SKIP_BAD | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 0,
     .max_operands = -1,
+    .print_engine = cli_print_blas,
 };
 
 typedef struct watcher { /* of the students */
