@@ -149,7 +149,7 @@ static int cell_make(const vld_distilled *d, size_t i, uint8_t *rgb, cli_report_
     int rc;
 
     c->caption = d->nearest ? d->nearest[i] : NULL;
-    vld_preview(d->set.pixels + i * pixels, size, rgb);
+    vld_preview(d->set.image + i * pixels, size, rgb);
     rc = vl_png_encode(rgb, (uint32_t)size, (uint32_t)size, &after, &c->after.n, e);
     if (!rc && d->init_pixels)
         rc = vl_png_encode(d->init_pixels + i * pixels, (uint32_t)size, (uint32_t)size, &before, &c->before.n,
