@@ -20,6 +20,7 @@ static distill_options o = {.common = CLI_COMMON_DEFAULT,
                             .similarity = "none",
                             .normaliser = "split",
                             .init = "real",
+                            .space = "experts",
                             .optimizer = "adam",
                             .schedule = "cosine",
                             .pairs = 100,
@@ -63,6 +64,18 @@ static const cli_opt options[] = {
      "k-means "
      "or k-center on features",
      0, 0, "real|k-means|k-center|noise"},
+    {0, "space", CLI_CHOICE, &o.space, "KIND",
+     "what the set's images are for experts of scope heads: features, or pixels in front of their encoder "
+     "[what the "
+     "experts see]",
+     0, 0, "experts|features|pixels"},
+    {0, "encoder", CLI_TEXT, &o.encoder, "NAME",
+     "of --space pixels: the frozen encoder whose rows the experts know, as vlembed --image-model", 0, 0,
+     NULL},
+    {0, "memory", CLI_SIZE, &o.memory, "SIZE",
+     "for the encoder's activations: fewer images are held, and computed again on the way back; 0: all are "
+     "held",
+     0, 1e15, NULL},
     {0, "method", CLI_CHOICE, &o.method, "NAME",
      "a published method: sets what follows, where it is not given; --method NAME --help shows it", 0, 0,
      distill_methods},
