@@ -28,6 +28,7 @@ int distill_front_open(distiller *p, vl_err *e)
 {
     const vlm_model *m = &p->experts.model;
     const vld_encoder_opts how = {VLM_DEFAULT_SIZE, m->image_n};
+    const char *known;
     int rc = check_options(p, e);
 
     if (rc || !p->o->encoder)
@@ -35,6 +36,10 @@ int distill_front_open(distiller *p, vl_err *e)
     rc = vld_encoder_open(VLD_OF_IMAGES, p->o->encoder, &how, p->pool, &p->encoder, e);
     if (rc)
         return vl_within(e, "--encoder");
+    known = json_string_value(json_object_get(p->experts.manifest, "encoder"));
+    if (known && strcmp(known, p->encoder.name))
+        return vl_fail(e, VL_EARG, "--encoder is %s; the experts know the features of %s", p->encoder.name,
+                       known);
     if (p->encoder.dim != m->image_n)
         return vl_fail(e, VL_EARG, "--encoder: rows of %zu numbers, the experts know features of %zu",
                        p->encoder.dim, m->image_n);

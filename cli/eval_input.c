@@ -395,6 +395,7 @@ void eval_close(eval *v)
     for (size_t i = 0; v->out && i < v->n_tasks; i++)
         vld_outcome_free(&v->out[i]);
     for (size_t i = 0; i < v->n_sets; i++) {
+        free(v->set[i].pixels);
         vld_distilled_free(&v->set[i].set);
         vls_parent_free(&v->set[i].id);
         data_free(&v->set[i].data);

@@ -49,7 +49,8 @@ static const cli_opt options[] = {
      "[" VLM_DEFAULT_SPEC "]",
      0, 0, NULL},
     {0, "dropout", CLI_REAL, &o.dropout, "P", "of the heads, while they train", 0, 0.999, NULL},
-    {0, "size", CLI_INT, &o.size, "PIXELS", "side of the square images, a multiple of 4, or of the patch", 16, 1024, NULL},
+    {0, "size", CLI_INT, &o.size, "PIXELS", "side of the square images, a multiple of 4, or of the patch", 16,
+     1024, NULL},
     {0, "embed-dim", CLI_INT, &o.embed_dim, "N", "length of the common embedding", 1, 65536, NULL},
     {0, "scale", CLI_REAL, &o.scale, "X", "of the logits: 1 / temperature", 1e-3, 1e6, NULL},
     {0, "text", CLI_TEXT, &o.text, "EXT",
@@ -184,6 +185,8 @@ static int make_manifest(expert_trainer *t, vl_err *e)
                      "weight_decay", o.weight_decay);
     rc = json_object_set_new(t->manifest, "schema", schema) |
          json_object_set_new(t->manifest, "options", opts);
+    if (t->train.feature_model)
+        rc |= json_object_set_new(t->manifest, "encoder", json_string(t->train.feature_model));
     return rc ? vl_fail(e, VL_ENOMEM, "out of memory: manifest") : VL_OK;
 }
 
