@@ -45,7 +45,7 @@ static void say(const char *fmt, va_list ap)
     if (n < 0)
         return;
     if ((size_t)n >= sizeof text)
-        memcpy(text + sizeof text - 4, "...", 4);
+        vl_cut(text, sizeof text);
     vl_clean(text);
     fprintf(stderr, "%s%s: %s\n", atomic_exchange(&line_stands, false) ? "\r\033[K" : "", tool_name, text);
 }

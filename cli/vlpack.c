@@ -139,10 +139,12 @@ static int note_licence(packer *p, const vl_packed *job, vl_err *e)
 
 static int begin_segment(packer *p, vl_err *e)
 {
-    int rc = p->sink->begin(p->sink, p->manifest, e);
+    int rc = vl_sink_begin(p->sink, p->manifest, e);
 
     p->open = !rc;
-    return rc ? rc : p->sink->tail(p->sink, NULL, p->notes, e);
+    if (!rc)
+        vl_sink_tail(p->sink, NULL, p->notes);
+    return rc;
 }
 
 static int end_segment(packer *p, vl_err *e)

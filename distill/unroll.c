@@ -18,7 +18,7 @@ struct vld_unroll {
     const vlm_model *model;
     vl_pool *pool;
     vlm_graph graph;
-    size_t n, pixels; /* pixels: reals of an image */
+    size_t n;
     vld_inner in;
     vl_real *theta;  /* [T+1][P]: the snapshots */
     vl_real *grad;   /* g_i [P] */
@@ -29,26 +29,6 @@ struct vld_unroll {
     uint32_t *order; /* [n] scratch */
     vld_set other;   /* the compared gradient */
 };
-
-int vld_set_new(const vlm_model *m, size_t n, vld_set *s, vl_err *e)
-{
-    memset(s, 0, sizeof *s);
-    s->n = n;
-    s->pixels = vl_alloc(n, m->size * m->size * 3 * sizeof *s->pixels, e);
-    s->text = s->pixels ? vl_alloc(n, m->text_dim * sizeof *s->text, e) : NULL;
-    if (!s->text) {
-        vld_set_free(s);
-        return VL_ENOMEM;
-    }
-    return VL_OK;
-}
-
-void vld_set_free(vld_set *s)
-{
-    free(s->pixels);
-    free(s->text);
-    memset(s, 0, sizeof *s);
-}
 
 int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner *inner, vld_unroll **out,
                    vl_err *e)
@@ -62,13 +42,14 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner 
                        inner->steps, batch, n, STEPS_MAX);
     if (inner->warm_max < 0 || inner->warm_max > STEPS_MAX)
         return vl_fail(e, VL_EARG, "%d warm-up steps: 0..%d wanted", inner->warm_max, STEPS_MAX);
+    if (m->kind == VLM_HEADS && (inner->aug.flip || inner->aug.shift))
+        return vl_fail(e, VL_EARG, "views of features: there are none");
     u = vl_alloc(1, sizeof *u, e);
     if (!u)
         return VL_ENOMEM;
     u->model = m;
     u->pool = pool;
     u->n = n;
-    u->pixels = m->size * m->size * 3;
     u->in = *inner;
     if (!(u->theta = vl_alloc(((size_t)inner->steps + 1) * m->n, sizeof(vl_real), e)) ||
         !(u->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
@@ -77,7 +58,7 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner 
         !(u->rows = vl_alloc(((size_t)inner->warm_max + (size_t)inner->steps) * batch, sizeof *u->rows, e)) ||
         !(u->order = vl_alloc(n, sizeof *u->order, e)))
         goto out;
-    rc = vlm_graph_new(m, pool, batch, VLM_HAS_BOTH, VLM_ADJOINT, &u->graph, e);
+    rc = vlm_graph_new_for(m, &inner->objective, pool, batch, VLM_HAS_BOTH, VLM_ADJOINT, &u->graph, e);
 out:
     if (rc)
         vld_unroll_free(u);
@@ -122,6 +103,7 @@ typedef struct pass { /* what the tiles over a batch see */
     vld_set *grad;
     const uint32_t *rows;
     uint64_t seed, stream; /* of this step's views */
+    uint64_t iter, step;   /* of its masks and blends */
 } pass;
 
 static vl_view view_of(const pass *p, size_t b)
@@ -132,32 +114,20 @@ static vl_view view_of(const pass *p, size_t b)
 static void gather_one(void *arg, size_t b, int worker)
 {
     const pass *p = arg;
-    const vlm_model *m = p->u->model;
-    vlt_tape *t = p->u->graph.tape;
-    size_t row = p->rows[b];
+    vl_view view = view_of(p, b);
 
     (void)worker;
-    vl_view_apply(p->set->pixels + row * p->u->pixels, m->size, view_of(p, b),
-                  vlt_x(t, p->u->graph.x) + b * p->u->pixels);
-    memcpy(vlt_x(t, p->u->graph.y) + b * m->text_dim, p->set->text + row * m->text_dim,
-           m->text_dim * sizeof(vl_real));
+    vld_set_gather(p->set, &p->u->in.objective, &p->u->graph, p->rows, b, &view);
 }
 
-/* grad.data -= d<v, g_i>/d data. Rows of one batch are distinct, so tiles do not meet. */
+/* grad -= d<v, g_i>/d set. Rows of one batch are distinct, so tiles do not meet. */
 static void scatter_one(void *arg, size_t b, int worker)
 {
     const pass *p = arg;
-    const vlm_model *m = p->u->model;
-    vlt_tape *t = p->u->graph.tape;
-    size_t row = p->rows[b];
-    const vl_real *gy = vlt_gxt(t, p->u->graph.y) + b * m->text_dim;
-    vl_real *out = p->grad->text + row * m->text_dim;
+    vl_view view = view_of(p, b);
 
     (void)worker;
-    vl_view_adjoint_add(vlt_gxt(t, p->u->graph.x) + b * p->u->pixels, m->size, view_of(p, b), -1,
-                        p->grad->pixels + row * p->u->pixels);
-    for (size_t i = 0; i < m->text_dim; i++)
-        out[i] -= gy[i];
+    vld_set_scatter(p->grad, &p->u->in.objective, &p->u->graph, p->rows, b, &view);
 }
 
 /* Step number i of the inner training, warm-up steps counted. */
@@ -165,7 +135,8 @@ static pass step_pass(vld_unroll *u, const vld_window *w, const vld_set *set, vl
 {
     pass p = {u,       set,
               grad,    u->rows + (size_t)i * u->in.batch,
-              w->seed, vl_rng_stream("view", w->iter, (uint64_t)i, 0)};
+              w->seed, vl_rng_stream("view", w->iter, (uint64_t)i, 0),
+              w->iter, (uint64_t)i};
 
     return p;
 }
@@ -180,6 +151,7 @@ static double step_gradient(vld_unroll *u, pass *p, vl_real *theta)
 {
     vlm_bind(&u->graph, theta, u->grad, u->v, u->hv);
     vl_pool_run(u->pool, u->in.batch, gather_one, p);
+    vlt_draw(u->graph.tape, p->seed, p->iter, p->step);
     vlt_forward(u->graph.tape);
     vlt_backward(u->graph.tape, u->graph.loss);
     return (double)vlt_x(u->graph.tape, u->graph.loss)[0];
@@ -218,24 +190,33 @@ static void end_point(vld_unroll *u, const vld_window *w, vld_unroll_result *res
 {
     const vlm_model *m = u->model;
     const vl_real *start = w->start, *target = w->target, *last = snapshot(u, u->in.steps);
+    double num[VLM_BRANCHES] = {0}, den[VLM_BRANCHES] = {0};
 
-    for (int b = 0; b < VLM_BRANCHES; b++) {
-        double num = 0, den = 0;
+    for (int b = 0; b < VLM_BRANCHES; b++)
         for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++) {
             double a = (double)last[k] - (double)target[k], c = (double)start[k] - (double)target[k];
-            num += a * a;
-            den += c * c;
+            num[b] += a * a;
+            den[b] += c * c;
         }
-        res->match[b] = num / den;
+    if (u->in.merged)
+        den[VLM_IMAGE] = den[VLM_TEXT] = den[VLM_IMAGE] + den[VLM_TEXT];
+    for (int b = 0; b < VLM_BRANCHES; b++) {
+        res->match[b] = num[b] / den[b];
         for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++)
-            u->lambda[k] = (vl_real)(2 / den * ((double)last[k] - (double)target[k]));
+            u->lambda[k] = (vl_real)(2 / den[b] * ((double)last[k] - (double)target[k]));
     }
+}
+
+static size_t width_of(const vld_unroll *u, vld_set_part part)
+{
+    return vld_set_width(u->model, &u->in.objective, u->n, part);
 }
 
 static void clear(const vld_unroll *u, vld_set *grad)
 {
-    memset(grad->pixels, 0, u->n * u->pixels * sizeof(vl_real));
-    memset(grad->text, 0, u->n * u->model->text_dim * sizeof(vl_real));
+    for (vld_set_part part = 0; part < VLD_SET_PARTS; part++)
+        if (width_of(u, part))
+            memset(vld_set_part_of(grad, part), 0, u->n * width_of(u, part) * sizeof(vl_real));
     grad->rate[VLM_IMAGE] = grad->rate[VLM_TEXT] = 0;
 }
 
@@ -273,20 +254,32 @@ static double dot(const vl_real *a, const vl_real *b, size_t n)
     return s;
 }
 
-static double set_dot(const vld_unroll *u, const vld_set *a, const vld_set *b)
+static double set_dot(const vld_unroll *u, const vld_set *a, const vld_set *b, vld_set_part parts)
 {
-    return dot(a->pixels, b->pixels, u->n * u->pixels) + dot(a->text, b->text, u->n * u->model->text_dim);
+    double s = 0;
+
+    for (vld_set_part part = 0; part < parts; part++)
+        if (width_of(u, part))
+            s += dot(vld_set_part_of(a, part), vld_set_part_of(b, part), u->n * width_of(u, part));
+    return s;
+}
+
+/* Of images and texts: a similarity is of another unit. */
+static double cosine(const vld_unroll *u, const vld_set *a, const vld_set *b)
+{
+    const vld_set_part before = VLD_PART_S;
+
+    return set_dot(u, a, b, before) / sqrt(set_dot(u, a, a, before) * set_dot(u, b, b, before));
 }
 
 static int compare_kinds(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind,
                          const vld_set *grad, vld_unroll_result *res, vl_err *e)
 {
-    if (!u->other.pixels && vld_set_new(u->model, u->n, &u->other, e))
+    if (!u->other.image && vld_set_new_for(u->model, &u->in.objective, u->n, &u->other, e))
         return VL_ENOMEM;
     end_point(u, w, res);
     adjoint(u, w, set, kind == VLD_EXACT ? VLD_TESLA : VLD_EXACT, &u->other);
-    res->cosine =
-        set_dot(u, grad, &u->other) / sqrt(set_dot(u, grad, grad) * set_dot(u, &u->other, &u->other));
+    res->cosine = cosine(u, grad, &u->other);
     return VL_OK;
 }
 
@@ -300,7 +293,7 @@ int vld_unroll_run(vld_unroll *u, const vld_window *w, const vld_set *set, vld_g
     end_point(u, w, res);
     adjoint(u, w, set, kind, grad);
     if (!(res->match[0] < max_match && res->match[1] < max_match) ||
-        !(set_dot(u, grad, grad) < max_squared) || !isfinite(grad->rate[0] + grad->rate[1]))
+        !(set_dot(u, grad, grad, VLD_SET_PARTS) < max_squared) || !isfinite(grad->rate[0] + grad->rate[1]))
         return vl_fail(
             e, VL_EMATH, "iteration %llu: the inner training diverged (loss %g to %g nats, match %g and %g)",
             (unsigned long long)w->iter, res->loss_first, res->loss_last, res->match[0], res->match[1]);

@@ -2,13 +2,14 @@
  * unroll.h -- T training steps on synthetic pairs and the exact gradient of where they end.
  *
  *   theta_{i+1} = theta_i - D g_i,   g_i = grad_theta loss(theta_i; batch_i),   D = diag(rate of each branch)
- *   J = sum over branches of |theta_T - theta*|^2 / |start - theta*|^2
+ *   J = sum over branches of |theta_T - theta*|^2 / |start - theta*|^2, each branch by its own distance or (merged)
+ *       both by the sum of the two
  *
  * theta_0 is the expert's start, or lies some warm-up steps of the same training behind it. Those steps are
  * taken as given: no gradient goes through them.
  *
  *   exact   lambda_T = dJ/dtheta_T;  for i = T-1 .. 0, with v = D lambda_{i+1}, one tangent sweep at theta_i
- *           along v gives H_i v and d<v, g_i>/d(pixels, texts), and
+ *           along v gives H_i v and d<v, g_i>/d(images, texts, similarity), and
  *             dJ/ddata   -= d<v, g_i>/ddata
  *             dJ/drate_b -= <lambda_{i+1}, g_i>_b
  *             lambda_i    = lambda_{i+1} - H_i v
@@ -20,22 +21,10 @@
 #ifndef VLD_UNROLL_H
 #define VLD_UNROLL_H
 
-#include "pipeline/model.h"
+#include "distill/set.h"
 #include "pipeline/view.h"
 
 typedef enum vld_gradient { VLD_EXACT, VLD_TESLA } vld_gradient;
-
-/* The synthetic set. Also the shape of a gradient with respect to it. */
-typedef struct vld_set {
-    size_t n;                  /* pairs */
-    vl_real *pixels;           /* [n,S,S,3] */
-    vl_real *text;             /* [n,K] */
-    double rate[VLM_BRANCHES]; /* inner learning rates, > 0 */
-} vld_set;
-
-/* vld_set_new -- zeroed. vld_set_free: zeroed is harmless. */
-VL_MUST_USE int vld_set_new(const vlm_model *m, size_t n, vld_set *s, vl_err *e);
-void vld_set_free(vld_set *s);
 
 typedef struct vld_unroll vld_unroll;
 
@@ -44,30 +33,32 @@ typedef struct vld_inner {
     int steps;      /* T, 1 to 4096: those the gradient goes through */
     int warm_max;   /* 0 to 4096: the most warm-up steps before them */
     size_t batch;   /* pairs a step, 2 to n */
-    vl_augment aug; /* views of the set */
+    vl_augment aug; /* views of the set's pixels; features have none */
+    vlm_objective objective;
+    bool merged; /* the ratios' normalisers */
 } vld_inner;
 
 /* vld_unroll_new -- model and pool are borrowed. n: pairs of the sets it will be run on.
- * Errors: VL_EARG, VL_ENOMEM. */
+ * Errors: VL_EARG (steps, a batch or an objective without sense, views of features), VL_ENOMEM. */
 VL_MUST_USE int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner *inner,
                                vld_unroll **out, vl_err *e);
 void vld_unroll_free(vld_unroll *u); /* NULL is harmless */
 
 typedef struct vld_unroll_result {
-    double match[VLM_BRANCHES];   /* the two ratios of J */
-    double loss_first, loss_last; /* contrastive loss of the first and last of the T steps, nats */
-    double cosine;                /* of the exact and tesla gradients of pixels and texts; NAN unless asked */
+    double match[VLM_BRANCHES];   /* the two terms of J */
+    double loss_first, loss_last; /* loss of the first and last of the T steps, nats */
+    double cosine;                /* of the exact and tesla gradients of images and texts; NAN unless asked */
 } vld_unroll_result;
 
 /* The stretch of training that an iteration matches. */
 typedef struct vld_window {
     const vl_real *start, *target; /* an expert's weights, theta* [m->n] */
     int warm;                      /* warm-up steps from start to theta_0, 0 to warm_max */
-    uint64_t seed, iter;           /* which batches and views: functions of (seed, iter, step) */
+    uint64_t seed, iter;           /* batches, views, masks and blends: functions of (seed, iter, step) */
 } vld_window;
 
 /* vld_unroll_run -- one iteration.
- *   set            in   pairs and rates
+ *   set            in   pairs, rates, and what the objective's similarity needs
  *   grad           out  overwritten; grad->rate: dJ/drate
  *   compare        in   also compute the other kind's gradient and res->cosine (one more adjoint pass)
  * Errors: VL_EMATH when a match is over 10,000 or not a number, a gradient is not finite, or its length is over

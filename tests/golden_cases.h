@@ -5,115 +5,10 @@
 #define VL_TESTS_GOLDEN_CASES_H
 
 #include "distill/unroll.h"
-#include "formats/safetensors.h"
 #include "pipeline/model.h"
+#include "tests/golden_read.h"
 
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define GOLDEN "tests/golden/torch/"
-enum { STEPS = 8, SEED = 5, ITER = 3 }; /* as in make_golden.py */
-static const double golden_scale = 1 / 0.07;
-
-/* ---- files ----------------------------------------------------------------------------------- */
-
-typedef struct golden {
-    const char *name;
-    uint8_t *bytes;
-    vl_st st;
-} golden;
-
-static void golden_open(golden *g, const char *name)
-{
-    char path[100];
-    long n;
-    FILE *f;
-    vl_err e = {0};
-
-    snprintf(path, sizeof path, GOLDEN "%s.safetensors", name);
-    f = fopen(path, "rb");
-    if (!f)
-        fail_msg("%s: cannot be opened", path);
-    assert_int_equal(fseek(f, 0, SEEK_END), 0);
-    n = ftell(f);
-    rewind(f);
-    g->name = name;
-    g->bytes = malloc((size_t)n);
-    assert_true(g->bytes && fread(g->bytes, 1, (size_t)n, f) == (size_t)n);
-    fclose(f);
-    if (vl_st_load(g->bytes, (size_t)n, &g->st, &e))
-        fail_msg("%s: %s", path, e.text);
-}
-
-static void golden_close(golden *g)
-{
-    vl_st_free(&g->st);
-    free(g->bytes);
-}
-
-static const vl_npy *golden_find(const golden *g, const char *tensor)
-{
-    for (size_t i = 0; i < g->st.n; i++)
-        if (!strcmp(g->st.tensor[i].name, tensor))
-            return &g->st.tensor[i].a;
-    return NULL;
-}
-
-static const vl_npy *golden_array(const golden *g, const char *tensor, size_t n)
-{
-    const vl_npy *a = golden_find(g, tensor);
-
-    if (!a || a->n != n)
-        fail_msg("%s: %s: %zu values wanted, %zu there", g->name, tensor, n, a ? (size_t)a->n : 0);
-    return a;
-}
-
-static void golden_read(const golden *g, const char *tensor, vl_real *out, size_t n)
-{
-    const vl_npy *a = golden_array(g, tensor, n);
-    double *v = calloc(n, sizeof *v);
-    vl_err e = {0};
-
-    assert_non_null(v);
-    assert_int_equal(vl_npy_doubles(a, v, &e), VL_OK);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (vl_real)v[i];
-    free(v);
-}
-
-static vl_real *golden_new(const golden *g, const char *tensor, size_t n)
-{
-    vl_real *v = calloc(n, sizeof *v);
-
-    assert_non_null(v);
-    golden_read(g, tensor, v, n);
-    return v;
-}
-
-static void golden_same(const golden *g, const char *tensor, const vl_real *got, size_t n)
-{
-    double *want = calloc(n, sizeof *want), top = 0, worst = 0;
-    vl_err e = {0};
-
-    assert_non_null(want);
-    assert_int_equal(vl_npy_doubles(golden_array(g, tensor, n), want, &e), VL_OK);
-    for (size_t i = 0; i < n; i++) {
-        double d = fabs((double)got[i] - want[i]);
-        top = fmax(top, fabs(want[i]));
-        worst = d <= worst ? worst : d; /* NaN counts */
-    }
-    if (getenv("GOLDEN_PRINT"))
-        print_message("%s %s: %.3g of %.3g: %.2g\n", g->name, tensor, worst, top, worst / top);
-    if (!(top > 0) || !(worst <= GOLDEN_BOUND * top))
-        fail_msg("%s: %s: off by %.3g, largest value %.3g", g->name, tensor, worst, top);
-    free(want);
-}
+enum { STEPS = 8 }; /* as in make_golden.py */
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
@@ -210,24 +105,10 @@ static void test_losses(void **state)
 
 /* ---- convnet: what vldistill runs ------------------------------------------------------------ */
 
-static void same_pair(const golden *g, const char *tensor, const double *v)
-{
-    vl_real pair[2] = {(vl_real)v[0], (vl_real)v[1]};
-
-    golden_same(g, tensor, pair, 2);
-}
-
-static void read_pair(const golden *g, const char *tensor, double *v)
-{
-    vl_err e = {0};
-
-    assert_int_equal(vl_npy_doubles(golden_array(g, tensor, 2), v, &e), VL_OK);
-}
-
 static void test_convnet(void **state)
 {
     enum { N = 8, BATCH = 4, S = 16, K = 10, D = 6 };
-    const vld_inner inner = {STEPS, 0, BATCH, {false, 0}};
+    const vld_inner inner = {.steps = STEPS, .batch = BATCH};
     vld_unroll_result res = {0};
     vld_unroll *u = NULL;
     vld_set set, grad;
@@ -238,13 +119,13 @@ static void test_convnet(void **state)
 
     (void)state;
     golden_open(&g, "convnet");
-    assert_int_equal(vlm_parse("convnet:4x2", S, K, D, golden_scale, &m, &e), VL_OK);
+    assert_int_equal(vlm_parse("convnet:4x2", S, K, D, GOLDEN_SCALE, &m, &e), VL_OK);
     assert_int_equal(vld_unroll_new(&m, NULL, N, &inner, &u, &e), VL_OK);
     assert_int_equal(vld_set_new(&m, N, &set, &e), VL_OK);
     assert_int_equal(vld_set_new(&m, N, &grad, &e), VL_OK);
     start = golden_new(&g, "start", m.n);
     target = golden_new(&g, "target", m.n);
-    golden_read(&g, "x", set.pixels, N * m.image_n);
+    golden_read(&g, "x", set.image, N * m.image_n);
     golden_read(&g, "y", set.text, N * K);
     read_pair(&g, "rates", set.rate);
     const vld_window w = {start, target, 0, SEED, ITER};
@@ -252,7 +133,7 @@ static void test_convnet(void **state)
     if (vld_unroll_run(u, &w, &set, VLD_EXACT, false, &grad, &res, &e))
         fail_msg("convnet: %s", e.text);
     same_pair(&g, "match", res.match);
-    golden_same(&g, "g.x", grad.pixels, N * m.image_n);
+    golden_same(&g, "g.x", grad.image, N * m.image_n);
     golden_same(&g, "g.y", grad.text, N * K);
     same_pair(&g, "g.rates", grad.rate);
     free(start);
@@ -267,22 +148,25 @@ static void test_convnet(void **state)
 
 enum { H_N = 11, H_BATCH = 5, H_F = 12, H_K = 9, H_D = 16, H_R = 3, H_LEAVES = 5 };
 
-/* The data of one iteration: a row of each for every pair, and the leaf that takes a batch's rows. */
+/* The data of one iteration: a row of each for every pair. */
 static const struct heads_leaf {
     const char *name, *gradient;
+    vld_set_part part;
     size_t width;
-} heads_leaves[H_LEAVES] = {
-    {"x", "g.x", H_F}, {"y", "g.y", H_K}, {"l", "g.l", H_R}, {"r", "g.r", H_R}, {"w", "g.w", 1}};
+} heads_leaves[H_LEAVES] = {{"x", "g.x", VLD_PART_IMAGE, H_F},
+                            {"y", "g.y", VLD_PART_TEXT, H_K},
+                            {"l", "g.l", VLD_PART_L, H_R},
+                            {"r", "g.r", VLD_PART_R, H_R},
+                            {"w", "g.w", VLD_PART_W, 1}};
+
+static const vlm_objective heads_objective = {VLM_WBCE, VLM_SIM_LOWRANK, H_R, 3.0, 1.0};
 
 typedef struct heads_run {
     vlm_model m;
-    vlm_graph g;
-    vlt_id leaf[H_LEAVES];
-    vl_real *data[H_LEAVES], *out[H_LEAVES];
-    vl_real *theta[STEPS + 1], *target, *grad, *v, *hv, *lambda;
-    uint32_t rows[STEPS * H_BATCH];
-    double rate[2], g_rate[2], match[2];
-    vl_real loss[STEPS];
+    vld_unroll *u;
+    vld_set set, grad;
+    vl_real *start, *target;
+    vld_unroll_result res;
 } heads_run;
 
 static vl_real *zeros(size_t n)
@@ -295,112 +179,44 @@ static vl_real *zeros(size_t n)
 
 static void heads_open(heads_run *h, const golden *g, vl_pool *pool)
 {
-    const vlm_objective o = {VLM_WBCE, VLM_SIM_LOWRANK, H_R, 3.0, 1.0};
-    uint32_t order[H_N];
+    const vld_inner inner = {.steps = STEPS, .batch = H_BATCH, .objective = heads_objective};
     vl_err e = {0};
 
     memset(h, 0, sizeof *h);
-    assert_int_equal(vlm_parse_heads("heads:12", H_K, H_D, golden_scale, &h->m, &e), VL_OK);
-    if (vlm_graph_new_for(&h->m, &o, pool, H_BATCH, VLM_HAS_BOTH, VLM_ADJOINT, &h->g, &e))
+    assert_int_equal(vlm_parse_heads("heads:12", H_K, H_D, GOLDEN_SCALE, &h->m, &e), VL_OK);
+    if (vld_unroll_new(&h->m, pool, H_N, &inner, &h->u, &e))
         fail_msg("heads: %s", e.text);
-    memcpy(h->leaf, (vlt_id[]){h->g.x, h->g.y, h->g.l, h->g.r, h->g.w}, sizeof h->leaf);
-    for (int k = 0; k < H_LEAVES; k++) {
-        h->data[k] = golden_new(g, heads_leaves[k].name, H_N * heads_leaves[k].width);
-        h->out[k] = zeros(H_N * heads_leaves[k].width);
-    }
-    h->theta[0] = golden_new(g, "start", h->m.n);
-    for (int i = 1; i <= STEPS; i++)
-        h->theta[i] = zeros(h->m.n);
+    assert_int_equal(vld_set_new_for(&h->m, &heads_objective, H_N, &h->set, &e), VL_OK);
+    assert_int_equal(vld_set_new_for(&h->m, &heads_objective, H_N, &h->grad, &e), VL_OK);
+    for (int k = 0; k < H_LEAVES; k++)
+        golden_read(g, heads_leaves[k].name, vld_set_part_of(&h->set, heads_leaves[k].part),
+                    H_N * heads_leaves[k].width);
+    h->start = golden_new(g, "start", h->m.n);
     h->target = golden_new(g, "target", h->m.n);
-    h->grad = zeros(h->m.n);
-    h->v = zeros(h->m.n);
-    h->hv = zeros(h->m.n);
-    h->lambda = zeros(h->m.n);
-    read_pair(g, "rates", h->rate);
-    vld_batch_rows(H_N, H_BATCH, SEED, ITER, STEPS, order, h->rows);
+    read_pair(g, "rates", h->set.rate);
 }
 
 static void heads_close(heads_run *h)
 {
-    for (int k = 0; k < H_LEAVES; k++) {
-        free(h->data[k]);
-        free(h->out[k]);
-    }
-    for (int i = 0; i <= STEPS; i++)
-        free(h->theta[i]);
+    vld_set_free(&h->set);
+    vld_set_free(&h->grad);
+    vld_unroll_free(h->u);
+    free(h->start);
     free(h->target);
-    free(h->grad);
-    free(h->v);
-    free(h->hv);
-    free(h->lambda);
-    vlm_graph_free(&h->g);
-}
-
-/* Loss and gradient at step i. */
-static void heads_gradient(heads_run *h, int i)
-{
-    vlt_tape *t = h->g.tape;
-
-    vlm_bind(&h->g, h->theta[i], h->grad, h->v, h->hv);
-    for (int k = 0; k < H_LEAVES; k++)
-        for (size_t b = 0, width = heads_leaves[k].width; b < H_BATCH; b++)
-            memcpy(vlt_x(t, h->leaf[k]) + b * width, h->data[k] + h->rows[i * H_BATCH + (int)b] * width,
-                   width * sizeof(vl_real));
-    vlt_draw(t, SEED, ITER, (uint64_t)i);
-    vlt_forward(t);
-    vlt_backward(t, h->g.loss);
-    h->loss[i] = vlt_x(t, h->g.loss)[0];
-}
-
-static void heads_match(heads_run *h)
-{
-    for (int b = 0; b < VLM_BRANCHES; b++) {
-        double num = 0, den = 0;
-        for (size_t k = h->m.begin[b]; k < h->m.begin[b + 1]; k++) {
-            double a = (double)h->theta[STEPS][k] - (double)h->target[k];
-            double c = (double)h->theta[0][k] - (double)h->target[k];
-            num += a * a;
-            den += c * c;
-        }
-        h->match[b] = num / den;
-        for (size_t k = h->m.begin[b]; k < h->m.begin[b + 1]; k++)
-            h->lambda[k] = (vl_real)(2 / den * ((double)h->theta[STEPS][k] - (double)h->target[k]));
-    }
-}
-
-/* One step of the adjoint: spec/math/adjoint.md. */
-static void heads_back(heads_run *h, int i)
-{
-    heads_gradient(h, i);
-    for (int b = 0; b < VLM_BRANCHES; b++)
-        for (size_t k = h->m.begin[b]; k < h->m.begin[b + 1]; k++) {
-            h->g_rate[b] -= (double)h->lambda[k] * (double)h->grad[k];
-            h->v[k] = (vl_real)h->rate[b] * h->lambda[k];
-        }
-    vlt_tangent(h->g.tape, h->g.loss);
-    for (int k = 0; k < H_LEAVES; k++)
-        for (size_t j = 0, width = heads_leaves[k].width; j < H_BATCH * width; j++)
-            h->out[k][h->rows[i * H_BATCH + (int)(j / width)] * width + j % width] -=
-                vlt_gxt(h->g.tape, h->leaf[k])[j];
-    for (size_t k = 0; k < h->m.n; k++)
-        h->lambda[k] -= h->hv[k];
 }
 
 static void heads_iterate(heads_run *h)
 {
-    for (int i = 0; i < STEPS; i++) {
-        heads_gradient(h, i);
-        for (int b = 0; b < VLM_BRANCHES; b++)
-            for (size_t k = h->m.begin[b]; k < h->m.begin[b + 1]; k++)
-                h->theta[i + 1][k] = h->theta[i][k] - (vl_real)h->rate[b] * h->grad[k];
-    }
-    heads_match(h);
-    for (int i = STEPS - 1; i >= 0; i--)
-        heads_back(h, i);
+    const vld_window w = {h->start, h->target, 0, SEED, ITER};
+    vl_err e = {0};
+
+    if (vld_unroll_run(h->u, &w, &h->set, VLD_EXACT, false, &h->grad, &h->res, &e))
+        fail_msg("heads: %s", e.text);
 }
 
 static void test_heads(void **state)
 {
+    vl_real losses[STEPS];
     heads_run h;
     golden g;
 
@@ -408,11 +224,15 @@ static void test_heads(void **state)
     golden_open(&g, "heads");
     heads_open(&h, &g, NULL);
     heads_iterate(&h);
-    golden_same(&g, "losses", h.loss, STEPS);
-    same_pair(&g, "match", h.match);
-    same_pair(&g, "g.rates", h.g_rate);
+    golden_read(&g, "losses", losses, STEPS);
+    assert_true(fabs(h.res.loss_first - (double)losses[0]) <= GOLDEN_BOUND * fabs((double)losses[0]));
+    assert_true(fabs(h.res.loss_last - (double)losses[STEPS - 1]) <=
+                GOLDEN_BOUND * fabs((double)losses[STEPS - 1]));
+    same_pair(&g, "match", h.res.match);
+    same_pair(&g, "g.rates", h.grad.rate);
     for (int k = 0; k < H_LEAVES; k++)
-        golden_same(&g, heads_leaves[k].gradient, h.out[k], H_N * heads_leaves[k].width);
+        golden_same(&g, heads_leaves[k].gradient, vld_set_part_of(&h.grad, heads_leaves[k].part),
+                    H_N * heads_leaves[k].width);
     heads_close(&h);
     golden_close(&g);
 }
@@ -433,8 +253,10 @@ static void test_heads_threads(void **state)
     heads_iterate(&one);
     heads_iterate(&two);
     for (int k = 0; k < H_LEAVES; k++)
-        assert_memory_equal(one.out[k], two.out[k], H_N * heads_leaves[k].width * sizeof(vl_real));
-    assert_memory_equal(one.g_rate, two.g_rate, sizeof one.g_rate);
+        assert_memory_equal(vld_set_part_of(&one.grad, heads_leaves[k].part),
+                            vld_set_part_of(&two.grad, heads_leaves[k].part),
+                            H_N * heads_leaves[k].width * sizeof(vl_real));
+    assert_memory_equal(one.grad.rate, two.grad.rate, sizeof one.grad.rate);
     heads_close(&one);
     heads_close(&two);
     vl_pool_free(pool);
@@ -445,30 +267,49 @@ static void test_heads_threads(void **state)
 static void test_heads_symmetry(void **state)
 {
     double uhv = 0, vhu = 0, size = 0;
+    vl_real *grad, *v, *hv, *u, *hu;
+    vlm_graph graph;
     heads_run h;
-    vl_real *u, *hu;
     golden g;
+    vl_err e = {0};
 
     (void)state;
     golden_open(&g, "heads");
     heads_open(&h, &g, NULL);
+    if (vlm_graph_new_for(&h.m, &heads_objective, NULL, H_BATCH, VLM_HAS_BOTH, VLM_ADJOINT, &graph, &e))
+        fail_msg("heads: %s", e.text);
+    grad = zeros(h.m.n);
+    v = zeros(h.m.n);
+    hv = zeros(h.m.n);
     u = zeros(h.m.n);
     hu = zeros(h.m.n);
     vlm_init(&h.m, 1, 1, u);
-    vlm_init(&h.m, 1, 2, h.v);
-    heads_gradient(&h, 0);
-    vlt_tangent(h.g.tape, h.g.loss);
-    vlm_bind(&h.g, NULL, NULL, u, hu);
-    vlt_tangent(h.g.tape, h.g.loss);
+    vlm_init(&h.m, 1, 2, v);
+    memcpy(vlt_x(graph.tape, graph.x), h.set.image, H_BATCH * H_F * sizeof *u);
+    memcpy(vlt_x(graph.tape, graph.y), h.set.text, H_BATCH * H_K * sizeof *u);
+    memcpy(vlt_x(graph.tape, graph.l), h.set.l, H_BATCH * H_R * sizeof *u);
+    memcpy(vlt_x(graph.tape, graph.r), h.set.r, H_BATCH * H_R * sizeof *u);
+    memcpy(vlt_x(graph.tape, graph.w), h.set.w, H_BATCH * sizeof *u);
+    vlm_bind(&graph, h.start, grad, v, hv);
+    vlt_draw(graph.tape, SEED, ITER, 0);
+    vlt_forward(graph.tape);
+    vlt_backward(graph.tape, graph.loss);
+    vlt_tangent(graph.tape, graph.loss);
+    vlm_bind(&graph, NULL, NULL, u, hu);
+    vlt_tangent(graph.tape, graph.loss);
     for (size_t k = 0; k < h.m.n; k++) {
-        uhv += (double)u[k] * (double)h.hv[k];
-        vhu += (double)h.v[k] * (double)hu[k];
-        size += fabs((double)u[k] * (double)h.hv[k]);
+        uhv += (double)u[k] * (double)hv[k];
+        vhu += (double)v[k] * (double)hu[k];
+        size += fabs((double)u[k] * (double)hv[k]);
     }
     if (!(size > 0 && fabs(uhv - vhu) <= GOLDEN_BOUND * size))
         fail_msg("<u, Hv> = %.17g, <v, Hu> = %.17g", uhv, vhu);
+    free(grad);
+    free(v);
+    free(hv);
     free(u);
     free(hu);
+    vlm_graph_free(&graph);
     heads_close(&h);
     golden_close(&g);
 }

@@ -36,9 +36,9 @@ static int fill(const vl_data *data, vld_distilled *d, vl_err *e)
         vl_rng_normal(seed, 1, n * image, 0.1, noise);
     for (size_t i = 0; !rc && i < n; i++) {
         const uint8_t *rgb = data->images + rows[i] * image;
-        vl_view_apply_u8(rgb, SIZE, still, d->set.pixels + i * image);
+        vl_view_apply_u8(rgb, SIZE, still, d->set.image + i * image);
         for (size_t k = 0; k < image; k++)
-            d->set.pixels[i * image + k] += noise[i * image + k];
+            d->set.image[i * image + k] += noise[i * image + k];
         memcpy(d->init_pixels + i * image, rgb, image);
         memcpy(d->set.text + i * data->text_dim, data->text + data->cap[rows[i]] * data->text_dim,
                data->text_dim * sizeof(vl_real));

@@ -101,7 +101,7 @@ static void test_initial(void **state)
         assert_int_equal(rows[i], record);
         assert_true(out.text[i * TEXT] == (vl_real)(2 * record + caps[i]) && out.text[i * TEXT + 1] == 0);
         for (int k = 0; k < REALS; k++)
-            assert_true(out.pixels[i * REALS + k] - want < 1e-5 && want - out.pixels[i * REALS + k] < 1e-5);
+            assert_true(out.image[i * REALS + k] - want < 1e-5 && want - out.image[i * REALS + k] < 1e-5);
     }
     vld_set_free(&out);
 

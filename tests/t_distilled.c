@@ -32,7 +32,7 @@ static vld_distilled set_of(size_t n)
     d.manifest = manifest_of("distilled", 2);
     d.about = json_pack("{s:i, s:[f,f]}", "iterations", 40, "match", 0.5, 0.25);
     assert_int_equal(vld_set_new(&d.model, n, &d.set, &e), VL_OK);
-    vl_rng_normal(1, 1, n * REALS, 3, d.set.pixels);
+    vl_rng_normal(1, 1, n * REALS, 3, d.set.image);
     vl_rng_normal(1, 2, n * TEXT, 1, d.set.text);
     d.set.rate[0] = 0.1;
     d.set.rate[1] = 1.0 / 3;
@@ -113,7 +113,7 @@ static void round_trip(void **state)
         if (read_set("a", &x, &e))
             fail_msg("%s", e.text);
         assert_int_equal(x.set.n, n);
-        assert_memory_equal(x.set.pixels, d.set.pixels, n * REALS * sizeof(vl_real));
+        assert_memory_equal(x.set.image, d.set.image, n * REALS * sizeof(vl_real));
         assert_memory_equal(x.set.text, d.set.text, n * TEXT * sizeof(vl_real));
         assert_memory_equal(x.set.rate, d.set.rate, sizeof x.set.rate);
         assert_memory_equal(x.init_pixels, d.init_pixels, n * REALS);
@@ -166,10 +166,10 @@ static void on_disk(void **state)
             for (size_t c = 0; c < 3; c++) {
                 float v;
                 memcpy(&v, (const uint8_t *)a.data + 4 * ((c * SIZE + y) * SIZE + x), 4);
-                assert_true(v == d.set.pixels[REALS + (y * SIZE + x) * 3 + c]);
+                assert_true(v == d.set.image[REALS + (y * SIZE + x) * 3 + c]);
             }
     assert_int_equal(vl_image_decode(rec.members[2].data, rec.members[2].n, 1000, &rgb, &info, &e), VL_OK);
-    vld_preview(d.set.pixels + REALS, SIZE, want);
+    vld_preview(d.set.image + REALS, SIZE, want);
     assert_memory_equal(rgb, want, REALS);
     free(rgb);
     vls_reader_close(r);
@@ -461,8 +461,8 @@ static void salvage(void **state)
         while (at < MANY && strcmp(x.init_key[i], d.init_key[at]))
             at++;
         assert_true(at < MANY);
-        assert_memory_equal(x.set.pixels + i * REALS, d.set.pixels + at * REALS,
-                            REALS * sizeof *d.set.pixels);
+        assert_memory_equal(x.set.image + i * REALS, d.set.image + at * REALS,
+                            REALS * sizeof *d.set.image);
         assert_memory_equal(x.set.text + i * TEXT, d.set.text + at * TEXT, TEXT * sizeof *d.set.text);
     }
     vls_reader_close(r);

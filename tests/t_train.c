@@ -48,7 +48,7 @@ static vld_set set_of(const vlm_model *m, const vl_data *d)
 
     assert_int_equal(vld_set_new(m, d->n, &s, &e), VL_OK);
     for (size_t i = 0; i < d->n; i++) {
-        vl_view_apply_u8(d->images + i * REALS, SIZE, (vl_view){false, 0, 0}, s.pixels + i * REALS);
+        vl_view_apply_u8(d->images + i * REALS, SIZE, (vl_view){false, 0, 0}, s.image + i * REALS);
         memcpy(s.text + i * TEXT, d->text + d->cap[i] * TEXT, TEXT * sizeof *s.text);
     }
     return s;
@@ -192,7 +192,7 @@ static double gradient(const vlm_model *m, const vld_set *s, const uint32_t *row
     assert_int_equal(vlm_graph_new(m, NULL, batch, VLM_HAS_BOTH, VLM_TRAIN, &g, &e), VL_OK);
     vlm_bind(&g, theta, grad, NULL, NULL);
     for (size_t b = 0; b < batch; b++) {
-        memcpy(vlt_x(g.tape, g.x) + b * REALS, s->pixels + rows[b] * REALS, REALS * sizeof *theta);
+        memcpy(vlt_x(g.tape, g.x) + b * REALS, s->image + rows[b] * REALS, REALS * sizeof *theta);
         memcpy(vlt_x(g.tape, g.y) + b * TEXT, s->text + rows[b] * TEXT, TEXT * sizeof *theta);
     }
     vlt_forward(g.tape);

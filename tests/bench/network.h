@@ -34,7 +34,7 @@ static inline vld_set net_set(const vlm_model *m, size_t n)
     vld_set s;
 
     net_need(!vld_set_new(m, n, &s, NULL), "vld_set_new");
-    vl_rng_normal(1, 1, n * m->size * m->size * 3, 1, s.pixels);
+    vl_rng_normal(1, 1, n * m->size * m->size * 3, 1, s.image);
     vl_rng_normal(1, 2, n * m->text_dim, 0.036, s.text); /* rows of length 1 */
     s.rate[VLM_IMAGE] = s.rate[VLM_TEXT] = 0.01;
     return s;

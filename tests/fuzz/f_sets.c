@@ -43,7 +43,7 @@ static bool distilled(const char *path, bool skip_bad)
     good = !told(vld_distilled_read(r, &d, &e), &e);
     if (good) {
         HOLDS(d.set.n >= d.batch && d.batch >= 2);
-        all_finite(d.set.pixels, d.set.n * d.model.size * d.model.size * 3);
+        all_finite(d.set.image, d.set.n * d.model.size * d.model.size * 3);
         all_finite(d.set.text, d.set.n * d.model.text_dim);
         HOLDS(d.set.rate[0] > 0 && d.set.rate[1] > 0);
         for (size_t i = 0; i < d.set.n; i++)
