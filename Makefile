@@ -28,7 +28,7 @@ ifneq ($(FUZZ),)
 OPT  += -fsanitize=fuzzer-no-link
 endif
 FLAGS  := $(STD) $(WARN) $(OPT) -I. $(PKGC) $(CPPFLAGS) $(CFLAGS)
-LDLIBS += $(PKGL) -lm
+LDLIBS += -Wl,--as-needed $(PKGL) -lm
 
 LIB_SRC  := $(wildcard formats/*.c pipeline/*.c distill/*.c)
 CLI_SRC  := $(filter-out cli/vl%.c,$(wildcard cli/*.c))

@@ -123,7 +123,7 @@ misuse 'standard input \(-\) is named 2 times, it can be read once' - -
 misuse 'standard input \(-\) is named 2 times, it can be read once' --val - -
 misuse "--augment: 'turn': none, flip, shiftN or flip\+shiftN wanted, N up to 64" --augment turn pairs.tar.zst
 misuse "--augment: 'shift65': none, .*" --augment shift65 pairs.tar.zst
-misuse "model 'resnet': convnet:WIDTHxLAYERS wanted, such as convnet:64x3" --model resnet pairs.tar.zst
+misuse "model 'resnet': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH" --model resnet pairs.tar.zst
 misuse 'image size 18: a multiple of 4 from 16 to 1024 wanted' --size 18 pairs.tar.zst
 misuse '.*--scope.*' --scope all pairs.tar.zst
 misuse '--model is of pixels: scope heads has features' --scope heads --model convnet:4x1 pairs.tar.zst
