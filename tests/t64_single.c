@@ -67,7 +67,7 @@ static void make(world *w, const struct row *r, vl_pool *pool)
     memset(w, 0, sizeof *w);
     for (size_t i = 0; i < REAL * r->k; i++) /* texts tell something of images */
         y[i] += x[i / r->k * r->f + i % r->k % r->f] + 0.3;
-    assert_int_equal(vld_real_stats_new(r->f, r->k, NULL, &w->stats, &e), VL_OK);
+    assert_int_equal(vld_real_stats_new(r->f, r->k, true, NULL, &w->stats, &e), VL_OK);
     assert_int_equal(vld_real_stats_add(&w->stats, x, y, REAL, &e), VL_OK);
     w->xr = x;
     w->yr = y;
@@ -449,6 +449,11 @@ static void no_stats(world *w)
 {
     w->s.stats = NULL;
 }
+static void no_cross(world *w)
+{
+    free(w->stats.sum_xy);
+    w->stats.sum_xy = NULL;
+}
 static void other_width(world *w)
 {
     w->s.image_n = 4;
@@ -483,6 +488,7 @@ static void setups(void **state)
     refused(&rows[2], no_batch, "covmatch needs a batch of real pairs");
     refused(&rows[6], no_batch, "krr needs a batch of real pairs");
     refused(&rows[0], no_stats, "covmatch needs statistics of two real pairs or more");
+    refused(&rows[0], no_cross, "covmatch needs the real pairs' cross-covariance");
     refused(&rows[3], other_width, "a teacher of 8 and 6 numbers for pairs of 4 and 6");
     refused(&rows[6], other_stats, "statistics of 9 and 12 numbers for pairs of 9 and 4");
     refused(&rows[0], bad_rho, "rho nan and lambda 0.5: above 0, and 0 or more wanted");
