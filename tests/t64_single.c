@@ -400,6 +400,29 @@ static void geodesic_kernel(void **state)
     }
 }
 
+/* Two points at a known angle t, on both sides of the series' end: gke^2 = 2 - 2 k, and the gradient lies along the
+ * other point with -k t / (s^2 sin t gke). */
+static void geodesic_angles(void **state)
+{
+    static const double angle[] = {1e-3, 0.02, 0.07, 0.12, 0.1405, 0.142, 0.2, 0.7, 1.6, 2.5, 3.1};
+    vl_real *work = test_calloc(vld_gke_work(NULL), sizeof *work);
+    double sums[8];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof angle / sizeof *angle; i++) {
+        double t = angle[i], s = 0.6, k = exp(-t * t / (2 * s * s)),
+               want = sqrt(-2 * expm1(-t * t / (2 * s * s)));
+        vl_real a[2] = {1, 0}, b[2] = {cos(t), sin(t)}, g[2];
+        double value = vld_gke(NULL, a, 1, b, 1, 2, s, g, sums, work),
+               along = -k * t / (s * s * sin(t) * want);
+        double digits = 1e-12 + 1e-15 / (t * t); /* of 1 - cos t, and of 1 - k */
+        assert_true(fabs(value / want - 1) < digits);
+        assert_true(fabs(g[0] - along * b[0]) < 2 * digits * fabs(along));
+        assert_true(fabs(g[1] - along * b[1]) < 2 * digits * fabs(along));
+    }
+    test_free(work);
+}
+
 /* Zero rows, equal sets, points exactly opposite, NaN. */
 static void geodesic_corners(void **state)
 {
@@ -526,11 +549,11 @@ static void not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients),        cmocka_unit_test(projections),
-        cmocka_unit_test(same_bits),        cmocka_unit_test(the_real_set_itself),
-        cmocka_unit_test(descends),         cmocka_unit_test(geodesic_kernel),
-        cmocka_unit_test(geodesic_corners), cmocka_unit_test(setups),
-        cmocka_unit_test(not_finite),
+        cmocka_unit_test(gradients),       cmocka_unit_test(projections),
+        cmocka_unit_test(same_bits),       cmocka_unit_test(the_real_set_itself),
+        cmocka_unit_test(descends),        cmocka_unit_test(geodesic_kernel),
+        cmocka_unit_test(geodesic_angles), cmocka_unit_test(geodesic_corners),
+        cmocka_unit_test(setups),          cmocka_unit_test(not_finite),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
