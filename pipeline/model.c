@@ -221,6 +221,8 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
     rc = check_objective(o, e);
     if (rc)
         return rc;
+    if (*m->base_id && !m->base && sides & VLM_HAS_IMAGE)
+        return vl_fail(e, VL_EARG, "%s: its frozen weights are not here: --base FOLDER", m->spec);
     g->model = m;
     g->batch = batch;
     g->x = g->y = g->u = g->v = g->loss = g->s = g->l = g->r = g->w = -1;
