@@ -151,7 +151,7 @@ vlt_id vlm_text_head(vlm_graph *g, double blend)
     vlt_tape *t = g->tape;
     const vlt_id *p = g->leaf + m->n_params - 2;
 
-    g->y = vlt_leaf(t, VLT_DATA, 2, (size_t[]){g->batch, m->text_dim});
+    g->y = vlt_leaf(t, g->data, 2, (size_t[]){g->batch, m->text_dim});
     return vlt_linear(t, blend > 0 ? vlt_blend(t, g->y, blend) : g->y, p[0], p[1]);
 }
 
@@ -213,7 +213,8 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
                       vlm_use use, vlm_graph *g, vl_err *e)
 {
     static const vlm_objective plain = {.loss = VLM_INFONCE};
-    unsigned param = use == VLM_EMBED ? VLT_CONST : VLT_PARAM;
+    bool train = use == VLM_TRAIN || use == VLM_ADJOINT;
+    unsigned param = train ? VLT_PARAM : VLT_CONST;
     int rc;
 
     memset(g, 0, sizeof *g);
@@ -225,6 +226,7 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
         return vl_fail(e, VL_EARG, "%s: its frozen weights are not here: --base FOLDER", m->spec);
     g->model = m;
     g->batch = batch;
+    g->data = use == VLM_INPUTS ? VLT_G : VLT_DATA;
     g->x = g->y = g->u = g->v = g->loss = g->s = g->l = g->r = g->w = -1;
     rc = vlt_tape_new(pool, use == VLM_ADJOINT, &g->tape, e);
     if (rc)
@@ -234,7 +236,7 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
     for (int i = 0; i < m->n_frozen; i++)
         g->frozen[i] =
             sides & VLM_HAS_IMAGE ? vlt_leaf(g->tape, VLT_CONST, m->frozen[i].rank, m->frozen[i].dim) : -1;
-    record_sides(g, sides, use != VLM_EMBED, use != VLM_EMBED ? o->blend : 0);
+    record_sides(g, sides, train, train ? o->blend : 0);
     if (sides == VLM_HAS_BOTH)
         record_loss(g, o);
     rc = vlt_plan(g->tape, e);

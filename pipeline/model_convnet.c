@@ -77,7 +77,7 @@ vlt_id vlm_convnet_image(vlm_graph *g, double blend)
     const vlt_id *p = g->leaf;
     vlt_id h;
 
-    g->x = vlt_leaf(t, VLT_DATA, 4, (size_t[]){g->batch, m->size, m->size, 3});
+    g->x = vlt_leaf(t, g->data, 4, (size_t[]){g->batch, m->size, m->size, 3});
     h = vlt_gelu(t, vlt_conv2d(t, g->x, p[0], p[1], STEM, 0));
     for (int l = 1; l <= m->layers; l++)
         h = vlt_gelu(t, vlt_conv2d(t, h, p[2 * l], p[2 * l + 1], l > 1 ? 2 : 1, 1));

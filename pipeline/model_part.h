@@ -27,7 +27,7 @@ int vlm_parse_vit(const char *spec, size_t size, size_t text_dim, size_t embed_d
 /* A vit's frozen weights were loaded: base is borrowed, the spec names id. */
 void vlm_vit_set_base(vlm_model *m, const vl_real *base, const char id[VLM_ID_MAX], double eps);
 
-/* The recorders: input leaf (flow DATA) to the embedding [B,D] before its norm is taken. Set g->x or g->y.
+/* The recorders: input leaf (flow g->data) to the embedding [B,D] before its norm is taken. Set g->x or g->y.
  *   train   false: no dropout
  *   blend   as in vlm_objective; 0: none */
 vlt_id vlm_convnet_image(vlm_graph *g, double blend);

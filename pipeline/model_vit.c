@@ -295,7 +295,7 @@ vlt_id vlm_vit_image(vlm_graph *g, double blend)
     vlt_tape *t = g->tape;
     vlt_id h;
 
-    g->x = vlt_leaf(t, VLT_DATA, 4, (size_t[]){g->batch, m->size, m->size, 3});
+    g->x = vlt_leaf(t, g->data, 4, (size_t[]){g->batch, m->size, m->size, 3});
     h = vlt_tokens(t, vlt_conv2d(t, g->x, p[0], p[1], (int)m->patch, 0), p[2], p[3]);
     for (int b = 0; b < m->layers; b++)
         h = block(&w, h);

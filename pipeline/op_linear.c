@@ -5,7 +5,7 @@
  *   fwd_tan    yt  =  x wt + bt + xt w
  *   bwd_tan    gxt += gyt w^T + gy wt^T   gwt += x^T gyt + xt^T gy     gbt += sum_B gyt
  * Saved: nothing. */
-#include "pipeline/product.h"
+#include "pipeline/op_product.h"
 
 static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
 {

@@ -11,7 +11,7 @@
  *   and gw, gb, gwt, gbt as in op_linear, where they are wanted: a frozen w costs no product of its own.
  * Saved: u [B,r]; where tangents come in, ut [B,r]. Common scratch: gu, gut.
  * Derivation: spec/math/lora.md. Source: Hu et al. 2021. */
-#include "pipeline/product.h"
+#include "pipeline/op_product.h"
 
 #include <string.h>
 

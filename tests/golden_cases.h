@@ -119,7 +119,7 @@ static void test_convnet(void **state)
 
     (void)state;
     golden_open(&g, "convnet");
-    assert_int_equal(vlm_parse("convnet:4x2", S, K, D, golden_scale, &m, &e), VL_OK);
+    assert_int_equal(vlm_parse("convnet:4x2", S, K, D, GOLDEN_SCALE, &m, &e), VL_OK);
     assert_int_equal(vld_unroll_new(&m, NULL, N, &inner, &u, &e), VL_OK);
     assert_int_equal(vld_set_new(&m, N, &set, &e), VL_OK);
     assert_int_equal(vld_set_new(&m, N, &grad, &e), VL_OK);
@@ -183,7 +183,7 @@ static void heads_open(heads_run *h, const golden *g, vl_pool *pool)
     vl_err e = {0};
 
     memset(h, 0, sizeof *h);
-    assert_int_equal(vlm_parse_heads("heads:12", H_K, H_D, golden_scale, &h->m, &e), VL_OK);
+    assert_int_equal(vlm_parse_heads("heads:12", H_K, H_D, GOLDEN_SCALE, &h->m, &e), VL_OK);
     if (vld_unroll_new(&h->m, pool, H_N, &inner, &h->u, &e))
         fail_msg("heads: %s", e.text);
     assert_int_equal(vld_set_new_for(&h->m, &heads_objective, H_N, &h->set, &e), VL_OK);

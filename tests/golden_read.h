@@ -18,7 +18,7 @@
 
 #define GOLDEN "tests/golden/torch/"
 enum { SEED = 5, ITER = 3 }; /* as in make_golden.py */
-static const double golden_scale = 1 / 0.07;
+#define GOLDEN_SCALE (1 / 0.07)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 

@@ -68,7 +68,7 @@ static void test_whole(void **state)
 
     (void)state;
     golden_open(&g, "vit");
-    assert_int_equal(vlm_parse("vit:8x2x2/4", V_SIDE, V_TEXT, V_EMBED, golden_scale, &m, &e), VL_OK);
+    assert_int_equal(vlm_parse("vit:8x2x2/4", V_SIDE, V_TEXT, V_EMBED, GOLDEN_SCALE, &m, &e), VL_OK);
     if (vlm_graph_new(&m, NULL, V_BATCH, VLM_HAS_BOTH, VLM_ADJOINT, &graph, &e))
         fail_msg("vit: %s", e.text);
     theta = golden_new(&g, "theta", m.n);
@@ -109,7 +109,7 @@ static void lora_open(lora_run *r, const golden *g, vl_pool *pool)
 
     memset(r, 0, sizeof *r);
     assert_int_equal(
-        vlm_parse("vit:8x2x2/4,lora=2,alpha=3", V_SIDE, V_TEXT, V_EMBED, golden_scale, &r->m, &e), VL_OK);
+        vlm_parse("vit:8x2x2/4,lora=2,alpha=3", V_SIDE, V_TEXT, V_EMBED, GOLDEN_SCALE, &r->m, &e), VL_OK);
     r->base = golden_new(g, "base", r->m.n_base);
     r->m.base = r->base;
     if (vld_unroll_new(&r->m, pool, V_N, &inner, &r->u, &e))

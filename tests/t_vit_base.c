@@ -13,12 +13,62 @@ enum { D = 8, B = 2 };
 static const char spec[] = "vit:8x2x2/4,lora=2,alpha=3";
 static const char *const families[] = {"vit", "dinov2"};
 
+/* What the hub calls the files, and what the tree does. */
+static const char *const files[] = {"config.json", "preprocessor_config.json", "model.safetensors"};
+static const char *const kept_as[] = {"config.json", "preprocessor.json", "model.safetensors"};
+static char scratch[] = "/tmp/vit_base.XXXXXX";
+
+static uint8_t *read_kept(const char *family, size_t f, size_t *n)
+{
+    uint8_t *p = calloc(1, 1 << 16);
+    char path[100];
+    FILE *in;
+
+    snprintf(path, sizeof path, GOLDEN "%s_%s", family, kept_as[f]);
+    in = fopen(path, "rb");
+    assert_true(in && p);
+    *n = fread(p, 1, 1 << 16, in);
+    fclose(in);
+    return p;
+}
+
+static void write_file(size_t f, const void *p, size_t n)
+{
+    char path[100];
+    FILE *out;
+
+    snprintf(path, sizeof path, "%s/%s", scratch, files[f]);
+    out = fopen(path, "wb");
+    assert_true(out && fwrite(p, 1, n, out) == n && !fclose(out));
+}
+
+/* The family's folder, in scratch. */
 static const char *folder_of(const char *family)
 {
-    static char path[100];
+    for (size_t f = 0; f < 3; f++) {
+        size_t n;
+        uint8_t *p = read_kept(family, f, &n);
+        write_file(f, p, n);
+        free(p);
+    }
+    return scratch;
+}
 
-    snprintf(path, sizeof path, GOLDEN "%s", family);
-    return path;
+static int open_scratch(void **state)
+{
+    (void)state;
+    return !mkdtemp(scratch);
+}
+
+static int close_scratch(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < 3; f++) {
+        char path[100];
+        snprintf(path, sizeof path, "%s/%s", scratch, files[f]);
+        unlink(path);
+    }
+    return rmdir(scratch);
 }
 
 static void parse(vlm_model *m, const char *text, size_t size)
@@ -138,27 +188,6 @@ static void test_name(void **state)
 
 /* ---- what is refused ------------------------------------------------------------------------- */
 
-static uint8_t *read_whole(const char *path, size_t *n)
-{
-    FILE *f = fopen(path, "rb");
-    uint8_t *p = calloc(1, 1 << 16);
-
-    assert_true(f && p);
-    *n = fread(p, 1, 1 << 16, f);
-    fclose(f);
-    return p;
-}
-
-static void write_whole(const char *folder, const char *name, const void *p, size_t n)
-{
-    char path[200];
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    f = fopen(path, "wb");
-    assert_true(f && fwrite(p, 1, n, f) == n && !fclose(f));
-}
-
 static const struct bad {
     const char *file, *from,
         *to; /* text that is replaced by another of the same length; to NULL: the file ends there */
@@ -193,16 +222,16 @@ static const struct bad {
     {"model.safetensors", "{", NULL, "model.safetensors"},
 };
 
-static void check_refused(const char *folder, const char *why, const char *what)
+static void check_refused(const char *why, const char *what)
 {
     vl_real *base = NULL;
     vlm_model m;
     vl_err e = {0};
 
     parse(&m, spec, 16);
-    if (!vlm_base_load(&m, folder, &base, &e))
+    if (!vlm_base_load(&m, scratch, &base, &e))
         fail_msg("%s was accepted", what);
-    if (!strstr(e.text, why) || strncmp(e.text, folder, strlen(folder)))
+    if (!strstr(e.text, why) || strncmp(e.text, scratch, strlen(scratch)))
         fail_msg("%s: %s", what, e.text);
     assert_true(!base && !m.base && !strcmp(m.spec, spec));
 }
@@ -220,50 +249,40 @@ static void spoil(const struct bad *b, uint8_t *p, size_t *n)
         *n = (size_t)(at - p);
 }
 
-static const char *const files[] = {"config.json", "preprocessor_config.json", "model.safetensors"};
-
 /* The vit folder, with one file spoilt; NULL: with a last value that is no number. */
-static void copy_folder(const char *folder, const struct bad *b)
+static void make_bad(const struct bad *b)
 {
     for (size_t f = 0; f < 3; f++) {
-        char path[200];
-        uint8_t *p;
         size_t n;
-        snprintf(path, sizeof path, "%s/%s", folder_of("vit"), files[f]);
-        p = read_whole(path, &n);
+        uint8_t *p = read_kept("vit", f, &n);
         if (b && !strcmp(files[f], b->file))
             spoil(b, p, &n);
         if (!b && f == 2)
             memset(p + n - 4, 0xff, 4);
-        write_whole(folder, files[f], p, n);
+        write_file(f, p, n);
         free(p);
     }
 }
 
 static void test_refused(void **state)
 {
-    char folder[] = "/tmp/vit_base.XXXXXX", path[200];
+    char path[100];
 
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    check_refused(folder, "config.json: No such file", "an empty folder");
     for (size_t i = 0; i < sizeof bads / sizeof *bads; i++) {
-        copy_folder(folder, &bads[i]);
-        check_refused(folder, bads[i].why, bads[i].from);
+        make_bad(&bads[i]);
+        check_refused(bads[i].why, bads[i].from);
     }
-    copy_folder(folder, NULL);
-    check_refused(folder, "is not finite", "NaN");
+    make_bad(NULL);
+    check_refused("is not finite", "NaN");
     for (size_t f = 0; f < 3; f++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[f]);
-        assert_int_equal(unlink(path), 0);
-        assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes: it must not wait */
-    }
-    check_refused(folder, "config.json: not a regular file", "a pipe");
-    for (size_t f = 0; f < 3; f++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[f]);
+        snprintf(path, sizeof path, "%s/%s", scratch, files[f]);
         assert_int_equal(unlink(path), 0);
     }
-    assert_int_equal(rmdir(folder), 0);
+    check_refused("config.json: No such file", "an empty folder");
+    snprintf(path, sizeof path, "%s/%s", scratch, files[0]);
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes: it must not wait */
+    check_refused("config.json: not a regular file", "a pipe");
 }
 
 int main(void)
@@ -274,5 +293,5 @@ int main(void)
         cmocka_unit_test(test_refused),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_scratch, close_scratch);
 }

@@ -69,7 +69,7 @@ err_is 'vldistill: other.tar.zst: expert-0000/snap-0000: its network is not that
 absent x.tar.zst
 
 run 2 experts x vit:12x1x5/8
-err_like "^vltrain-expert: model 'vit:12x1x5/8': vit:DIMxDEPTHxHEADS/PATCH\[,lora=R\[,alpha=A\]\[,seed=N.base=ID\]\] wanted, HEADS dividing DIM"
+err_like "^vltrain-expert: model 'vit:12x1x5/8': vit:DIMxDEPTHxHEADS/PATCH\[,lora=R\[,alpha=A\]\[,seed=N\|,base=ID\]\] wanted, HEADS dividing DIM"
 run 2 experts x vit:12x1x2/7
 err_like '^vltrain-expert: image size 16: a multiple of 7 from 16 to 1024 wanted$'
 absent x.tar.zst

@@ -3,12 +3,13 @@
 """Two small vision transformers with random weights as the transformers library saves them, and what it computes with
 them in double: `python3 make_vit_folders.py`, torch 2.8.0, transformers 5.23.0.
 
-vit/, dinov2/       config.json, model.safetensors (F32, F16), preprocessor_config.json
+vit_*, dinov2_*     config.json, model.safetensors (F32, F16), preprocessor_config.json (as *_preprocessor.json)
 folders.safetensors images as the toolkit sees them, and class tokens after the last layer norm: at the folder's own
                     size and, with interpolated positions, at another"""
 import json
 import os
 import shutil
+import tempfile
 
 import torch
 from transformers import Dinov2Config, Dinov2Model, ViTConfig, ViTModel
@@ -30,10 +31,11 @@ def folder(name, gen, out, x):
     model = make_model(config)
     for p in model.parameters():
         p.data = torch.randn(p.shape, generator=gen) * (0.5 if p.dim() > 1 else 0.3) + (p.data if p.dim() == 1 else 0)
-    path = os.path.join(here, name)
-    shutil.rmtree(path, ignore_errors=True)
-    model.to(dtype).save_pretrained(path)
-    with open(os.path.join(path, "preprocessor_config.json"), "w") as f:
+    with tempfile.TemporaryDirectory() as path:
+        model.to(dtype).save_pretrained(path)
+        for f in ("config.json", "model.safetensors"):
+            shutil.copyfile(os.path.join(path, f), os.path.join(here, name + "_" + f))
+    with open(os.path.join(here, name + "_preprocessor.json"), "w") as f:
         json.dump({"image_mean": mean, "image_std": sd}, f)
         f.write("\n")
     model = model.double().eval()
