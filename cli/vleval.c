@@ -71,6 +71,8 @@ static const cli_opt options[] = {
      "on "
      "features [the set's, or image]",
      0, 0, "image|heads"},
+    {0, "base", CLI_PATH, &v.o.base, "FOLDER",
+     "folder of the Hugging Face hub with the frozen weights of a vit with lora", 0, 0, NULL},
     {0, "dropout", CLI_REAL, &v.o.dropout, "P", "of heads, while they train; -1: the set's, or 0.1", -1,
      0.999, NULL},
     {0, "model", CLI_TEXT, &v.o.model, "SPEC",

@@ -296,26 +296,25 @@ static void name_base(const loader *l, char id[VLM_ID_MAX])
     XXH64_freeState(state);
 }
 
-static int check_id(const vlm_model *m, const char *folder, const char *id, vl_err *e)
+/* Before anything is read: may this network's frozen weights come from a folder? */
+static int check_model(const vlm_model *m, const char *folder, bool fresh, vl_err *e)
 {
-    if (m->base_seed)
-        return vl_fail(e, VL_EARG, "%s: the network's frozen weights are those of seed %llu", folder,
+    if (!m->n_base)
+        return vl_fail(e, VL_EARG, "%s: %s has no frozen weights", folder, m->spec);
+    if (m->base_seed || (!fresh && !*m->base_id))
+        return vl_fail(e, VL_EARG, "%s: the frozen weights of %s are those of seed %llu", folder, m->spec,
                        (unsigned long long)m->base_seed);
-    if (*m->base_id && strcmp(m->base_id, id))
-        return vl_fail(e, VL_EARG, "%s: its weights are base %s, the network's are base %s", folder, id,
-                       m->base_id);
     return VL_OK;
 }
 
-int vlm_base_load(vlm_model *m, const char *folder, vl_real **out, vl_err *e)
+int vlm_base_load(vlm_model *m, const char *folder, bool fresh, vl_real **out, vl_err *e)
 {
     loader l = {.m = m};
     char id[VLM_ID_MAX] = "";
-    int rc;
+    int rc = check_model(m, folder, fresh, e);
 
-    if (!m->n_base)
-        return vl_fail(e, VL_EARG, "%s: %s has no frozen weights", folder, m->spec);
-    rc = vl_weights_open(folder, &l.w, e);
+    if (!rc)
+        rc = vl_weights_open(folder, &l.w, e);
     if (rc)
         return rc;
     if ((rc = check_config(&l, folder, e)) || (rc = read_colours(&l, folder, e)) ||
@@ -326,7 +325,9 @@ int vlm_base_load(vlm_model *m, const char *folder, vl_real **out, vl_err *e)
     if (rc)
         goto out;
     name_base(&l, id);
-    rc = check_id(m, folder, id, e);
+    if (*m->base_id && strcmp(m->base_id, id))
+        rc = vl_fail(e, VL_EARG, "%s: its weights are base %s, the network's are base %s", folder, id,
+                     m->base_id);
 out:
     vl_weights_close(l.w);
     if (rc) {

@@ -13,8 +13,9 @@
 
 /* vlm_base_load -- m: a vit with lora, of the folder's width, depth, heads and patch. Its base, norm_eps, base_id and
  * spec are set; a spec that named a base already must have named this one.
- *   out  gives (free()); must outlive m and its copies
+ *   fresh  whether the spec may be without: false for a network that was trained before
+ *   out    gives (free()); must outlive m and its copies
  * Errors: VL_EARG m has nothing frozen, or another base or shape; VL_EFORMAT and VL_EIO name the file. */
-VL_MUST_USE int vlm_base_load(vlm_model *m, const char *folder, vl_real **out, vl_err *e);
+VL_MUST_USE int vlm_base_load(vlm_model *m, const char *folder, bool fresh, vl_real **out, vl_err *e);
 
 #endif

@@ -84,7 +84,7 @@ static vl_real *load(vlm_model *m, const char *folder)
     vl_real *base = NULL;
     vl_err e = {0};
 
-    if (vlm_base_load(m, folder, &base, &e))
+    if (vlm_base_load(m, folder, true, &base, &e))
         fail_msg("%s", e.text);
     return base;
 }
@@ -161,11 +161,12 @@ static void test_name(void **state)
     assert_string_equal(again.spec, m.spec);
     assert_int_equal(vlm_graph_new(&again, NULL, B, VLM_HAS_IMAGE, VLM_EMBED, &graph, &e), VL_EARG);
     assert_non_null(strstr(e.text, "its frozen weights are not here: --base FOLDER"));
-    base[1] = load(&again, folder_of("vit"));
+    if (vlm_base_load(&again, folder_of("vit"), false, &base[1], &e))
+        fail_msg("%s", e.text);
     assert_memory_equal(base[0], base[1], m.n_base * sizeof **base);
 
     /* Other weights, and other positions, are another base. */
-    assert_int_equal(vlm_base_load(&again, folder_of("dinov2"), &none, &e), VL_EARG);
+    assert_int_equal(vlm_base_load(&again, folder_of("dinov2"), true, &none, &e), VL_EARG);
     assert_non_null(strstr(e.text, "the network's are base 7e0248ee6e3ae02a"));
     parse(&other, spec, 24);
     base[2] = load(&other, folder_of("vit"));
@@ -175,12 +176,16 @@ static void test_name(void **state)
     assert_string_not_equal(other.spec, m.spec);
     assert_true(other.norm_eps == 1e-6);
 
+    /* A network that was trained on a seed's weights takes no others. */
+    parse(&other, spec, 16);
+    assert_int_equal(vlm_base_load(&other, folder_of("vit"), false, &none, &e), VL_EARG);
+    assert_non_null(strstr(e.text, "are those of seed 0"));
     parse(&other, "vit:8x2x2/4,lora=2,seed=5", 16);
-    assert_int_equal(vlm_base_load(&other, folder_of("vit"), &none, &e), VL_EARG);
+    assert_int_equal(vlm_base_load(&other, folder_of("vit"), true, &none, &e), VL_EARG);
     parse(&other, "vit:8x2x2/4", 16);
-    assert_int_equal(vlm_base_load(&other, folder_of("vit"), &none, &e), VL_EARG);
+    assert_int_equal(vlm_base_load(&other, folder_of("vit"), true, &none, &e), VL_EARG);
     parse(&other, "convnet:4x1", 16);
-    assert_int_equal(vlm_base_load(&other, folder_of("vit"), &none, &e), VL_EARG);
+    assert_int_equal(vlm_base_load(&other, folder_of("vit"), true, &none, &e), VL_EARG);
     assert_null(none);
     for (int i = 0; i < 4; i++)
         free(base[i]);
@@ -229,7 +234,7 @@ static void check_refused(const char *why, const char *what)
     vl_err e = {0};
 
     parse(&m, spec, 16);
-    if (!vlm_base_load(&m, scratch, &base, &e))
+    if (!vlm_base_load(&m, scratch, true, &base, &e))
         fail_msg("%s was accepted", what);
     if (!strstr(e.text, why) || strncmp(e.text, scratch, strlen(scratch)))
         fail_msg("%s: %s", what, e.text);
