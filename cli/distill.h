@@ -17,8 +17,8 @@
 typedef struct distill_options {
     cli_common common;
     cli_list real;
-    const char *method, *dataset, *text, *image, *augment, *gradient, *loss, *similarity, *normaliser, *init,
-        *optimizer, *schedule, *kernel, *space, *encoder;
+    const char *method, *dataset, *text, *image, *base, *augment, *gradient, *loss, *similarity, *normaliser,
+        *init, *optimizer, *schedule, *kernel, *space, *encoder;
     uint64_t memory;
     bool teacher;
     int64_t pairs, inner_steps, warm_steps, batch, start_max, text_start_max, expert_epochs, committee,
@@ -31,6 +31,7 @@ typedef struct distiller {
     const distill_options *o;
     vl_pool *pool;
     vld_experts experts;
+    vl_real *base; /* the experts' frozen weights, loaded; NULL: none */
     vl_data data;
     vl_augment aug;      /* of the inner steps, or of the front */
     vld_encoder encoder; /* with --space pixels and heads; dim 0: none */

@@ -5,8 +5,10 @@
 #include "cli/writer.h"
 #include "distill/train.h"
 #include "pipeline/blas.h"
+#include "pipeline/vit_base.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the loop ------------------------------------------------------------------------------------ */
@@ -76,7 +78,8 @@ static int read_experts(distiller *p, char **operand, const vls_left_out *left_o
         snaps = distill_takes_teacher(o) ? 0 : 1;
     rc = vld_experts_salvage((const char *const *)operand, p->n_paths, snaps, left_out, &p->experts,
                              p->parents, e);
-
+    if (!rc && o->base)
+        rc = vlm_base_load(&p->experts.model, o->base, false, &p->base, e);
     return rc ? rc : cli_losses_done(&p->losses, e);
 }
 
@@ -323,6 +326,7 @@ int distill_close(distiller *p, vl_err *e)
     vld_distilled_free(&p->d);
     vl_data_free(&p->data);
     vld_experts_free(&p->experts);
+    free(p->base);
     cli_losses_free(&p->losses);
     vls_parents_free(p->parents, p->n_paths + p->n_real + 1);
     vl_pool_free(p->pool);

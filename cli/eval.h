@@ -27,7 +27,7 @@ typedef struct eval_options {
     cli_common common;
     cli_list train, val, test;
     const char *controls, *grid_text, *multiples_text, *full_grid_text;
-    const char *protocol, *model, *augment, *text_ext, *image_ext, *encoder, *json, *report;
+    const char *protocol, *model, *base, *augment, *text_ext, *image_ext, *encoder, *json, *report;
     int64_t pairs, draws, students, random_students, full_students, epochs, full_epochs, readings, batch,
         full_batch;
     int64_t size, embed_dim;
@@ -100,6 +100,7 @@ typedef struct eval {
     eval_data train, val, test;
     cli_losses losses; /* of sets and data, with --skip-bad */
     vlm_model model;
+    vl_real *base;           /* its frozen weights, loaded; NULL: none */
     bool heads;              /* students are projection heads on features */
     vl_augment aug, set_aug; /* views of real pairs; of a distilled set and of its start with its rates */
     size_t batch, n;         /* n: pairs of every set */

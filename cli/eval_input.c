@@ -2,6 +2,7 @@
  * eval_input.c -- operands and options of vleval to sets, data and grids. */
 #include "cli/eval.h"
 #include "pipeline/text_utf8.h"
+#include "pipeline/vit_base.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -357,6 +358,8 @@ int eval_load(eval *v, vl_err *e)
 
     if (!rc)
         rc = eval_network(v, &v->val.d, e);
+    if (!rc && o->base)
+        rc = vlm_base_load(&v->model, o->base, o->model != NULL, &v->base, e);
     if (!rc && o->train.n)
         rc = load(v, "train", o->train.item, o->train.n, NULL, size, &v->train, e);
     if (!rc)
@@ -406,6 +409,7 @@ void eval_close(eval *v)
     data_free(&v->val);
     data_free(&v->train);
     cli_losses_free(&v->losses);
+    free(v->base);
     free(v->verdict.line);
     free(v->notes.line);
     free(v->task);

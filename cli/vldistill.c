@@ -58,6 +58,8 @@ static const cli_opt options[] = {
      "which embeddings to use, such as hash768.txt.npy; the default is the only ones there are", 0, 0, NULL},
     {0, "image", CLI_TEXT, &o.image, "EXT", "the same for the image rows that experts of scope heads see", 0,
      0, NULL},
+    {0, "base", CLI_PATH, &o.base, "FOLDER",
+     "folder of the Hugging Face hub with the frozen weights that the experts' network names", 0, 0, NULL},
     {0, "pairs", CLI_INT, &o.pairs, "N", "synthetic pairs to make", 2, 100000, NULL},
     {0, "init", CLI_CHOICE, &o.init, "FROM",
      "real pairs to start from: drawn at random (real, and noise in place of their images), or by vlselect's "

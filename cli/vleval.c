@@ -74,6 +74,8 @@ static const cli_opt options[] = {
     {0, "encoder", CLI_TEXT, &v.o.encoder, "NAME",
      "of sets of pixels for heads: the frozen encoder that they were made for, as vlembed --image-model", 0,
      0, NULL},
+    {0, "base", CLI_PATH, &v.o.base, "FOLDER",
+     "folder of the Hugging Face hub with the frozen weights of a vit with lora", 0, 0, NULL},
     {0, "dropout", CLI_REAL, &v.o.dropout, "P", "of heads, while they train; -1: the set's, or 0.1", -1,
      0.999, NULL},
     {0, "model", CLI_TEXT, &v.o.model, "SPEC",
