@@ -96,4 +96,8 @@ typedef struct cli_tool {
  * temporary output; SIGPIPE is ignored, so a closed pipe is a write error like any other. */
 int cli_parse(const cli_tool *tool, int argc, char **argv);
 
+/* cli_option_ahead -- what the command line says of --name, before it is parsed: for options that change the
+ * defaults of others. The last one counts; NULL: not there. Nothing is checked, cli_parse does. */
+const char *cli_option_ahead(int argc, char **argv, const char *name);
+
 #endif

@@ -17,6 +17,14 @@ vl_real *vld_set_part_of(const vld_set *s, vld_set_part part)
     return *slot((vld_set *)s, part);
 }
 
+void vld_set_give(vld_set *s, vld_set_part part, vl_real *x)
+{
+    vl_real **at = slot(s, part);
+
+    free(*at);
+    *at = x;
+}
+
 size_t vld_set_width(const vlm_model *m, const vlm_objective *o, size_t n, vld_set_part part)
 {
     bool full = o->sim == VLM_SIM_FULL, low = o->sim == VLM_SIM_LOWRANK;

@@ -35,6 +35,8 @@ typedef enum vld_set_part {
 
 /* vld_set_part_of -- the array (NULL: the set has none) and the reals in a pair's row of it. */
 vl_real *vld_set_part_of(const vld_set *s, vld_set_part part);
+/* vld_set_give -- the set owns array x as that part from now on; the old one is freed. */
+void vld_set_give(vld_set *s, vld_set_part part, vl_real *x);
 size_t vld_set_width(const vlm_model *m, const vlm_objective *o, size_t n, vld_set_part part);
 
 /* vld_set_similarity -- where LoRS begins: the identity. w = 1, l normal of sd 1 from (seed, "similarity"), r = 0;

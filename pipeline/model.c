@@ -24,6 +24,14 @@ void vlm_add_param(vlm_model *m, int branch, const char *name, int rank, const s
     m->n += p->n;
 }
 
+int vlm_parse_any(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
+                  vlm_model *m, vl_err *e)
+{
+    if (!strncmp(spec, "heads:", strlen("heads:")))
+        return vlm_parse_heads(spec, text_dim, embed_dim, scale, m, e);
+    return vlm_parse(spec, size, text_dim, embed_dim, scale, m, e);
+}
+
 void vlm_init(const vlm_model *m, uint64_t seed, uint64_t stream, vl_real *theta)
 {
     for (int i = 0; i < m->n_params; i++) {

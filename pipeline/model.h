@@ -24,7 +24,14 @@
 #include "pipeline/tape.h"
 #include <stdint.h>
 
-enum { VLM_MAX_PARAMS = 64, VLM_MAX_LAYERS = 8, VLM_IMAGE = 0, VLM_TEXT = 1, VLM_BRANCHES = 2 };
+enum {
+    VLM_MAX_PARAMS = 64,
+    VLM_MAX_DIM = 65536,
+    VLM_MAX_LAYERS = 8,
+    VLM_IMAGE = 0,
+    VLM_TEXT = 1,
+    VLM_BRANCHES = 2
+};
 
 /* What every tool takes where nobody says otherwise; tests/experiments/demo/search says how they were found. */
 #define VLM_DEFAULT_SPEC  "convnet:64x2"
@@ -69,6 +76,10 @@ VL_MUST_USE int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t
  * whatever way P was. Apart from vlm_parse so that a caller who feeds pixels never gets a model of features. */
 VL_MUST_USE int vlm_parse_heads(const char *spec, size_t text_dim, size_t embed_dim, double scale,
                                 vlm_model *m, vl_err *e);
+
+/* vlm_parse_any -- a spec of either kind; of heads where it begins with "heads:", size is then ignored. */
+VL_MUST_USE int vlm_parse_any(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
+                              vlm_model *m, vl_err *e);
 
 /* vlm_init -- fresh weights theta[m->n] from (seed, stream). */
 void vlm_init(const vlm_model *m, uint64_t seed, uint64_t stream, vl_real *theta);

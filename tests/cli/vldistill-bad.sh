@@ -38,8 +38,10 @@ echo 'not a shard' >text
     fails '.*wide\.tar\.zst.*experts\.tar\.zst.*|.*experts\.tar\.zst.*wide\.tar\.zst.*' $real experts.tar.zst wide.tar.zst
     fails 'expert 0 has 3 snapshots; 3 starts and 1 epochs ahead need 4' --start-max 3 $real experts.tar.zst
     fails 'expert 0 has 3 snapshots; 1 starts and 3 epochs ahead need 4' --expert-epochs 3 $real experts.tar.zst
+    fails '--init k-means needs experts of scope heads.*' --init k-means --expert-epochs 2 $real experts.tar.zst
+    fails '--image: the experts are of scope image, and see pixels' --image x --expert-epochs 2 $real experts.tar.zst
     fails '8 real pairs; 9 synthetic ones are asked for' --pairs 9 $real experts.tar.zst
-    fails 'the experts know texts of 32 numbers, the embeddings have 16' \
+    fails "real pairs for the experts' network: images of 16 pixels and texts of 16 numbers; the network has 16 and 32" \
         --real pairs.tar.zst --real emb16.tar.zst experts.tar.zst
     fails '.*no text embedding.*' --real pairs.tar.zst experts.tar.zst
     fails 'emb\.tar\.zst: .*no records of pairs' --real emb.tar.zst experts.tar.zst
@@ -100,7 +102,11 @@ run 2 vldistill
     misuse '--real is missing: the set starts from real pairs' experts.tar.zst
     misuse 'standard input \(-\) is named 2 times, it can be read once' $real - -
     misuse 'standard input \(-\) is named 2 times, it can be read once' --real - --real emb.tar.zst -
-    misuse '--batch 5 is more than --pairs 4' --pairs 4 --batch 5 $real experts.tar.zst
+    misuse "--similarity: 'lowrank:0' is none of none, full, lowrank:RANK" --similarity lowrank:0 --loss bce $real experts.tar.zst
+    misuse "--similarity: 'half' is none of none, full, lowrank:RANK" --similarity half --loss bce $real experts.tar.zst
+    misuse '--similarity full: infonce takes none, ence does' --similarity full $real experts.tar.zst
+    misuse '--rate-min 0.2 is more than --rate-max 0.1' --rate-min 0.2 --rate-max 0.1 $real experts.tar.zst
+    misuse '.*--method.*' --method nothing $real experts.tar.zst
     misuse '--pairs: 1 is outside 2 to 100000' --pairs 1 $real experts.tar.zst
     misuse '.*--gradient.*' --gradient both $real experts.tar.zst
     misuse '.*--rate-image.*' --rate-image 0 $real experts.tar.zst

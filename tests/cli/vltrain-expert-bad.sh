@@ -28,7 +28,7 @@ fails 'emb\.tar\.zst: .*no records of pairs' emb.tar.zst
 fails 'absent\.tar\.zst: .*No such file or directory' pairs.tar.zst absent.tar.zst
 fails '.*one\.emb\.tar\.zst.*|.*no text embedding.*' pairs.tar.zst one.emb.tar.zst
 fails 'one\.tar\.zst: 1 pair, at least 2 needed' one.tar.zst one.emb.tar.zst
-fails 'texts for validation have 16 numbers, those for training 32' \
+fails 'data for validation: images of 16 pixels and texts of 16 numbers; the network has 16 and 32' \
     --val pairs.tar.zst --val other.tar.zst pairs.tar.zst emb.tar.zst
 fails 'validation: .*|pairs\.tar\.zst: .*no text embedding.*' --val pairs.tar.zst pairs.tar.zst emb.tar.zst
 head -c 900 emb.tar.zst >cut.tar.zst
@@ -145,7 +145,10 @@ misuse "--augment: 'turn': none, flip, shiftN or flip\+shiftN wanted, N up to 64
 misuse "--augment: 'shift65': none, .*" --augment shift65 pairs.tar.zst
 misuse "model 'resnet': convnet:WIDTHxLAYERS wanted, such as convnet:64x3" --model resnet pairs.tar.zst
 misuse 'image size 18: a multiple of 4 from 16 to 1024 wanted' --size 18 pairs.tar.zst
-misuse '.*--scope.*' --scope heads pairs.tar.zst
+misuse '.*--scope.*' --scope all pairs.tar.zst
+misuse '--model is of pixels: scope heads has features' --scope heads --model convnet:4x1 pairs.tar.zst
+misuse '--augment is of pixels: scope heads has features' --scope heads --augment flip pairs.tar.zst
+misuse '--image is of scope heads: scope image has pixels' --image x pairs.tar.zst
 misuse '--experts: 0 is outside 1 to 4096' -n 0 pairs.tar.zst
 run 2 vltrain-expert --resume pairs.tar.zst
 err_like '^vltrain-expert: --resume: standard output cannot be resumed, -o FILE is needed$'
