@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * distill.h -- the parts of vldistill: its options (vldistill.c), the published methods as sets of options
- * (distill_method.c), where the set starts (distill_start.c) and the run (distill_run.c). */
+ * (distill_method.c), where the set starts (distill_start.c), the run (distill_run.c), and the methods without inner
+ * training (distill_single.c). */
 #ifndef CLI_DISTILL_H
 #define CLI_DISTILL_H
 
@@ -9,17 +10,19 @@
 #include "cli/runlog.h"
 #include "distill/distilled.h"
 #include "distill/outer.h"
+#include "distill/single.h"
 #include "pipeline/data.h"
 
 typedef struct distill_options {
     cli_common common;
     cli_list real;
     const char *method, *dataset, *text, *image, *augment, *gradient, *loss, *similarity, *normaliser, *init,
-        *optimizer, *schedule;
+        *optimizer, *schedule, *kernel;
+    bool teacher;
     int64_t pairs, inner_steps, warm_steps, batch, start_max, text_start_max, expert_epochs, committee,
-        iterations, log_cosine;
+        iterations, log_cosine, real_batch;
     double alpha, blend, rate_image, rate_text, rate_min, rate_max, step_image, step_text, step_similarity,
-        step_rates, momentum, clip;
+        step_rates, momentum, clip, rho, lambda, gke, sigma, width, ridge, text_to_image, merge;
 } distill_options;
 
 typedef struct distiller {
@@ -30,13 +33,15 @@ typedef struct distiller {
     vl_augment aug; /* of the inner steps */
     vlm_objective objective;
     vld_distilled d;
-    vld_outer *outer;
+    vld_outer *outer;    /* trajectory matching, or */
+    vld_single *single;  /* a method without inner training */
     vls_parent *parents; /* of the trajectories, then of the real shards */
     size_t n_paths, n_real;
     cli_losses losses; /* of both, with --skip-bad */
     vls_writer *writer;
     cli_runlog *log;
     double match[VLM_BRANCHES]; /* mean over the last tenth of the iterations, NAN when all of it diverged */
+    double loss;                /* single: the same */
     int n_match, diverged;
 } distiller;
 
@@ -58,6 +63,17 @@ VL_MUST_USE int distill_start(distiller *p, vl_err *e);
 
 /* distill_name_texts -- the real caption whose row points most nearly the same way, for people to read. */
 VL_MUST_USE int distill_name_texts(distiller *p, vl_err *e);
+
+/* ---- distill_single.c ---- */
+
+/* Is a teacher made of the experts' snapshots? False for the methods that match trajectories. */
+bool distill_takes_teacher(const distill_options *o);
+
+/* p->single; all of its iterations; and what is told of it in the manifest and in the set's json (non-zero: memory
+ * is short). */
+VL_MUST_USE int distill_single_new(distiller *p, vl_err *e);
+VL_MUST_USE int distill_single_iterate(distiller *p, vl_err *e);
+int distill_single_describe(const distiller *p, json_t *options, json_t *about);
 
 /* ---- distill_run.c ---- */
 

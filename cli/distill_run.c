@@ -70,8 +70,12 @@ static int read_experts(distiller *p, char **operand, const vls_left_out *left_o
 {
     const distill_options *o = p->o;
     int64_t starts = o->start_max > o->text_start_max ? o->start_max : o->text_start_max;
-    int rc = vld_experts_salvage((const char *const *)operand, p->n_paths, (int)(starts + o->expert_epochs),
-                                 left_out, &p->experts, p->parents, e);
+    int snaps = (int)(starts + o->expert_epochs), rc;
+
+    if (vld_single_find(o->method)) /* teachers are made of all of them; else the network counts alone */
+        snaps = distill_takes_teacher(o) ? 0 : 1;
+    rc = vld_experts_salvage((const char *const *)operand, p->n_paths, snaps, left_out, &p->experts,
+                             p->parents, e);
 
     return rc ? rc : cli_losses_done(&p->losses, e);
 }
@@ -145,7 +149,7 @@ static json_t *options_json(const distill_options *o)
 
 static int describe(distiller *p, const char *tool, vl_err *e)
 {
-    json_t *objective = NULL;
+    json_t *objective = NULL, *options = NULL;
     int rc =
         vld_manifest("distilled", tool, p->o->common.seed, &p->d.model, &p->d.augment, &p->d.manifest, e);
 
@@ -156,8 +160,10 @@ static int describe(distiller *p, const char *tool, vl_err *e)
     p->d.about =
         json_pack("{s:I, s:I, s:[o,o]}", "iterations", (json_int_t)p->o->iterations, "diverged",
                   (json_int_t)p->diverged, "match", number(p->match[VLM_IMAGE]), number(p->match[VLM_TEXT]));
+    options = options_json(p->o);
     if (json_object_set_new(p->d.manifest, "objective", objective) |
-        json_object_set_new(p->d.manifest, "options", options_json(p->o)) | !p->d.about)
+            json_object_set_new(p->d.manifest, "options", options) | !p->d.about ||
+        (p->single && distill_single_describe(p, options, p->d.about)))
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     return VL_OK;
 }
@@ -220,12 +226,21 @@ static int prepare(distiller *p, char **operand, vl_err *e)
         p->aug = p->experts.augment;
     if (!rc)
         rc = distill_start(p, e);
+    if (!rc && vld_single_find(p->o->method))
+        return distill_single_new(p, e);
     outer = outer_options(p);
     return rc ? rc : vld_outer_new(&p->experts, p->pool, &outer, &p->d.set, &p->outer, e);
 }
 
 static void report(const distiller *p, double seconds, double flops)
 {
+    if (p->single) {
+        cli_info("%d iterations in %.1f s, %.3f s each, %.0f GFLOP/s; loss %.4g", (int)p->o->iterations,
+                 seconds, seconds / (double)p->o->iterations, 1e-9 * flops / seconds, p->loss);
+        if (p->diverged)
+            cli_info("%d iterations were not finite, and changed nothing", p->diverged);
+        return;
+    }
     cli_info(
         "%d iterations in %.1f s, %.3f s each, %.0f GFLOP/s; match %.3f image, %.3f text; rates %.4g, %.4g",
         (int)p->o->iterations, seconds, seconds / (double)p->o->iterations, 1e-9 * flops / seconds,
@@ -240,7 +255,7 @@ int distill_run(distiller *p, const char *tool, char **operand, vl_err *e)
     double t0 = cli_now(), flops = vl_blas_flops();
 
     if (!rc)
-        rc = iterate(p, e);
+        rc = p->single ? distill_single_iterate(p, e) : iterate(p, e);
     double seconds = cli_now() - t0;
     flops = vl_blas_flops() - flops;
     if (!rc)
@@ -259,6 +274,7 @@ int distill_close(distiller *p, vl_err *e)
     int rc = cli_runlog_close(p->log, e);
 
     vls_writer_abort(p->writer);
+    vld_single_free(p->single);
     vld_outer_free(p->outer);
     vld_distilled_free(&p->d);
     vl_data_free(&p->data);

@@ -5,7 +5,7 @@
  *                         \                  /  (a few of them: where the set starts)
  *                          outer loop on the set --> one distilled segment
  *
- * All the work is in distill/outer.h; here are the options. cli/distill.h names the other parts of the tool. */
+ * All the work is in distill/outer.h and distill/single.h; here are the options. cli/distill.h names the other parts of the tool. */
 #include "cli/distill.h"
 #include "cli/msg.h"
 
@@ -38,7 +38,17 @@ static distill_options o = {.common = CLI_COMMON_DEFAULT,
                             .step_image = 0.015,
                             .step_text = 0.002,
                             .step_similarity = 0.01,
-                            .step_rates = 0.02};
+                            .step_rates = 0.02,
+                            .kernel = "gauss",
+                            .real_batch = 256,
+                            .rho = 1,
+                            .lambda = 0.1,
+                            .gke = 0.8,
+                            .sigma = 0.5,
+                            .width = 1,
+                            .ridge = 0.01,
+                            .text_to_image = 0.5,
+                            .merge = VLD_MERGE_ALPHA};
 
 static const cli_opt options[] = {
     {0, "real", CLI_LIST, &o.real, "SHARD", "real pairs and their embeddings; give it for each shard", 0, 0,
@@ -95,6 +105,26 @@ static const cli_opt options[] = {
     {0, "log-cosine", CLI_INT, &o.log_cosine, "N",
      "every N iterations also compute the other gradient and log the cosine between them; 0: never", 0, 1e7,
      NULL},
+    {0, "single", CLI_GROUP, NULL, NULL, "Without inner training (covmatch, mdm, krr)", 0, 0, NULL},
+    {0, "real-batch", CLI_INT, &o.real_batch, "N", "real pairs an iteration; cut to all there are", 1, 1e6,
+     NULL},
+    {0, "teacher", CLI_FLAG, &o.teacher, NULL,
+     "covmatch: compare means under a teacher, as mdm has one, in place of those of the rows themselves", 0,
+     0, NULL},
+    {0, "merge", CLI_REAL, &o.merge, "X",
+     "a teacher's share of the second of its two snapshots, which are --expert-epochs or later", 0, 1, NULL},
+    {0, "rho", CLI_REAL, &o.rho, "X", "covmatch: aim at so many times the real cross-covariance", 1e-9, 1e9,
+     NULL},
+    {0, "lambda", CLI_REAL, &o.lambda, "X", "covmatch: weight of the means' distances", 0, 1e9, NULL},
+    {0, "gke", CLI_REAL, &o.gke, "X", "mdm: weight of each kernel energy beside InfoNCE", 0, 1e9, NULL},
+    {0, "sigma", CLI_REAL, &o.sigma, "RADIANS", "mdm: width of the kernel of angles", 1e-6, 1e6, NULL},
+    {0, "kernel", CLI_CHOICE, &o.kernel, "KIND", "krr: of rows about the real mean", 0, 0, "gauss|linear"},
+    {0, "width", CLI_REAL, &o.width, "X", "krr: of gauss, in standard deviations of the real rows", 1e-6, 1e6,
+     NULL},
+    {0, "ridge", CLI_REAL, &o.ridge, "X", "krr: in units of the kernel matrix's mean diagonal", 1e-9, 1e9,
+     NULL},
+    {0, "text-to-image", CLI_REAL, &o.text_to_image, "X",
+     "krr: weight of predicting images from texts; the other way has the rest", 0, 1, NULL},
     {0, "steps", CLI_GROUP, NULL, NULL, "Steps", 0, 0, NULL},
     {0, "optimizer", CLI_CHOICE, &o.optimizer, "NAME",
      "of the outer steps; rates move by their logarithm with adam", 0, 0, "adam|sgd"},
@@ -122,7 +152,8 @@ static const cli_opt options[] = {
 static const cli_tool tool = {
     .name = "vldistill",
     .usage = "[options] --real PAIRS --real EMBEDDINGS TRAJECTORIES...",
-    .sentence = "Distils real pairs into a few synthetic ones by matching training trajectories.",
+    .sentence = "Distils real pairs into a few synthetic ones, by matching training trajectories or without "
+                "training.",
     .example = "vldistill --real train.tar.zst --real train.emb.tar.zst -o set.tar.zst experts.tar.zst",
     .options = options,
     .common = &o.common,

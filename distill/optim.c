@@ -81,6 +81,17 @@ void vld_optim_step(vld_optim *o, vl_pool *pool, double step, double scale, cons
     vl_pool_run(pool, (o->n + BLOCK - 1) / BLOCK, tile, &j);
 }
 
+double vld_clip_scale(double clip, const vl_real *g, size_t n)
+{
+    double squares = 0;
+
+    if (!(clip > 0))
+        return 1;
+    for (size_t i = 0; i < n; i++)
+        squares += (double)g[i] * (double)g[i];
+    return squares > clip * clip ? clip / sqrt(squares) : 1;
+}
+
 double vld_optim_one(vld_optim_kind kind, double momentum, int steps, double step, double g, double state[2])
 {
     if (kind == VLD_SGD) {

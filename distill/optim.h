@@ -30,7 +30,10 @@ void vld_optim_free(vld_optim *o);
 /* vld_optim_step -- moves x [n] against scale * g [n]. */
 void vld_optim_step(vld_optim *o, vl_pool *pool, double step, double scale, const vl_real *g, vl_real *x);
 
-/* The same for one number, in double; state: [2], zeroed by the caller; steps: taken, this one counted. Gives what
+/* vld_clip_scale -- what makes g [n] no longer than clip: at most 1; 1 where clip is 0. */
+double vld_clip_scale(double clip, const vl_real *g, size_t n);
+
+/* vld_optim_one -- a step of one number, in double; state: [2], zeroed by the caller; steps: taken, this one counted. Gives what
  * to subtract. */
 double vld_optim_one(vld_optim_kind kind, double momentum, int steps, double step, double g, double state[2]);
 

@@ -113,18 +113,6 @@ static double step_of(const vld_outer_opts *o, vld_set_part p)
     return p == VLD_PART_IMAGE ? o->step_image : p == VLD_PART_TEXT ? o->step_text : o->step_similarity;
 }
 
-/* What makes the gradient no longer than clip. */
-static double clip_scale(double clip, const vl_real *g, size_t n)
-{
-    double squares = 0;
-
-    if (!(clip > 0))
-        return 1;
-    for (size_t i = 0; i < n; i++)
-        squares += (double)g[i] * (double)g[i];
-    return squares > clip * clip ? clip / sqrt(squares) : 1;
-}
-
 /* The gradient of log rate is rate times the rate's. The bounds keep exp() from ending at 0 or infinity. */
 static void rate_step(vld_outer *u, int b, const vld_set *grad, double step)
 {
@@ -147,7 +135,7 @@ static void take_step(vld_outer *u, const vld_set *grad, double fall)
         if (!g)
             continue;
         vld_optim_step(&u->part[p], u->pool, fall * step_of(&u->o, p),
-                       mean * clip_scale(u->o.clip * u->o.committee, g, u->part[p].n), g,
+                       mean * vld_clip_scale(u->o.clip * u->o.committee, g, u->part[p].n), g,
                        vld_set_part_of(u->set, p));
     }
     for (int b = 0; b < VLM_BRANCHES; b++)

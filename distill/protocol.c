@@ -148,6 +148,7 @@ static int learn(learner *l, size_t draw, const double *point, int epochs, uint6
                         .epochs = epochs,
                         .momentum = l->task->momentum,
                         .aug = l->task->aug,
+                        .objective = l->task->objective,
                         .seed = vl_rng(l->p->seed, stream, 0)};
 
     for (int b = 0; b < VLM_BRANCHES; b++)

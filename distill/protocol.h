@@ -55,6 +55,7 @@ typedef struct vld_task {
     int readings; /* of validation, at even distances up to epochs; at most epochs of them */
     size_t batch; /* cut to the size of the source */
     vl_augment aug;
+    vlm_objective objective; /* of the training; a similarity is the sources' sets' */
     double momentum;
     int students; /* of each draw */
 } vld_task;

@@ -75,6 +75,22 @@ void vld_set_similarity(const vlm_objective *o, uint64_t seed, vld_set *s)
         s->w[i] = 1;
 }
 
+int vld_set_copy_similarity(const vlm_model *m, const vlm_objective *o, const vld_set *from, vld_set *to,
+                            vl_err *e)
+{
+    for (vld_set_part p = VLD_PART_S; p < VLD_SET_PARTS; p++) {
+        size_t width = vld_set_width(m, o, from->n, p);
+        vl_real *x;
+        if (!width)
+            continue;
+        if (!(x = vl_alloc(from->n, width * sizeof *x, e)))
+            return VL_ENOMEM;
+        memcpy(x, vld_set_part_of(from, p), from->n * width * sizeof *x);
+        vld_set_give(to, p, x);
+    }
+    return VL_OK;
+}
+
 /* ---- batches ------------------------------------------------------------------------------------- */
 
 /* The leaf that takes a batch's rows of this part; -1: the objective has none. */

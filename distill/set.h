@@ -43,6 +43,10 @@ size_t vld_set_width(const vlm_model *m, const vlm_objective *o, size_t n, vld_s
  * or s = I. Nothing where the set has none. */
 void vld_set_similarity(const vlm_objective *o, uint64_t seed, vld_set *s);
 
+/* vld_set_copy_similarity -- `to`, of as many pairs, gets copies of from's. Errors: VL_ENOMEM. */
+VL_MUST_USE int vld_set_copy_similarity(const vlm_model *m, const vlm_objective *o, const vld_set *from,
+                                        vld_set *to, vl_err *e);
+
 /* vld_set_gather -- row b of the batch `rows` into every leaf of the graph that the set fills: pixels under the view
  * (features have none), of a full similarity the batch's columns.
  * vld_set_scatter -- grad -= the leaves' gxt, its adjoint. Rows of a batch are distinct, so batches of one graph may

@@ -26,8 +26,7 @@ typedef struct feed {
     uint64_t seed, views, captions;
 } feed;
 
-/* Record `row` of the data as the model takes it. */
-static void feed_image(const vlm_model *m, const vl_data *d, size_t row, vl_view view, vl_real *x)
+void vld_data_image(const vlm_model *m, const vl_data *d, size_t row, vl_view view, vl_real *x)
 {
     if (m->kind == VLM_HEADS)
         for (size_t i = 0; i < m->image_n; i++)
@@ -45,7 +44,7 @@ static void feed_data(const feed *f, size_t b, vl_view view)
 
     f->row[b] = (uint32_t)row;
     f->caption[b] = (uint32_t)cap;
-    feed_image(f->m, d, row, view, vlt_x(f->g->tape, f->g->x) + b * f->m->image_n);
+    vld_data_image(f->m, d, row, view, vlt_x(f->g->tape, f->g->x) + b * f->m->image_n);
     for (size_t i = 0; i < d->text_dim; i++)
         y[i] = (vl_real)d->text[cap * d->text_dim + i];
 }
@@ -199,7 +198,7 @@ int vld_data_fits(const vlm_model *m, const vl_data *d, vl_err *e)
 
 void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, size_t i, vld_set *out)
 {
-    feed_image(m, d, row, (vl_view){false, 0, 0}, out->image + i * m->image_n);
+    vld_data_image(m, d, row, (vl_view){false, 0, 0}, out->image + i * m->image_n);
     for (size_t k = 0; k < d->text_dim; k++)
         out->text[i * d->text_dim + k] = (vl_real)d->text[cap * d->text_dim + k];
 }
@@ -220,7 +219,7 @@ int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl
     for (size_t i = 0; i < d->n; i += batch) {
         size_t k = d->n - i < batch ? d->n - i : batch; /* the last run leaves old images behind them */
         for (size_t b = 0; b < k; b++)
-            feed_image(m, d, i + b, still, vlt_x(g.tape, g.x) + b * m->image_n);
+            vld_data_image(m, d, i + b, still, vlt_x(g.tape, g.x) + b * m->image_n);
         vlt_forward(g.tape);
         memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.u), k * m->embed_dim * sizeof *out);
     }

@@ -53,7 +53,10 @@ VL_MUST_USE int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *s
 /* vld_data_fits -- are data what the network takes? VL_EARG with both sides' numbers. */
 VL_MUST_USE int vld_data_fits(const vlm_model *m, const vl_data *d, vl_err *e);
 
-/* vld_set_pair -- pair i of a set becomes record `row` of the data with caption number cap. */
+/* vld_data_image -- x [m->image_n]: record `row` of the data as the model takes it; pixels under the view. */
+void vld_data_image(const vlm_model *m, const vl_data *d, size_t row, vl_view view, vl_real *x);
+
+/* vld_set_pair -- pair i of a set becomes record `row` of the data with caption number cap (over all records). */
 void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, size_t i, vld_set *out);
 
 /* vld_embed_images -- unit rows out[n,D] of data's images or features; vld_embed_texts -- [n_caps,D] of its captions. */

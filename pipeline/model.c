@@ -103,7 +103,8 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
                       vlm_use use, vlm_graph *g, vl_err *e)
 {
     static const vlm_objective plain = {.loss = VLM_INFONCE};
-    unsigned param = use == VLM_EMBED ? VLT_CONST : VLT_PARAM;
+    bool train = use == VLM_TRAIN || use == VLM_ADJOINT;
+    unsigned param = train ? VLT_PARAM : VLT_CONST;
     int rc;
 
     memset(g, 0, sizeof *g);
@@ -113,13 +114,14 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
         return rc;
     g->model = m;
     g->batch = batch;
+    g->data = use == VLM_INPUTS ? VLT_G : VLT_DATA;
     g->x = g->y = g->u = g->v = g->loss = g->s = g->l = g->r = g->w = -1;
     rc = vlt_tape_new(pool, use == VLM_ADJOINT, &g->tape, e);
     if (rc)
         return rc;
     for (int i = 0; i < m->n_params; i++)
         g->leaf[i] = vlt_leaf(g->tape, param, m->param[i].rank, m->param[i].dim);
-    record_sides(g, sides, use != VLM_EMBED, use != VLM_EMBED ? o->blend : 0);
+    record_sides(g, sides, train, train ? o->blend : 0);
     if (sides == VLM_HAS_BOTH)
         record_loss(g, o);
     rc = vlt_plan(g->tape, e);

@@ -89,9 +89,10 @@ typedef struct vlm_graph {
     const vlm_model *model;
     vlt_tape *tape;
     size_t batch;
-    vlt_id x, y; /* leaves: images [B,S,S,3] or [B,F], texts [B,K]; -1 when the graph lacks that side */
-    vlt_id u, v; /* unit embeddings [B,D] */
-    vlt_id loss; /* -1 when the graph lacks a side */
+    vlt_id x, y;   /* leaves: images [B,S,S,3] or [B,F], texts [B,K]; -1 when the graph lacks that side */
+    vlt_id u, v;   /* unit embeddings [B,D] */
+    vlt_id loss;   /* -1 when the graph lacks a side */
+    unsigned data; /* flow of x and y: VLT_DATA, with VLM_INPUTS VLT_G */
     /* Leaves of the similarity, -1 where there is none: s [B,B], or l and r [B,R] and w [B]. */
     vlt_id s, l, r, w;
     vlt_id leaf[VLM_MAX_PARAMS];
@@ -115,16 +116,18 @@ typedef struct vlm_objective {
 enum { VLM_HAS_IMAGE = 1, VLM_HAS_TEXT = 2, VLM_HAS_BOTH = 3 };
 
 typedef enum vlm_use {
-    VLM_EMBED,  /* forward only */
-    VLM_TRAIN,  /* forward and backward */
-    VLM_ADJOINT /* and tangents, with mixed derivatives at x and y */
+    VLM_EMBED,   /* forward only */
+    VLM_TRAIN,   /* forward and backward */
+    VLM_ADJOINT, /* and tangents, with mixed derivatives at x and y */
+    VLM_INPUTS   /* forward and backward to x and y; weights are constants, nothing is masked or blended */
 } vlm_use;
 
 /* vlm_graph_new -- model and pool are borrowed. Free with vlm_graph_free. */
 VL_MUST_USE int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use,
                               vlm_graph *g, vl_err *e);
 /* The same with an objective (NULL: infonce). The similarity's leaves are data: VLM_ADJOINT gives their gxt.
- * Masks and blends: vlt_draw(g->tape, seed, iteration, step) before each forward; VLM_EMBED has neither.
+ * Masks and blends: vlt_draw(g->tape, seed, iteration, step) before each forward; VLM_EMBED and VLM_INPUTS have
+ * neither.
  * Errors: VL_EARG an objective without sense. */
 VL_MUST_USE int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
                                   int sides, vlm_use use, vlm_graph *g, vl_err *e);

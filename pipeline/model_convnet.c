@@ -93,7 +93,7 @@ vlt_id vlm_convnet_image(vlm_graph *g, double blend)
     const vlt_id *p = g->leaf;
     vlt_id h;
 
-    g->x = vlt_leaf(t, VLT_DATA, 4, (size_t[]){g->batch, m->size, m->size, 3});
+    g->x = vlt_leaf(t, g->data, 4, (size_t[]){g->batch, m->size, m->size, 3});
     h = vlt_gelu(t, vlt_conv2d(t, g->x, p[0], p[1], STEM, 0));
     for (int l = 1; l <= m->layers; l++)
         h = vlt_gelu(t, vlt_conv2d(t, h, p[2 * l], p[2 * l + 1], l > 1 ? 2 : 1, 1));
@@ -108,6 +108,6 @@ vlt_id vlm_convnet_text(vlm_graph *g, double blend)
     vlt_tape *t = g->tape;
     const vlt_id *p = g->leaf + m->n_params - 2;
 
-    g->y = vlt_leaf(t, VLT_DATA, 2, (size_t[]){g->batch, m->text_dim});
+    g->y = vlt_leaf(t, g->data, 2, (size_t[]){g->batch, m->text_dim});
     return vlt_linear(t, blend > 0 ? vlt_blend(t, g->y, blend) : g->y, p[0], p[1]);
 }

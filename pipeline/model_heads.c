@@ -96,7 +96,7 @@ vlt_id vlm_heads_side(vlm_graph *g, int branch, bool train, double blend)
     vlt_tape *t = g->tape;
     vlt_id x, p, h;
 
-    x = vlt_leaf(t, VLT_DATA, 2, (size_t[]){g->batch, branch == VLM_IMAGE ? m->image_n : m->text_dim});
+    x = vlt_leaf(t, g->data, 2, (size_t[]){g->batch, branch == VLM_IMAGE ? m->image_n : m->text_dim});
     *(branch == VLM_IMAGE ? &g->x : &g->y) = x;
     x = blend > 0 ? vlt_blend(t, x, blend) : x;
     p = vlt_linear(t, x, w[W1], w[B1]);

@@ -11,7 +11,7 @@
 void vlm_add_param(vlm_model *m, int branch, const char *name, int rank, const size_t *dim, double sd,
                    double start);
 
-/* The recorders: input leaf (flow DATA) to the embedding [B,D] before its norm is taken. Set g->x or g->y.
+/* The recorders: input leaf (flow g->data) to the embedding [B,D] before its norm is taken. Set g->x or g->y.
  *   train   false: no dropout
  *   blend   as in vlm_objective; 0: none */
 vlt_id vlm_convnet_image(vlm_graph *g, double blend);

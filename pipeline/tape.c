@@ -299,17 +299,30 @@ void vlt_forward(vlt_tape *t)
             vlt_ops[t->node[i].op]->fwd(t, &t->node[i]);
 }
 
-void vlt_backward(vlt_tape *t, vlt_id loss)
+void vlt_backward_from(vlt_tape *t, const vlt_id *node, const vl_real *const *seed, int n)
 {
-    for (int i = 0; i <= loss; i++)
+    vlt_id last = 0;
+
+    for (int i = 0; i < n; i++)
+        last = node[i] > last ? node[i] : last;
+    for (int i = 0; i <= last; i++)
         if (t->node[i].gx)
             memset(t->node[i].gx, 0, t->node[i].n * sizeof(vl_real));
-    if (!t->node[loss].gx)
-        return;
-    t->node[loss].gx[0] = 1;
-    for (int i = loss; i >= 0; i--)
+    for (int i = 0; i < n; i++) {
+        vlt_node *y = &t->node[node[i]];
+        for (size_t k = 0; y->gx && k < y->n; k++)
+            y->gx[k] += seed[i] ? seed[i][k] : 1;
+    }
+    for (int i = last; i >= 0; i--)
         if (t->node[i].op >= 0 && t->node[i].gx)
             vlt_ops[t->node[i].op]->bwd(t, &t->node[i]);
+}
+
+void vlt_backward(vlt_tape *t, vlt_id loss)
+{
+    const vl_real *one = NULL;
+
+    vlt_backward_from(t, &loss, &one, 1);
 }
 
 void vlt_tangent(vlt_tape *t, vlt_id loss)

@@ -91,6 +91,9 @@ void vlt_draw(vlt_tape *t, uint64_t seed, uint64_t iter, uint64_t step);
 
 void vlt_forward(vlt_tape *t);
 void vlt_backward(vlt_tape *t, vlt_id loss); /* loss: a node of one element */
+/* vlt_backward_from -- the same from n nodes at once: gx of node[i] begins as seed[i] (its elements, or NULL: 1),
+ * and what flows into it from a later node comes on top. The gradient of sum_i <seed[i], node[i]>. */
+void vlt_backward_from(vlt_tape *t, const vlt_id *node, const vl_real *const *seed, int n);
 void vlt_tangent(vlt_tape *t, vlt_id loss);
 
 /* ---- looking ---- NULL where the flow has none. */
