@@ -100,14 +100,12 @@ static int copy(const vld_distilled *set, const vlm_objective *o, vld_set *out, 
     return rc;
 }
 
-int vld_ablate(const vld_distilled *set, const vlm_objective *o, vld_ablation what, const vl_data *train,
-               vld_set *out, vl_err *e)
+int vld_ablate(const vld_distilled *set, vld_ablation what, const vl_data *train, vld_set *out, vl_err *e)
 {
-    static const vlm_objective plain = {.loss = VLM_INFONCE};
+    const vlm_objective *o = &set->objective;
     vld_set s = {0};
     int rc = VL_OK;
 
-    o = o ? o : &plain;
     if (what == VLD_NO_SIMILARITY && o->sim == VLM_SIM_NONE)
         rc = vl_fail(e, VL_EFORMAT, "the set carries no learned similarity that the identity could replace");
     if (what == VLD_NO_TEXT && !train)

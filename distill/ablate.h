@@ -23,13 +23,12 @@ typedef enum vld_ablation {
 extern const char *const vld_ablation_name[VLD_ABLATIONS]; /* "similarity" */
 
 /* vld_ablate -- a copy of set->set without what.
- *   o      in   what the set was made for (its similarity); NULL: infonce, no similarity
  *   train  in   VLD_NO_TEXT: real captions' rows; VLD_NO_IMAGES: the images, where the set does not carry those
  *               that it started from (sets of features); else it may be NULL
  *   out    out  free with vld_set_free
  * Errors: VL_EFORMAT (no learned similarity, no initial images), VL_EARG (train is needed, or of another kind),
  * VL_ENOMEM. */
-VL_MUST_USE int vld_ablate(const vld_distilled *set, const vlm_objective *o, vld_ablation what,
-                           const vl_data *train, vld_set *out, vl_err *e);
+VL_MUST_USE int vld_ablate(const vld_distilled *set, vld_ablation what, const vl_data *train, vld_set *out,
+                           vl_err *e);
 
 #endif

@@ -28,6 +28,7 @@ static void make(const vlm_objective *o)
     vl_err e;
 
     memset(&set, 0, sizeof set);
+    set.objective = o ? *o : (vlm_objective){.loss = VLM_INFONCE};
     assert_int_equal(vlm_parse("convnet:4x1", SIDE, TEXT, 4, 10, &set.model, &e), VL_OK);
     assert_int_equal(o ? vld_set_new_for(&set.model, o, N, &set.set, &e)
                        : vld_set_new(&set.model, N, &set.set, &e),
@@ -72,7 +73,7 @@ static void test_text(void **state)
             (float)(set.set.text[3 * TEXT + k] * (vl_real)0.001); /* points as text 3 does */
         caption[8 * TEXT + k] = (float)(set.set.text[3 * TEXT + k] * 100 + (k == 0) * 300);
     }
-    assert_int_equal(vld_ablate(&set, NULL, VLD_NO_TEXT, &train, &out, &e), VL_OK);
+    assert_int_equal(vld_ablate(&set, VLD_NO_TEXT, &train, &out, &e), VL_OK);
     same(out.image, set.set.image, N * REALS);
     assert_true(out.rate[0] == 0.25 && out.rate[1] == 4);
     for (size_t i = 0; i < N; i++) {
@@ -95,9 +96,9 @@ static void test_text(void **state)
         assert_true(i != 3 || best == 7);
     }
     vld_set_free(&out);
-    assert_int_equal(vld_ablate(&set, NULL, VLD_NO_TEXT, NULL, &out, &e), VL_EARG);
+    assert_int_equal(vld_ablate(&set, VLD_NO_TEXT, NULL, &out, &e), VL_EARG);
     train.text_dim = TEXT + 1;
-    assert_int_equal(vld_ablate(&set, NULL, VLD_NO_TEXT, &train, &out, &e), VL_EARG);
+    assert_int_equal(vld_ablate(&set, VLD_NO_TEXT, &train, &out, &e), VL_EARG);
     train.text_dim = TEXT;
     unmake();
 }
@@ -109,7 +110,7 @@ static void test_images(void **state)
 
     (void)state;
     make(NULL);
-    assert_int_equal(vld_ablate(&set, NULL, VLD_NO_IMAGES, NULL, &out, &e), VL_OK);
+    assert_int_equal(vld_ablate(&set, VLD_NO_IMAGES, NULL, &out, &e), VL_OK);
     same(out.text, set.set.text, N * TEXT);
     for (size_t i = 0; i < N * REALS; i++) {
         double want = (set.init_pixels[i] / 255.0 - VL_PIXEL_MEAN) / VL_PIXEL_SD;
@@ -118,7 +119,7 @@ static void test_images(void **state)
     vld_set_free(&out);
     free(set.init_pixels);
     set.init_pixels = NULL;
-    assert_int_equal(vld_ablate(&set, NULL, VLD_NO_IMAGES, NULL, &out, &e), VL_EFORMAT);
+    assert_int_equal(vld_ablate(&set, VLD_NO_IMAGES, NULL, &out, &e), VL_EFORMAT);
     assert_string_equal(e.text, "the set does not carry the images that it started from");
     unmake();
 }
@@ -130,7 +131,7 @@ static void test_rates(void **state)
 
     (void)state;
     make(&lowrank);
-    assert_int_equal(vld_ablate(&set, &lowrank, VLD_NO_RATES, NULL, &out, &e), VL_OK);
+    assert_int_equal(vld_ablate(&set, VLD_NO_RATES, NULL, &out, &e), VL_OK);
     same(out.image, set.set.image, N * REALS);
     same(out.text, set.set.text, N * TEXT);
     same(out.l, set.set.l, N * RANK);
@@ -148,7 +149,7 @@ static void test_similarity(void **state)
 
     (void)state;
     make(&lowrank);
-    assert_int_equal(vld_ablate(&set, &lowrank, VLD_NO_SIMILARITY, NULL, &out, &e), VL_OK);
+    assert_int_equal(vld_ablate(&set, VLD_NO_SIMILARITY, NULL, &out, &e), VL_OK);
     same(out.image, set.set.image, N * REALS);
     for (size_t i = 0; i < N; i++) {
         assert_true(out.w[i] == 1);
@@ -158,11 +159,13 @@ static void test_similarity(void **state)
     vld_set_free(&out);
     unmake();
     make(&full);
-    assert_int_equal(vld_ablate(&set, &full, VLD_NO_SIMILARITY, NULL, &out, &e), VL_OK);
+    assert_int_equal(vld_ablate(&set, VLD_NO_SIMILARITY, NULL, &out, &e), VL_OK);
     for (size_t i = 0; i < N * N; i++)
         assert_true(out.s[i] == (i % (N + 1) == 0));
     vld_set_free(&out);
-    assert_int_equal(vld_ablate(&set, NULL, VLD_NO_SIMILARITY, NULL, &out, &e), VL_EFORMAT);
+    unmake();
+    make(NULL);
+    assert_int_equal(vld_ablate(&set, VLD_NO_SIMILARITY, NULL, &out, &e), VL_EFORMAT);
     assert_string_equal(e.text, "the set carries no learned similarity that the identity could replace");
     unmake();
 }
