@@ -167,3 +167,36 @@ done
 cat one digests | sort | uniq >all
 ok 'one digest each' test "$(wc -l <all)" -eq "$(($(wc -l <digests) + 1))"
 ok 'of every change' test "$(wc -l <digests)" -ge 29
+
+# A learned similarity and features: the identity in its place is a row, and with it the label robust score.
+vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 12 -o e.tar.zst train.tar.zst
+vltrain-expert -q --scope heads --embed-dim 10 --batch 6 -n 2 -e 3 -o x.tar.zst e.tar.zst
+vldistill -q --method lors --inner-steps 2 --start-max 1 --pairs 8 --iterations 20 --expert-epochs 2 --real e.tar.zst \
+    -o lors.tar.zst x.tar.zst
+heads() {
+    vleval --train e.tar.zst --val e.tar.zst --test e.tar.zst --epochs 4 --readings 2 --full-epochs 1 --draws 2 "$@"
+}
+run 0 heads --students 1 --controls default,herding,cosine --ablate similarity,images,text,rates --json lors.json \
+    -o lors.tsv lors=lors.tar.zst
+rows lors.tsv | cut -f1 | tail -n +2 >got
+printf '%s\n' random-8 herding-8 cosine-8 initial-8 initial-rates-8 lors-8 lors-8-no-similarity lors-8-no-rates \
+    lors-8-no-text lors-8-no-images full >want
+same want got
+cat >check.py <<'END2'
+import json, math
+row = {r["name"]: r for r in json.load(open("lors.json"))["rows"]}
+hard, m = row["lors-8-no-similarity"]["mean"], lambda name: row[name]["mean"]
+a = 0.5 * (m("lors-8") - m("random-8")) / 100 - 0.5 * (m("full") - hard) / 100
+want = 100 * (math.exp(a) - math.exp(-1)) / (math.exp(1) - math.exp(-1))
+assert math.isclose(row["lors-8"]["lrs"], want, rel_tol=1e-6), (row["lors-8"]["lrs"], want)
+assert row["lors-8"]["students"][0]["loss_nats"] != row["lors-8-no-similarity"]["students"][0]["loss_nats"]
+END2
+run 0 python3 check.py
+run 0 heads --students 1 lors=lors.tar.zst
+rows "$OUT" | grep '^lors-8	' | cut -f26 >got
+echo - >want
+same want got
+run 2 heads --students 1,convnet:4x1 lors.tar.zst
+err_like '^vleval: --students convnet:4x1: protocol heads has projection heads of one kind$'
+run 2 heads --ars lors.tar.zst
+err_like '^vleval: --ars: compares views of pixels, and protocol heads has features$'
