@@ -161,6 +161,7 @@ static const cli_tool tool = {
                   CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
+    .print_engine = cli_print_blas,
 };
 
 /* Standard input can be read once. */

@@ -92,8 +92,8 @@ static const cli_opt options[] = {
      0, 0, "image|heads"},
     {0, "dropout", CLI_REAL, &v.o.dropout, "P", "of heads, while they train; -1: the set's, or 0.1", -1,
      0.999, NULL},
-    {0, "model", CLI_TEXT, &v.o.model, "SPEC", "convnet:WIDTHxLAYERS [the set's, or convnet:64x2]", 0, 0,
-     NULL},
+    {0, "model", CLI_TEXT, &v.o.model, "SPEC",
+     "convnet:WIDTHxLAYERS or vit:DIMxDEPTHxHEADS/PATCH [the set's, or convnet:64x2]", 0, 0, NULL},
     {0, "size", CLI_INT, &v.o.size, "PIXELS", "side of the images; 0: the set's, or 32", 0, 1024, NULL},
     {0, "embed-dim", CLI_INT, &v.o.embed_dim, "N", "length of embeddings; 0: the set's, or 512", 0, 65536,
      NULL},
@@ -122,6 +122,7 @@ static const cli_tool tool = {
     .common_set = CLI_SKIP_BAD | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 0,
     .max_operands = -1,
+    .print_engine = cli_print_blas,
 };
 
 typedef struct watcher { /* of the students */

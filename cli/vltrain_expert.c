@@ -44,10 +44,12 @@ static const cli_opt options[] = {
      "each side, "
      "on embeddings of images and captions",
      0, 0, "image|heads"},
-    {0, "model", CLI_TEXT, &o.model, "SPEC", "image encoder: convnet:WIDTHxLAYERS [" VLM_DEFAULT_SPEC "]", 0,
-     0, NULL},
+    {0, "model", CLI_TEXT, &o.model, "SPEC",
+     "image encoder: convnet:WIDTHxLAYERS or vit:DIMxDEPTHxHEADS/PATCH, which ,lora=R may follow "
+     "[" VLM_DEFAULT_SPEC "]",
+     0, 0, NULL},
     {0, "dropout", CLI_REAL, &o.dropout, "P", "of the heads, while they train", 0, 0.999, NULL},
-    {0, "size", CLI_INT, &o.size, "PIXELS", "side of the square images, a multiple of 4", 16, 1024, NULL},
+    {0, "size", CLI_INT, &o.size, "PIXELS", "side of the square images, a multiple of 4, or of the patch", 16, 1024, NULL},
     {0, "embed-dim", CLI_INT, &o.embed_dim, "N", "length of the common embedding", 1, 65536, NULL},
     {0, "scale", CLI_REAL, &o.scale, "X", "of the logits: 1 / temperature", 1e-3, 1e6, NULL},
     {0, "text", CLI_TEXT, &o.text, "EXT",
@@ -87,6 +89,7 @@ static const cli_tool tool = {
                   CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
+    .print_engine = cli_print_blas,
 };
 
 static bool heads_only(void)

@@ -67,9 +67,8 @@ int vlm_parse_heads(const char *spec, size_t text_dim, size_t embed_dim, double 
         return vl_fail(e, VL_EARG,
                        "model '%.40s': heads:FEATURES[,dropout=P] wanted, 1 to %d features, P under 1", spec,
                        VLM_MAX_DIM);
-    if (text_dim < 1 || text_dim > VLM_MAX_DIM || embed_dim < 1 || embed_dim > VLM_MAX_DIM)
-        return vl_fail(e, VL_EARG, "text and embedding sizes %zu and %zu: 1 to %d wanted", text_dim,
-                       embed_dim, VLM_MAX_DIM);
+    if (vlm_check_dims(text_dim, embed_dim, e))
+        return VL_EARG;
     snprintf(digits, sizeof digits, "%.6g", p);
     memset(m, 0, sizeof *m);
     m->kind = VLM_HEADS;

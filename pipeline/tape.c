@@ -150,6 +150,11 @@ vlt_id vlt_linear(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b)
     return record(t, VLT_OP_linear, (vlt_id[]){x, w, b}, NULL, 0);
 }
 
+vlt_id vlt_lora(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, vlt_id p, vlt_id q, double c)
+{
+    return record(t, VLT_OP_lora, (vlt_id[]){x, w, b, p, q}, NULL, c);
+}
+
 vlt_id vlt_gelu(vlt_tape *t, vlt_id x)
 {
     return record(t, VLT_OP_gelu, &x, NULL, 0);
@@ -168,6 +173,21 @@ vlt_id vlt_dropout(vlt_tape *t, vlt_id x, double p, int site)
 vlt_id vlt_layernorm(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b)
 {
     return record(t, VLT_OP_layernorm, (vlt_id[]){x, g, b}, NULL, 0);
+}
+
+vlt_id vlt_tokens(vlt_tape *t, vlt_id x, vlt_id c, vlt_id p)
+{
+    return record(t, VLT_OP_tokens, (vlt_id[]){x, c, p}, NULL, 0);
+}
+
+vlt_id vlt_attention(vlt_tape *t, vlt_id q, vlt_id k, vlt_id v, int heads, int n)
+{
+    return record(t, VLT_OP_attention, (vlt_id[]){q, k, v}, (int[]){heads, n}, 0);
+}
+
+vlt_id vlt_first(vlt_tape *t, vlt_id x, int n)
+{
+    return record(t, VLT_OP_first, &x, (int[]){0, n}, 0);
 }
 
 vlt_id vlt_blend(vlt_tape *t, vlt_id x, double alpha)

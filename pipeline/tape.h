@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { VLT_MAX_RANK = 4, VLT_MAX_IN = 3 };
+enum { VLT_MAX_RANK = 4, VLT_MAX_IN = 5 };
 
 /* What flows through a node. A leaf says so; an op inherits it from its inputs. */
 enum {
@@ -46,6 +46,9 @@ vlt_id vlt_leaf(vlt_tape *t, unsigned flow, int rank, const size_t *dim);
 vlt_id vlt_conv2d(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, int stride, int pad);
 /* x [B,K], w [K,N], b [N] -> [B,N] */
 vlt_id vlt_linear(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b);
+/* the same with a low-rank correction: x w + b + c (x p) q, p [K,r], q [r,N]; c = alpha / r. What is frozen is a
+ * leaf of flow VLT_CONST and costs no gradient product. */
+vlt_id vlt_lora(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, vlt_id p, vlt_id q, double c);
 /* any shape: x Phi(x) */
 vlt_id vlt_gelu(vlt_tape *t, vlt_id x);
 /* a, b of one shape -> a + b; a residual connection */
@@ -55,6 +58,13 @@ vlt_id vlt_add(vlt_tape *t, vlt_id a, vlt_id b);
 vlt_id vlt_dropout(vlt_tape *t, vlt_id x, double p, int site);
 /* x [B,D], g [D], b [D] -> [B,D]: g (x - mean) / sqrt(var + 1e-5) + b, mean and var of each row */
 vlt_id vlt_layernorm(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b);
+/* Parts of a vision transformer; N rows an image.
+ *   tokens     patches x [B,H,W,D], class token c [D], positions p [N,D], N = H W + 1 -> [B N,D]
+ *   attention  q, k, v [B N,D] -> [B N,D], `heads` dividing D, N at most 4096
+ *   first      x [B N,D] -> [B,D], the class tokens */
+vlt_id vlt_tokens(vlt_tape *t, vlt_id x, vlt_id c, vlt_id p);
+vlt_id vlt_attention(vlt_tape *t, vlt_id q, vlt_id k, vlt_id v, int heads, int n);
+vlt_id vlt_first(vlt_tape *t, vlt_id x, int n);
 /* x [B,...] -> y_i = lam x_i + (1 - lam) x_perm(i); lam ~ Beta(alpha, alpha), 0 < alpha <= 1000, and perm follow
  * from vlt_draw alone: every blend of a tape has the same. */
 vlt_id vlt_blend(vlt_tape *t, vlt_id x, double alpha);

@@ -6,10 +6,9 @@
 
 #include "distill/unroll.h"
 #include "pipeline/model.h"
-#include "tests/golden_file.h"
+#include "tests/golden_read.h"
 
-enum { STEPS = 8, SEED = 5, ITER = 3 }; /* as in make_golden.py */
-static const double golden_scale = 1 / 0.07;
+enum { STEPS = 8 }; /* as in make_golden.py */
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
@@ -106,20 +105,6 @@ static void test_losses(void **state)
 
 /* ---- convnet: what vldistill runs ------------------------------------------------------------ */
 
-static void same_pair(const golden *g, const char *tensor, const double *v)
-{
-    vl_real pair[2] = {(vl_real)v[0], (vl_real)v[1]};
-
-    golden_same(g, tensor, pair, 2);
-}
-
-static void read_pair(const golden *g, const char *tensor, double *v)
-{
-    vl_err e = {0};
-
-    assert_int_equal(vl_npy_doubles(golden_array(g, tensor, 2), v, &e), VL_OK);
-}
-
 static void test_convnet(void **state)
 {
     enum { N = 8, BATCH = 4, S = 16, K = 10, D = 6 };
@@ -134,7 +119,7 @@ static void test_convnet(void **state)
 
     (void)state;
     golden_open(&g, "convnet");
-    assert_int_equal(vlm_parse("convnet:4x2", S, K, D, golden_scale, &m, &e), VL_OK);
+    assert_int_equal(vlm_parse("convnet:4x2", S, K, D, GOLDEN_SCALE, &m, &e), VL_OK);
     assert_int_equal(vld_unroll_new(&m, NULL, N, &inner, &u, &e), VL_OK);
     assert_int_equal(vld_set_new(&m, N, &set, &e), VL_OK);
     assert_int_equal(vld_set_new(&m, N, &grad, &e), VL_OK);
@@ -198,7 +183,7 @@ static void heads_open(heads_run *h, const golden *g, vl_pool *pool)
     vl_err e = {0};
 
     memset(h, 0, sizeof *h);
-    assert_int_equal(vlm_parse_heads("heads:12", H_K, H_D, golden_scale, &h->m, &e), VL_OK);
+    assert_int_equal(vlm_parse_heads("heads:12", H_K, H_D, GOLDEN_SCALE, &h->m, &e), VL_OK);
     if (vld_unroll_new(&h->m, pool, H_N, &inner, &h->u, &e))
         fail_msg("heads: %s", e.text);
     assert_int_equal(vld_set_new_for(&h->m, &heads_objective, H_N, &h->set, &e), VL_OK);

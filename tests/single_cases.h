@@ -6,7 +6,7 @@
 
 #include "distill/merge_experts.h"
 #include "distill/single_loss.h"
-#include "tests/golden_file.h"
+#include "tests/golden_read.h"
 
 enum { S_N = 11, S_M = 7, S_REAL = 40, S_F = 12, S_K = 9, S_D = 16 }; /* as in make_single.py */
 

@@ -16,15 +16,11 @@ vltrain-expert -q --size 20 --model convnet:4x1 --embed-dim 8 --batch 4 -n 1 -e 
 real='--real pairs.tar.zst --real emb.tar.zst'
 small='--pairs 4 --batch 3 --inner-steps 3 --iterations 4 --expert-epochs 1 --rate-text 0.4'
 
-# fails 'message' ARGUMENTS: exit 1, one line, no output.
-fails() {
+fails() { # MESSAGE ARGUMENTS
     want=$1
     shift
     # shellcheck disable=SC2086
-    run 1 vldistill -q $small -o out.tar.zst "$@"
-    err_like "^vldistill: $want\$"
-    ok 'one line' test "$(wc -l <"$ERR")" -eq 1
-    absent 'out.tar.zst*'
+    refuses "$want" vldistill -q $small -o out.tar.zst "$@"
 }
 
 head -c 3000 experts.tar.zst >cut.tar.zst
@@ -63,38 +59,21 @@ echo 'not a shard' >text
     rm out.tar.zst
 
     # The system fails.
-    run 1 sh -c "vldistill -q $small $real experts.tar.zst >/dev/full"
-    err_is 'vldistill: standard output: write at byte 0: No space left on device'
-    run 1 vldistill -q $small --run-log /dev/full -o out.tar.zst $real experts.tar.zst
-    err_like '^vldistill: /dev/full: .*No space left on device$'
-    rm -f out.tar.zst
-    run 1 vldistill -q $small -o no-such-folder/out.tar.zst $real experts.tar.zst
-    err_like '^vldistill: no-such-folder/out\.tar\.zst.*: No such file or directory$'
-    run 1 bash -c "ulimit -f 8; vldistill -q $small -o out.tar.zst $real experts.tar.zst"
-    err_like '^vldistill: .*out\.tar\.zst: write at byte 8192: File too large$'
+    system_fails 8 vldistill -q $small $real experts.tar.zst
     absent 'out.tar.zst*'
-    { sleep 0.2; rc=0; vldistill -q $small $real experts.tar.zst 2>"$ERR" || rc=$?; echo $rc >"$T_KEEP/rc"; } | true
-    ok 'a closed pipe: exit 1' test "$(cat "$T_KEEP/rc")" -eq 1
-    err_like 'standard output: write at byte [0-9]+: Broken pipe$'
     # Killed while it iterates: the temporary file goes.
     vldistill -q $small --iterations 10000000 -o out.tar.zst $real experts.tar.zst &
     pid=$!
     sleep 0.5
-    kill -TERM $pid
-    rc=0
-    wait $pid || rc=$?
-    ok 'SIGTERM ends it' test $rc -eq 143
+    ended_by_term $pid
     absent 'out.tar.zst*'
 }
 
 # The command line: exit 2, nothing touched.
-misuse() {
+misuse() { # MESSAGE ARGUMENTS
     want=$1
     shift
-    run 2 vldistill -o out.tar.zst "$@"
-    err_like "^vldistill: $want\$"
-    out_is ''
-    absent 'out.tar.zst*'
+    misused "$want" vldistill -o out.tar.zst "$@"
 }
 run 2 vldistill
 # shellcheck disable=SC2086

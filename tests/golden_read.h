@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * golden_file.h -- reading PyTorch's values in tests/golden/torch, and holding ours against them. The includer
- * defines GOLDEN_BOUND, on max |difference| / max |reference| of a tensor. */
-#ifndef VL_TESTS_GOLDEN_FILE_H
-#define VL_TESTS_GOLDEN_FILE_H
+ * golden_read.h -- PyTorch's values in tests/golden/torch: reading them, and comparing with the one bound that a
+ * program defines before (GOLDEN_BOUND), on max |difference| / max |reference| of a tensor. */
+#ifndef VL_TESTS_GOLDEN_READ_H
+#define VL_TESTS_GOLDEN_READ_H
 
 #include "formats/safetensors.h"
 #include "pipeline/real.h"
@@ -17,6 +17,10 @@
 #include <cmocka.h>
 
 #define GOLDEN "tests/golden/torch/"
+enum { SEED = 5, ITER = 3 }; /* as in make_golden.py */
+#define GOLDEN_SCALE (1 / 0.07)
+
+/* ---- files ----------------------------------------------------------------------------------- */
 
 typedef struct golden {
     const char *name;
@@ -108,6 +112,20 @@ static void golden_same(const golden *g, const char *tensor, const vl_real *got,
     if (!(top > 0) || !(worst <= GOLDEN_BOUND * top))
         fail_msg("%s: %s: off by %.3g, largest value %.3g", g->name, tensor, worst, top);
     free(want);
+}
+
+static inline void same_pair(const golden *g, const char *tensor, const double *v)
+{
+    vl_real pair[2] = {(vl_real)v[0], (vl_real)v[1]};
+
+    golden_same(g, tensor, pair, 2);
+}
+
+static inline void read_pair(const golden *g, const char *tensor, double *v)
+{
+    vl_err e = {0};
+
+    assert_int_equal(vl_npy_doubles(golden_array(g, tensor, 2), v, &e), VL_OK);
 }
 
 #endif
