@@ -37,7 +37,7 @@ static int iterate(distiller *p, vl_err *e)
     int n = (int)p->o->iterations, rc = VL_OK;
 
     cli_progress_begin(&progress, "iteration", (uint64_t)n);
-    for (int k = 0; !rc && k < n; k++) {
+    for (int k = p->done; !rc && k < n; k++) {
         vld_outer_report r;
         rc = vld_outer_step(p->outer, k, &r, e);
         if (rc)
@@ -54,6 +54,7 @@ static int iterate(distiller *p, vl_err *e)
                       p->d.set.rate[VLM_IMAGE], p->d.set.rate[VLM_TEXT]);
         else if (isfinite(r.inner.cosine))
             cli_info("iteration %d: cosine between exact and tesla gradient %.4f", k, r.inner.cosine);
+        rc = distill_checkpoint_tick(p, e);
         cli_progress_at(&progress, (uint64_t)k + 1, "match %.3f image %.3f text", r.inner.match[VLM_IMAGE],
                         r.inner.match[VLM_TEXT]);
     }
@@ -189,9 +190,10 @@ static int describe_front(distiller *p, vl_err *e)
     return rc;
 }
 
+/* The manifest: which run it is, whatever comes of it. */
 static int describe(distiller *p, const char *tool, vl_err *e)
 {
-    json_t *objective = NULL, *options = NULL;
+    json_t *objective = NULL, *options;
     int rc =
         vld_manifest("distilled", tool, p->o->common.seed, &p->d.model, &p->d.augment, &p->d.manifest, e);
 
@@ -201,14 +203,23 @@ static int describe(distiller *p, const char *tool, vl_err *e)
         rc = vld_objective_to_json(&p->objective, &objective, e);
     if (rc)
         return rc;
-    p->d.about =
-        json_pack("{s:I, s:I, s:[o,o]}", "iterations", (json_int_t)p->o->iterations, "diverged",
-                  (json_int_t)p->diverged, "match", number(p->match[VLM_IMAGE]), number(p->match[VLM_TEXT]));
     options = options_json(p->o);
     if (json_object_set_new(p->d.manifest, "objective", objective) |
-            json_object_set_new(p->d.manifest, "options", options) | !p->d.about ||
-        (p->single && distill_single_describe(p, options, p->d.about)))
+            json_object_set_new(p->d.manifest, "options", options) ||
+        (p->single && distill_single_options(p->o, options)))
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    return VL_OK;
+}
+
+/* What came of it. */
+static int tell_result(distiller *p, vl_err *e)
+{
+    json_t *about = p->d.about =
+        json_pack("{s:I, s:I, s:[o,o]}", "iterations", (json_int_t)p->o->iterations, "diverged",
+                  (json_int_t)p->diverged, "match", number(p->match[VLM_IMAGE]), number(p->match[VLM_TEXT]));
+
+    if (!about || (p->single && json_object_set_new(about, "loss", number(p->loss))))
+        return vl_fail(e, VL_ENOMEM, "out of memory: json");
     return VL_OK;
 }
 
@@ -255,14 +266,23 @@ static vld_outer_opts outer_options(const distiller *p)
                             .seed = (uint64_t)o->common.seed};
 }
 
-/* Everything up to the first iteration. */
-static int prepare(distiller *p, char **operand, vl_err *e)
+static int make_loop(distiller *p, vl_err *e)
 {
     vld_outer_opts outer;
+
+    if (vld_single_find(p->o->method))
+        return distill_single_new(p, e);
+    outer = outer_options(p);
+    return vld_outer_new(&p->experts, p->pool, &outer, &p->d.set, &p->outer, e);
+}
+
+/* Everything up to the first iteration. */
+static int prepare(distiller *p, const char *tool, char **operand, vl_err *e)
+{
     int rc = vl_pool_new((int)p->o->common.threads, &p->pool, e);
 
     if (!rc)
-        rc = cli_runlog_open(p->o->common.run_log, false, &p->log, e);
+        rc = cli_runlog_open(p->o->common.run_log, p->o->resume, &p->log, e);
     if (!rc)
         rc = cli_writer_open(&p->o->common, &p->writer, e);
     if (!rc)
@@ -271,10 +291,11 @@ static int prepare(distiller *p, char **operand, vl_err *e)
         rc = distill_start(p, e);
     if (!rc)
         rc = distill_front_new(p, e);
-    if (!rc && vld_single_find(p->o->method))
-        return distill_single_new(p, e);
-    outer = outer_options(p);
-    return rc ? rc : vld_outer_new(&p->experts, p->pool, &outer, &p->d.set, &p->outer, e);
+    if (!rc)
+        rc = make_loop(p, e);
+    if (!rc)
+        rc = describe(p, tool, e);
+    return rc ? rc : distill_checkpoint_open(p, e);
 }
 
 static void report(const distiller *p, double seconds, double flops)
@@ -296,7 +317,7 @@ static void report(const distiller *p, double seconds, double flops)
 
 int distill_run(distiller *p, const char *tool, char **operand, vl_err *e)
 {
-    int rc = prepare(p, operand, e);
+    int rc = prepare(p, tool, operand, e);
     double t0 = cli_now(), flops = vl_blas_flops();
 
     if (!rc)
@@ -306,7 +327,7 @@ int distill_run(distiller *p, const char *tool, char **operand, vl_err *e)
     if (!rc)
         rc = distill_name_texts(p, e);
     if (!rc)
-        rc = describe(p, tool, e);
+        rc = tell_result(p, e);
     if (!rc)
         rc = write_set(p, e);
     if (!rc)
@@ -314,10 +335,11 @@ int distill_run(distiller *p, const char *tool, char **operand, vl_err *e)
     return rc;
 }
 
-int distill_close(distiller *p, vl_err *e)
+int distill_close(distiller *p, int how, vl_err *e)
 {
     int rc = cli_runlog_close(p->log, e);
 
+    distill_checkpoint_close(p, how);
     vls_writer_abort(p->writer);
     vld_single_free(p->single);
     vld_outer_free(p->outer);

@@ -21,6 +21,7 @@ static distill_options o = {.common = CLI_COMMON_DEFAULT,
                             .normaliser = "split",
                             .init = "real",
                             .space = "experts",
+                            .checkpoint = 60,
                             .optimizer = "adam",
                             .schedule = "cosine",
                             .pairs = 100,
@@ -78,6 +79,12 @@ static const cli_opt options[] = {
      "for the encoder's activations: fewer images are held, and computed again on the way back; 0: all are "
      "held",
      0, 1e15, NULL},
+    {0, "checkpoint", CLI_REAL, &o.checkpoint, "SECONDS",
+     "keep the state in FILE.checkpoint, so often; 0: never. It is gone when the set is written", 0, 1e9,
+     NULL},
+    {0, "resume", CLI_FLAG, &o.resume, NULL,
+     "go on with FILE.checkpoint, which an earlier run of the same command left; begin where there is none",
+     0, 0, NULL},
     {0, "method", CLI_CHOICE, &o.method, "NAME",
      "a published method: sets what follows, where it is not given; --method NAME --help shows it", 0, 0,
      distill_methods},
@@ -192,6 +199,8 @@ static void check_inputs(int n, char **operand)
         cli_misuse("standard input (-) is named %d times, it can be read once", dashes);
     if (!o.real.n)
         cli_misuse("--real is missing: the set starts from real pairs");
+    if (o.resume && (!o.common.output || !strcmp(o.common.output, "-")))
+        cli_misuse("--resume: standard output cannot be resumed, -o FILE is needed");
     if (o.rate_min > o.rate_max)
         cli_misuse("--rate-min %g is more than --rate-max %g", o.rate_min, o.rate_max);
 }
@@ -224,7 +233,7 @@ int main(int argc, char **argv)
     p.n_paths = (size_t)n;
     p.n_real = (size_t)o.real.n;
     rc = distill_run(&p, tool.name, argv + 1, &e);
-    if (distill_close(&p, &late) && !rc) {
+    if (distill_close(&p, rc, &late) && !rc) {
         e = late;
         rc = late.code;
     }

@@ -283,3 +283,13 @@ int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e)
     take_step(u, k, grad, fall);
     return VL_OK;
 }
+
+void vld_outer_state(vld_outer *u, vld_state *s)
+{
+    for (vld_set_part p = 0; p < VLD_SET_PARTS; p++)
+        if (u->part[p].n)
+            vld_optim_state(&u->part[p], vld_set_part_name[p], s);
+    vld_state_doubles(s, "rates", "moments", &u->rate_state[0][0], VLM_BRANCHES * 2);
+    vld_state_count(s, "steps", &u->steps);
+    vld_state_count(s, "diverged_in_a_row", &u->diverged);
+}

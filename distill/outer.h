@@ -64,4 +64,8 @@ typedef struct vld_outer_report {
  * Errors: VL_EMATH too many diverged in a row; VL_ENOMEM. */
 VL_MUST_USE int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e);
 
+/* vld_outer_state -- what a checkpoint must hold beside the set, so that iteration k + 1 follows k in another process.
+ * Borrows from u. */
+void vld_outer_state(vld_outer *u, vld_state *s);
+
 #endif

@@ -350,3 +350,10 @@ int vld_single_step(vld_single *u, int k, vld_single_report *r, vl_err *e)
     }
     return VL_OK;
 }
+
+void vld_single_state(vld_single *u, vld_state *s)
+{
+    for (vld_set_part p = 0; p <= VLD_PART_TEXT; p++)
+        vld_optim_state(&u->part[p], vld_set_part_name[p], s);
+    vld_state_count(s, "diverged_in_a_row", &u->diverged);
+}
