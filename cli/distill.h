@@ -9,6 +9,7 @@
 #include "cli/opt.h"
 #include "cli/runlog.h"
 #include "distill/distilled.h"
+#include "distill/encoder.h"
 #include "distill/outer.h"
 #include "distill/single.h"
 #include "pipeline/data.h"
@@ -16,8 +17,9 @@
 typedef struct distill_options {
     cli_common common;
     cli_list real;
-    const char *method, *dataset, *text, *image, *augment, *gradient, *loss, *similarity, *normaliser, *init,
-        *optimizer, *schedule, *kernel;
+    const char *method, *dataset, *text, *image, *base, *augment, *gradient, *loss, *similarity, *normaliser,
+        *init, *optimizer, *schedule, *kernel, *space, *encoder;
+    uint64_t memory;
     bool teacher;
     int64_t pairs, inner_steps, warm_steps, batch, start_max, text_start_max, expert_epochs, committee,
         iterations, log_cosine, real_batch;
@@ -29,14 +31,17 @@ typedef struct distiller {
     const distill_options *o;
     vl_pool *pool;
     vld_experts experts;
+    vl_real *base; /* the experts' frozen weights, loaded; NULL: none */
     vl_data data;
-    vl_augment aug; /* of the inner steps */
+    vl_augment aug;      /* of the inner steps, or of the front */
+    vld_encoder encoder; /* with --space pixels and heads; dim 0: none */
+    vld_front *front;    /* the same */
     vlm_objective objective;
     vld_distilled d;
     vld_outer *outer;    /* trajectory matching, or */
     vld_single *single;  /* a method without inner training */
-    vls_parent *parents; /* of the trajectories, then of the real shards */
-    size_t n_paths, n_real;
+    vls_parent *parents; /* of the trajectories, the real shards, the encoder */
+    size_t n_paths, n_real, n_parents;
     cli_losses losses; /* of both, with --skip-bad */
     vls_writer *writer;
     cli_runlog *log;
@@ -54,6 +59,15 @@ extern const char distill_methods[]; /* "best|mtt-vl|..." */
 
 /* distill_objective -- loss, similarity and blend of the options. Errors: VL_EARG. */
 VL_MUST_USE int distill_objective(const distill_options *o, vlm_objective *out, vl_err *e);
+
+/* ---- distill_front.c ---- */
+
+/* distill_front_open -- the encoder of --encoder between pixels and heads, where --space asks for pixels; after
+ * the experts are read. Gives p->encoder, p->d.front. Errors: VL_EARG options that do not fit the experts. */
+VL_MUST_USE int distill_front_open(distiller *p, vl_err *e);
+
+/* distill_front_new -- p->front for the set's pairs. */
+VL_MUST_USE int distill_front_new(distiller *p, vl_err *e);
 
 /* ---- distill_start.c ---- */
 

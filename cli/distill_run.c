@@ -5,8 +5,10 @@
 #include "cli/writer.h"
 #include "distill/train.h"
 #include "pipeline/blas.h"
+#include "pipeline/vit_base.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the loop ------------------------------------------------------------------------------------ */
@@ -76,7 +78,8 @@ static int read_experts(distiller *p, char **operand, const vls_left_out *left_o
         snaps = distill_takes_teacher(o) ? 0 : 1;
     rc = vld_experts_salvage((const char *const *)operand, p->n_paths, snaps, left_out, &p->experts,
                              p->parents, e);
-
+    if (!rc && o->base)
+        rc = vlm_base_load(&p->experts.model, o->base, false, &p->base, e);
     return rc ? rc : cli_losses_done(&p->losses, e);
 }
 
@@ -84,25 +87,37 @@ static int read_experts(distiller *p, char **operand, const vls_left_out *left_o
 static int read_real(distiller *p, const vls_left_out *left_out, vl_err *e)
 {
     const distill_options *o = p->o;
-    bool heads = p->experts.model.kind == VLM_HEADS;
-    const vl_data_opts want = {.size = p->experts.model.size,
+    bool features = p->experts.model.kind == VLM_HEADS && !p->d.front.n;
+    const vl_data_opts want = {.size = p->d.front.n ? p->d.front.size : p->experts.model.size,
                                .text_ext = o->text,
                                .image_ext = o->image,
-                               .images = !heads,
-                               .features = heads,
+                               .images = !features,
+                               .features = features,
                                .text = true,
                                .threads = (int)o->common.threads,
                                .left_out = left_out};
     int rc;
 
-    if (!heads && o->image)
-        return vl_fail(e, VL_EARG, "--image: the experts are of scope image, and see pixels");
+    if (!features && o->image)
+        return vl_fail(e, VL_EARG, "--image: %s",
+                       p->d.front.n ? "the encoder makes the rows"
+                                    : "the experts are of scope image, and see pixels");
     rc = vl_data_load(o->real.item, p->n_real, &want, &p->data, p->parents + p->n_paths, e);
     if (!rc)
         rc = cli_losses_done(&p->losses, e);
-    if (!rc && vld_data_fits(&p->experts.model, &p->data, e))
+    if (!rc && vld_data_fits(p->d.front.n ? &p->d.front : &p->experts.model, &p->data, e))
         rc = vl_within(e, "real pairs for the experts' network");
     return rc;
+}
+
+/* The shard that the encoder's weights came from, if it is none of the others. */
+static void take_parent(distiller *p)
+{
+    for (size_t i = 0; i < p->n_parents; i++)
+        if (!strcmp(p->parents[i].id, p->encoder.weights.id))
+            return;
+    p->parents[p->n_parents++] = p->encoder.weights;
+    memset(&p->encoder.weights, 0, sizeof p->encoder.weights);
 }
 
 static int read_all(distiller *p, char **operand, vl_err *e)
@@ -110,12 +125,19 @@ static int read_all(distiller *p, char **operand, vl_err *e)
     const vls_left_out ear = cli_losses_ear(&p->losses), *left_out = p->o->common.skip_bad ? &ear : NULL;
     int rc;
 
-    p->parents = vl_alloc(p->n_paths + p->n_real, sizeof *p->parents, e);
+    p->parents = vl_alloc(p->n_paths + p->n_real + 1, sizeof *p->parents, e);
     if (!p->parents)
         return VL_ENOMEM;
     rc = read_experts(p, operand, left_out, e);
+    if (!rc && !p->o->augment)
+        p->aug = p->experts.augment;
+    if (!rc)
+        rc = distill_front_open(p, e);
     if (!rc)
         rc = read_real(p, left_out, e);
+    p->n_parents = p->n_paths + p->n_real;
+    if (!rc && p->encoder.weights.id[0])
+        take_parent(p);
     p->d.input_loss = json_incref(p->losses.all);
     return rc;
 }
@@ -147,12 +169,34 @@ static json_t *options_json(const distill_options *o)
     return j;
 }
 
+/* The encoder's name and network, and how its views were drawn. */
+static int describe_front(distiller *p, vl_err *e)
+{
+    json_t *model = NULL, *views = NULL;
+    int rc;
+
+    if (!p->d.front.n)
+        return VL_OK;
+    rc = vld_model_to_json(&p->d.front, &model, e);
+    if (!rc)
+        rc = vld_augment_to_json(&p->aug, &views, e);
+    if (!rc && json_object_set_new(
+                   p->d.manifest, "encoder",
+                   json_pack("{s:s, s:O, s:O}", "name", p->d.encoder, "model", model, "augment", views)))
+        rc = vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    json_decref(model);
+    json_decref(views);
+    return rc;
+}
+
 static int describe(distiller *p, const char *tool, vl_err *e)
 {
     json_t *objective = NULL, *options = NULL;
     int rc =
         vld_manifest("distilled", tool, p->o->common.seed, &p->d.model, &p->d.augment, &p->d.manifest, e);
 
+    if (!rc)
+        rc = describe_front(p, e);
     if (!rc)
         rc = vld_objective_to_json(&p->objective, &objective, e);
     if (rc)
@@ -171,7 +215,7 @@ static int describe(distiller *p, const char *tool, vl_err *e)
 static int write_set(distiller *p, vl_err *e)
 {
     vls_writer *w;
-    int rc = vld_distilled_write(p->writer, &p->d, p->parents, p->n_paths + p->n_real, e);
+    int rc = vld_distilled_write(p->writer, &p->d, p->parents, p->n_parents, e);
 
     if (rc)
         return rc;
@@ -187,7 +231,7 @@ static vld_outer_opts outer_options(const distiller *p)
     return (vld_outer_opts){.inner = {.steps = (int)o->inner_steps,
                                       .warm_max = (int)o->warm_steps,
                                       .batch = (size_t)o->batch,
-                                      .aug = p->aug,
+                                      .aug = p->d.augment,
                                       .objective = p->objective,
                                       .merged = !strcmp(o->normaliser, "merged")},
                             .start_max = (int)o->start_max,
@@ -206,6 +250,7 @@ static vld_outer_opts outer_options(const distiller *p)
                             .iterations = (int)o->iterations,
                             .constant = !strcmp(o->schedule, "constant"),
                             .gradient = strcmp(o->gradient, "tesla") ? VLD_EXACT : VLD_TESLA,
+                            .front = p->front,
                             .log_cosine = (int)o->log_cosine,
                             .seed = (uint64_t)o->common.seed};
 }
@@ -222,10 +267,10 @@ static int prepare(distiller *p, char **operand, vl_err *e)
         rc = cli_writer_open(&p->o->common, &p->writer, e);
     if (!rc)
         rc = read_all(p, operand, e);
-    if (!rc && !p->o->augment)
-        p->aug = p->experts.augment;
     if (!rc)
         rc = distill_start(p, e);
+    if (!rc)
+        rc = distill_front_new(p, e);
     if (!rc && vld_single_find(p->o->method))
         return distill_single_new(p, e);
     outer = outer_options(p);
@@ -276,11 +321,14 @@ int distill_close(distiller *p, vl_err *e)
     vls_writer_abort(p->writer);
     vld_single_free(p->single);
     vld_outer_free(p->outer);
+    vld_front_free(p->front);
+    vld_encoder_close(&p->encoder);
     vld_distilled_free(&p->d);
     vl_data_free(&p->data);
     vld_experts_free(&p->experts);
+    free(p->base);
     cli_losses_free(&p->losses);
-    vls_parents_free(p->parents, p->n_paths + p->n_real);
+    vls_parents_free(p->parents, p->n_paths + p->n_real + 1);
     vl_pool_free(p->pool);
     return rc;
 }

@@ -289,7 +289,7 @@ static int mend_stream(vls_reader *r, vl_err *e)
         r->state = START;
         return find_frame(r, e);
     }
-    r->counts.bad_frames += !skippable;
+    r->counts.bad_frames += !skippable || r->state == DATA || r->state == TAIL; /* there it costs a record */
     if (r->state == DATA || r->state == TAIL) {
         rc = vls_note_gap(r, e);
         vls_unpack_gap(&r->u);
