@@ -164,8 +164,8 @@ static void gradients(void **state)
     }
 }
 
-/* Through a convnet, as someone with pixels would: u, v and InfoNCE at once, and what add does. */
-static void projections(void **state)
+/* Through a network of pixels: u, v and InfoNCE at once, and what add does. */
+static void project_through(const char *spec)
 {
     enum { N = 3, M = 2, SIZE = 16, K = 5, D = 6 };
     vld_projection p;
@@ -174,8 +174,7 @@ static void projections(void **state)
     vl_err e;
     vl_real *x, *y, *gu, *gv, *gx, *gy, *theta, d1[2], d2[2], exact[2];
 
-    (void)state;
-    assert_int_equal(vlm_parse("convnet:4x2", SIZE, K, D, 3, &m, &e), VL_OK);
+    assert_int_equal(vlm_parse(spec, SIZE, K, D, 3, &m, &e), VL_OK);
     assert_int_equal(vld_projection_new(&m, NULL, N, M, &p, &e), VL_OK);
     assert_true(vld_projection_bytes(&p) > 0);
     x = normals(1, N * m.image_n, 1);
@@ -221,7 +220,7 @@ static void projections(void **state)
         test_free(dy);
         test_free(one);
     }
-    differ_judge("projection", "pixels and texts", d1, d2, exact, 2, H, 10);
+    differ_judge(spec, "pixels and texts", d1, d2, exact, 2, H, 10);
     test_free(x);
     test_free(y);
     test_free(gu);
@@ -230,6 +229,14 @@ static void projections(void **state)
     test_free(gy);
     test_free(theta);
     vld_projection_free(&p);
+}
+
+static void projections(void **state)
+{
+    (void)state;
+    project_through("convnet:4x2");
+    project_through("vit:8x2x2/8");
+    project_through("vit:8x1x2/8,lora=2");
 }
 
 /* ---- known values --------------------------------------------------------------------------------- */
