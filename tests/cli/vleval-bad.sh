@@ -85,7 +85,7 @@ refused() { # MESSAGE ARGS...
         --controls random
     refused '--ablate similarity: a.tar.zst: the set carries no learned similarity that the identity could replace' \
         $val $test --ablate similarity a.tar.zst
-    refused "--students: model 'convnet:8x9': convnet:WIDTHxLAYERS wanted, such as convnet:64x3" $val $test --students convnet:8x9 a.tar.zst
+    refused "--students: model 'convnet:8x9': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH" $val $test --students convnet:8x9 a.tar.zst
     refused "two rows would be called 'random-8': give a set another label, NAME=a.tar.zst" $val $test $train random=a.tar.zst
 }
 # shellcheck disable=SC2086
