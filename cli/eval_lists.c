@@ -41,11 +41,12 @@ static int count_of(const char *item, int64_t *out, vl_err *e)
     return VL_OK;
 }
 
-/* "N", "SPEC,SPEC", "N,SPEC": how many students, and other networks to train as well. */
+/* "N", "SPEC,SPEC", "N,SPEC": how many students, and other networks to train as well. A network's own settings have
+ * commas in front of them, as in vit:16x2x2/4,lora=2: an item with '=' belongs to the network before it. */
 static int parse_students(eval_options *o, vl_err *e)
 {
     const char *s = o->students_text, *item;
-    bool counted = false;
+    bool counted = false, network = false;
     size_t len;
     char *p;
 
@@ -56,11 +57,16 @@ static int parse_students(eval_options *o, vl_err *e)
         int rc = VL_OK;
         p = o->transfer_text + (item - o->students_text);
         p[len] = 0;
+        if (network && strchr(p, '=')) {
+            p[-1] = ',';
+            continue;
+        }
+        network = strchr(p, ':') != NULL;
         if (len && strspn(p, "0123456789") == len) {
             rc = counted ? vl_fail(e, VL_EARG, "--students: two numbers, '%.40s' is the second", p)
                          : count_of(p, &o->students, e);
             counted = true;
-        } else if (!strchr(p, ':')) {
+        } else if (!network) {
             rc = vl_fail(e, VL_EARG,
                          "--students: '%.40s' is neither a number nor a network like convnet:32x2", p);
         } else if (o->n_transfer == EVAL_MORE_MAX) {

@@ -63,7 +63,7 @@ static void cost(cli_report *p, const eval *v, char (*text)[48], const char **ce
         snprintf(t[1], sizeof *t, "%zu", r->n);
         snprintf(t[2], sizeof *t, "%.4g:%.4g", rate[VLM_IMAGE], rate[VLM_TEXT]);
         snprintf(t[3], sizeof *t, "%s",
-                 r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES ? "times learned" : "grid");
+                 r->grid == &v->o.grid || r->grid == &v->o.full_grid ? "grid" : "times learned");
         snprintf(t[4], sizeof *t, "%d", r->out->epochs);
         snprintf(t[5], sizeof *t, "%.2f", s->valid);
         snprintf(t[6], sizeof *t, "%" PRIu64, r->bytes);

@@ -101,7 +101,7 @@ static void say_choice(eval *v, eval_lines *l)
                 "positive among the k best; equal captions are one caption, ties count against");
     eval_say(l,
              "mean: of the six; sd and 95 %% interval (Student t) over sets x students; seconds and GFLOP/s: "
-             "one core, of all students of the row; bytes: of one set, real pairs as image files and "
+             "one core's time, of all students of the row; bytes: of one set, real pairs as image files and "
              "captions, distilled ones as their shard");
 }
 

@@ -142,6 +142,13 @@ rows "$OUT" | cut -f1-19 >got
 rows all.tsv | cut -f1-19 | grep -E '^(random-8|distilled-8|full)@last	' >want
 same got want
 
+# Networks of another kind, one with settings of its own.
+run 0 evaluate --students 'vit:8x1x2/4,lora=2,1,convnet:4x2' --controls random a.tar.zst
+rows "$OUT" | cut -f1,4 >got
+printf '%s\t1\n' random-8 distilled-8 'random-8@vit:8x1x2/4,lora=2' 'distilled-8@vit:8x1x2/4,lora=2' \
+    random-8@convnet:4x2 distilled-8@convnet:4x2 >want
+same want got
+
 # The digest: equal runs have equal ones, whatever files are called and how many threads there are; each option that
 # changes a number changes it.
 digest() {
