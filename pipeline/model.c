@@ -91,8 +91,8 @@ static int check_objective(const vlm_objective *o, vl_err *e)
     return VL_OK;
 }
 
-int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, int sides,
-                      vlm_use use, vlm_graph *g, vl_err *e)
+static int graph_new(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, int sides,
+                     vlm_use use, const vlt_map *fc, vlm_graph *g, vl_err *e)
 {
     static const vlm_objective plain = {.loss = VLM_INFONCE};
     unsigned param = use == VLM_EMBED ? VLT_CONST : VLT_PARAM;
@@ -105,12 +105,14 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
         return rc;
     g->model = m;
     g->batch = batch;
+    g->fc = fc;
     g->x = g->y = g->u = g->v = g->loss = g->s = g->l = g->r = g->w = -1;
     rc = vlt_tape_new(pool, use == VLM_ADJOINT, &g->tape, e);
     if (rc)
         return rc;
     for (int i = 0; i < m->n_params; i++)
-        g->leaf[i] = vlt_leaf(g->tape, param, m->param[i].rank, m->param[i].dim);
+        g->leaf[i] =
+            fc && vlm_heads_outside(i) ? -1 : vlt_leaf(g->tape, param, m->param[i].rank, m->param[i].dim);
     record_sides(g, sides, use != VLM_EMBED, use != VLM_EMBED ? o->blend : 0);
     if (sides == VLM_HAS_BOTH)
         record_loss(g, o);
@@ -121,6 +123,20 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
         for (size_t i = 0; i < batch; i++)
             vlt_x(g->tape, g->s)[i * batch + i] = 1;
     return rc;
+}
+
+int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, int sides,
+                      vlm_use use, vlm_graph *g, vl_err *e)
+{
+    return graph_new(m, o, pool, batch, sides, use, NULL, g, e);
+}
+
+int vlm_graph_new_maps(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
+                       const vlt_map *fc, vlm_graph *g, vl_err *e)
+{
+    if (m->kind != VLM_HEADS)
+        return vl_fail(e, VL_EARG, "model '%s' has no heads", m->spec);
+    return graph_new(m, o, pool, batch, VLM_HAS_BOTH, VLM_ADJOINT, fc, g, e);
 }
 
 int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use, vlm_graph *g,
@@ -144,6 +160,8 @@ void vlm_bind(vlm_graph *g, vl_real *theta, vl_real *grad, vl_real *tangent, vl_
 {
     for (int i = 0; i < g->model->n_params; i++) {
         const vlm_param *p = &g->model->param[i];
+        if (g->leaf[i] < 0)
+            continue;
         vlt_bind(g->tape, g->leaf[i], at(theta, p), at(grad, p), at(tangent, p), at(grad_tangent, p));
     }
 }

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ * t_panel.c -- products with packed matrices against plain loops, for shapes around the edges of panels, blocks
+ * and groups of rows; the same bytes at any number of threads. And tiled library products against one call. */
+#include "pipeline/blas.h"
+#include "pipeline/gemm_tiles.h"
+#include "pipeline/panel.h"
+#include "pipeline/rng.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const size_t shapes[][3] = {/* rows, k, n */
+                                   {1, 1, 1},     {2, 3, 31},     {5, 7, 32},    {9, 17, 33},
+                                   {10, 255, 64}, {11, 256, 65},  {19, 257, 96}, {20, 512, 40},
+                                   {21, 513, 31}, {40, 100, 100}, {63, 300, 70}};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+static vl_real *normals(uint64_t stream, size_t n)
+{
+    vl_real *v = malloc(n * sizeof *v);
+
+    assert_non_null(v);
+    vl_rng_normal(1, stream, n, 1, v);
+    return v;
+}
+
+/* Sums of k products of standard normals. */
+static void near(const vl_real *a, const vl_real *b, size_t n, size_t k, const char *what, size_t shape)
+{
+    double bound = 20 * FLT_EPSILON * sqrt((double)k) * (1 + log2((double)k));
+
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)a[i] - (double)b[i]) <= bound))
+            fail_msg("%s, shape %zu: [%zu] is %.9g, plainly %.9g", what, shape, i, (double)a[i],
+                     (double)b[i]);
+}
+
+static void check_panels(size_t shape, bool transposed, vl_pool *pool)
+{
+    size_t rows = shapes[shape][0], k = shapes[shape][1], n = shapes[shape][2];
+    vl_real *w = normals(1, k * n), *x = normals(2, rows * k), *y = normals(3, rows * n);
+    vl_real *plain = normals(4, rows * n), *again = normals(5, rows * n);
+    vl_panels p = {0};
+    vl_err e = {0};
+
+    assert_int_equal(vl_panels_new(k, n, &p, &e), VL_OK);
+    vl_panels_pack(pool, &p, transposed, w);
+    vl_panels_times(NULL, &p, rows, x, y);
+    vl_panels_times(pool, &p, rows, x, again);
+    assert_memory_equal(y, again, rows * n * sizeof *y);
+    vl_panels_times_plain(&p, rows, x, plain);
+    near(y, plain, rows * n, k, "panels", shape);
+    vl_gemm(0, transposed, rows, n, k, 1, x, k, w, transposed ? k : n, 0, again, n);
+    near(y, again, rows * n, k, "the library's product", shape);
+    vl_panels_free(&p);
+    free(w);
+    free(x);
+    free(y);
+    free(plain);
+    free(again);
+}
+
+static void test_panels(void **state)
+{
+    vl_pool *pool = NULL;
+    vl_err e = {0};
+
+    (void)state;
+    assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
+    for (size_t i = 0; i < N_SHAPES; i++) {
+        check_panels(i, false, pool);
+        check_panels(i, true, pool);
+    }
+    vl_pool_free(pool);
+}
+
+static void test_too_large(void **state)
+{
+    vl_panels p;
+    vl_err e = {0};
+
+    (void)state;
+    assert_int_equal(vl_panels_new((size_t)1 << 40, (size_t)1 << 40, &p, &e), VL_ENOMEM);
+    vl_panels_free(&p);
+}
+
+/* Every transposition, narrow and wide tiles, a leading dimension of its own, alpha and beta. */
+static void check_tiles(size_t m, size_t n, size_t k, int ta, int tb, vl_pool *pool)
+{
+    size_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 2, ldc = n + 5;
+    vl_real *a = normals(1, (ta ? k : m) * lda), *b = normals(2, (tb ? n : k) * ldb);
+    vl_real *c[3] = {normals(3, m * ldc), normals(3, m * ldc), normals(3, m * ldc)};
+
+    vl_gemm(ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, 2, c[0], ldc);
+    vl_gemm_tiles(NULL, ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, 2, c[1], ldc);
+    vl_gemm_tiles(pool, ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, 2, c[2], ldc);
+    near(c[1], c[0], m * ldc, k, "tiles", n);
+    assert_memory_equal(c[1], c[2], m * ldc * sizeof **c);
+    for (int i = 0; i < 3; i++)
+        free(c[i]);
+    free(a);
+    free(b);
+}
+
+static void test_tiles(void **state)
+{
+    static const size_t size[][3] = {{1, 1, 1}, {3, 5, 7}, {20, 140, 513}, {20, 1000, 99}, {60, 77, 300}};
+    vl_pool *pool = NULL;
+    vl_err e = {0};
+
+    (void)state;
+    assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++)
+        for (int t = 0; t < 4; t++)
+            check_tiles(size[i][0], size[i][1], size[i][2], t & 1, t >> 1, pool);
+    vl_gemm_tiles(pool, 0, 0, 0, 5, 3, 1, NULL, 3, NULL, 5, 0, NULL, 5); /* nothing to do */
+    vl_pool_free(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_panels),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_tiles),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
