@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/unroll.h"
+#include "distill/set_batch.h"
+#include "distill/unroll_lowrank.h"
 #include "pipeline/rng.h"
 
 #include <math.h>
@@ -17,6 +19,7 @@ enum { STEPS_MAX = 4096 };
 struct vld_unroll {
     const vlm_model *model;
     vl_pool *pool;
+    vld_lowrank *low; /* the low-rank form, or NULL; then there is the dense form's: */
     vlm_graph graph;
     size_t n;
     vld_inner in;
@@ -29,6 +32,19 @@ struct vld_unroll {
     uint32_t *order; /* [n] scratch */
     vld_set other;   /* the compared gradient */
 };
+
+static int new_dense(vld_unroll *u, vl_err *e)
+{
+    const vlm_model *m = u->model;
+
+    if (!(u->theta = vl_alloc(((size_t)u->in.steps + 1) * m->n, sizeof(vl_real), e)) ||
+        !(u->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
+        !(u->lambda = vl_alloc(m->n, sizeof(vl_real), e)) || !(u->v = vl_alloc(m->n, sizeof(vl_real), e)) ||
+        !(u->hv = vl_alloc(m->n, sizeof(vl_real), e)))
+        return VL_ENOMEM;
+    return vlm_graph_new_for(m, &u->in.objective, u->pool, u->in.batch, VLM_HAS_BOTH, VLM_ADJOINT, &u->graph,
+                             e);
+}
 
 int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner *inner, vld_unroll **out,
                    vl_err *e)
@@ -51,14 +67,12 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner 
     u->pool = pool;
     u->n = n;
     u->in = *inner;
-    if (!(u->theta = vl_alloc(((size_t)inner->steps + 1) * m->n, sizeof(vl_real), e)) ||
-        !(u->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->lambda = vl_alloc(m->n, sizeof(vl_real), e)) || !(u->v = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->hv = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->rows = vl_alloc(((size_t)inner->warm_max + (size_t)inner->steps) * batch, sizeof *u->rows, e)) ||
+    if (!(u->rows = vl_alloc(((size_t)inner->warm_max + (size_t)inner->steps) * batch, sizeof *u->rows, e)) ||
         !(u->order = vl_alloc(n, sizeof *u->order, e)))
         goto out;
-    rc = vlm_graph_new_for(m, &inner->objective, pool, batch, VLM_HAS_BOTH, VLM_ADJOINT, &u->graph, e);
+    rc = inner->form == VLD_FORM_LOWRANK || (inner->form == VLD_FORM_AUTO && vld_lowrank_pays(m, n, inner))
+             ? vld_lowrank_new(m, pool, n, inner, &u->low, e)
+             : new_dense(u, e);
 out:
     if (rc)
         vld_unroll_free(u);
@@ -71,6 +85,7 @@ void vld_unroll_free(vld_unroll *u)
 {
     if (!u)
         return;
+    vld_lowrank_free(u->low);
     vlm_graph_free(&u->graph);
     vld_set_free(&u->other);
     free(u->order);
@@ -97,98 +112,24 @@ void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int st
 
 /* ---- one iteration ------------------------------------------------------------------------------- */
 
-typedef struct pass { /* what the tiles over a batch see */
-    vld_unroll *u;
-    const vld_set *set;
-    vld_set *grad;
-    const uint32_t *rows;
-    uint64_t seed, stream; /* of this step's views */
-    uint64_t iter, step;   /* of its masks and blends */
-} pass;
-
-static vl_view view_of(const pass *p, size_t b)
-{
-    return vl_view_draw(&p->u->in.aug, p->seed, p->stream, b);
-}
-
-/* The leaf that takes a batch's rows of this part of the set; -1: the objective has none. */
-static vlt_id leaf_of(const vlm_graph *g, vld_set_part part)
-{
-    const vlt_id leaf[VLD_SET_PARTS] = {g->x, g->y, g->s, g->l, g->r, g->w};
-
-    return leaf[part];
-}
-
 static size_t width_of(const vld_unroll *u, vld_set_part part)
 {
     return vld_set_width(u->model, &u->in.objective, u->n, part);
 }
 
-static bool has_views(const vld_unroll *u)
-{
-    return u->in.aug.flip || u->in.aug.shift;
-}
-
-/* Row b of the batch into every leaf that the set fills. Of a full similarity it is the batch's columns. */
-static void gather_one(void *arg, size_t b, int worker)
-{
-    const pass *p = arg;
-    const vld_unroll *u = p->u;
-    vlt_tape *t = u->graph.tape;
-    size_t row = p->rows[b];
-
-    (void)worker;
-    for (vld_set_part part = 0; part < VLD_SET_PARTS; part++) {
-        size_t width = width_of(u, part);
-        if (!width)
-            continue;
-        const vl_real *from = vld_set_part_of(p->set, part) + row * width;
-        vl_real *to = vlt_x(t, leaf_of(&u->graph, part));
-        if (part == VLD_PART_IMAGE && has_views(u))
-            vl_view_apply(from, u->model->size, view_of(p, b), to + b * width);
-        else if (part == VLD_PART_S)
-            for (size_t c = 0; c < u->in.batch; c++)
-                to[b * u->in.batch + c] = from[p->rows[c]];
-        else
-            memcpy(to + b * width, from, width * sizeof *to);
-    }
-}
-
-/* grad -= d<v, g_i>/d set. Rows of one batch are distinct, so tiles do not meet. */
-static void scatter_one(void *arg, size_t b, int worker)
-{
-    const pass *p = arg;
-    const vld_unroll *u = p->u;
-    vlt_tape *t = u->graph.tape;
-    size_t row = p->rows[b];
-
-    (void)worker;
-    for (vld_set_part part = 0; part < VLD_SET_PARTS; part++) {
-        size_t width = width_of(u, part);
-        if (!width)
-            continue;
-        const vl_real *from = vlt_gxt(t, leaf_of(&u->graph, part));
-        vl_real *to = vld_set_part_of(p->grad, part) + row * width;
-        if (part == VLD_PART_IMAGE && has_views(u))
-            vl_view_adjoint_add(from + b * width, u->model->size, view_of(p, b), -1, to);
-        else if (part == VLD_PART_S)
-            for (size_t c = 0; c < u->in.batch; c++)
-                to[p->rows[c]] -= from[b * u->in.batch + c];
-        else
-            for (size_t i = 0; i < width; i++)
-                to[i] -= from[b * width + i];
-    }
-}
-
 /* Step number i of the inner training, warm-up steps counted. */
-static pass step_pass(vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *grad, int i)
+static vld_batch step_batch(const vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *grad,
+                            int i)
 {
-    pass p = {u,       set,
-              grad,    u->rows + (size_t)i * u->in.batch,
-              w->seed, vl_rng_stream("view", w->iter, (uint64_t)i, 0),
-              w->iter, (uint64_t)i};
-
-    return p;
+    return (vld_batch){.graph = &u->graph,
+                       .objective = &u->in.objective,
+                       .aug = &u->in.aug,
+                       .set = set,
+                       .grad = grad,
+                       .rows = u->rows + (size_t)i * u->in.batch,
+                       .seed = w->seed,
+                       .iter = w->iter,
+                       .step = (uint64_t)i};
 }
 
 static vl_real *snapshot(const vld_unroll *u, int i)
@@ -197,10 +138,10 @@ static vl_real *snapshot(const vld_unroll *u, int i)
 }
 
 /* Loss and gradient at these weights, on the tape. */
-static double step_gradient(vld_unroll *u, pass *p, vl_real *theta)
+static double step_gradient(vld_unroll *u, const vld_batch *p, vl_real *theta)
 {
     vlm_bind(&u->graph, theta, u->grad, u->v, u->hv);
-    vl_pool_run(u->pool, u->in.batch, gather_one, p);
+    vld_batch_gather(u->pool, p);
     vlt_draw(u->graph.tape, p->seed, p->iter, p->step);
     vlt_forward(u->graph.tape);
     vlt_backward(u->graph.tape, u->graph.loss);
@@ -208,7 +149,7 @@ static double step_gradient(vld_unroll *u, pass *p, vl_real *theta)
 }
 
 /* next = at - D g; next may be at. */
-static double step(vld_unroll *u, pass *p, vl_real *at, vl_real *next)
+static double step(vld_unroll *u, const vld_batch *p, vl_real *at, vl_real *next)
 {
     const vlm_model *m = u->model;
     double loss = step_gradient(u, p, at);
@@ -222,13 +163,12 @@ static double step(vld_unroll *u, pass *p, vl_real *at, vl_real *next)
 static void train(vld_unroll *u, const vld_window *w, const vld_set *set, vld_unroll_result *res)
 {
     memcpy(u->theta, w->start, u->model->n * sizeof *u->theta);
-    vld_batch_rows(u->n, u->in.batch, w->seed, w->iter, w->warm + u->in.steps, u->order, u->rows);
     for (int i = 0; i < w->warm; i++) {
-        pass p = step_pass(u, w, set, NULL, i);
+        vld_batch p = step_batch(u, w, set, NULL, i);
         step(u, &p, u->theta, u->theta);
     }
     for (int i = 0; i < u->in.steps; i++) {
-        pass p = step_pass(u, w, set, NULL, w->warm + i);
+        vld_batch p = step_batch(u, w, set, NULL, w->warm + i);
         res->loss_last = step(u, &p, snapshot(u, i), snapshot(u, i + 1));
         if (i == 0)
             res->loss_first = res->loss_last;
@@ -271,7 +211,7 @@ static void adjoint(vld_unroll *u, const vld_window *w, const vld_set *set, vld_
 
     clear(u, grad);
     for (int i = u->in.steps - 1; i >= 0; i--) {
-        pass p = step_pass(u, w, set, grad, w->warm + i);
+        vld_batch p = step_batch(u, w, set, grad, w->warm + i);
 
         step_gradient(u, &p, snapshot(u, i));
         for (int b = 0; b < VLM_BRANCHES; b++) {
@@ -283,7 +223,7 @@ static void adjoint(vld_unroll *u, const vld_window *w, const vld_set *set, vld_
             grad->rate[b] -= along;
         }
         vlt_tangent(u->graph.tape, u->graph.loss);
-        vl_pool_run(u->pool, u->in.batch, scatter_one, &p);
+        vld_batch_scatter(u->pool, &p);
         if (kind == VLD_EXACT)
             for (size_t k = 0; k < m->n; k++)
                 u->lambda[k] -= u->hv[k];
@@ -317,39 +257,57 @@ static double cosine(const vld_unroll *u, const vld_set *a, const vld_set *b)
     return set_dot(u, a, b, before) / sqrt(set_dot(u, a, a, before) * set_dot(u, b, b, before));
 }
 
-static int compare_kinds(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind,
-                         const vld_set *grad, vld_unroll_result *res, vl_err *e)
+static void run_dense(vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *const *grad,
+                      vld_unroll_result *res)
 {
-    if (!u->other.image && vld_set_new_for(u->model, &u->in.objective, u->n, &u->other, e))
-        return VL_ENOMEM;
-    end_point(u, w, res);
-    adjoint(u, w, set, kind == VLD_EXACT ? VLD_TESLA : VLD_EXACT, &u->other);
-    res->cosine = cosine(u, grad, &u->other);
-    return VL_OK;
+    train(u, w, set, res);
+    for (vld_gradient kind = 0; kind < VLD_GRADIENTS; kind++)
+        if (grad[kind]) {
+            end_point(u, w, res);
+            adjoint(u, w, set, kind, grad[kind]);
+        }
+}
+
+static void run_lowrank(vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *const *grad,
+                        vld_unroll_result *res)
+{
+    vld_lowrank_train(u->low, w, set, u->rows, res);
+    if (grad[VLD_TESLA])
+        vld_lowrank_adjoint(u->low, w, set, u->rows, VLD_TESLA, grad[VLD_TESLA]);
+    if (grad[VLD_EXACT])
+        vld_lowrank_adjoint(u->low, w, set, u->rows, VLD_EXACT, grad[VLD_EXACT]);
 }
 
 int vld_unroll_run(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind, bool compare,
                    vld_set *grad, vld_unroll_result *res, vl_err *e)
 {
+    vld_set *wanted[VLD_GRADIENTS] = {NULL};
+
     if (w->warm < 0 || w->warm > u->in.warm_max)
         return vl_fail(e, VL_EARG, "%d warm-up steps where there is room for %d", w->warm, u->in.warm_max);
-    res->cosine = NAN;
-    train(u, w, set, res);
-    end_point(u, w, res);
-    adjoint(u, w, set, kind, grad);
+    if (compare && !u->other.image && vld_set_new_for(u->model, &u->in.objective, u->n, &u->other, e))
+        return VL_ENOMEM;
+    wanted[kind] = grad;
+    if (compare)
+        wanted[kind == VLD_EXACT ? VLD_TESLA : VLD_EXACT] = &u->other;
+    vld_batch_rows(u->n, u->in.batch, w->seed, w->iter, w->warm + u->in.steps, u->order, u->rows);
+    (u->low ? run_lowrank : run_dense)(u, w, set, wanted, res);
+    res->cosine = compare ? cosine(u, grad, &u->other) : NAN;
     if (!(res->match[0] < max_match && res->match[1] < max_match) ||
         !(set_dot(u, grad, grad, VLD_SET_PARTS) < max_squared) || !isfinite(grad->rate[0] + grad->rate[1]))
         return vl_fail(
             e, VL_EMATH, "iteration %llu: the inner training diverged (loss %g to %g nats, match %g and %g)",
             (unsigned long long)w->iter, res->loss_first, res->loss_last, res->match[0], res->match[1]);
-    return compare ? compare_kinds(u, w, set, kind, grad, res, e) : VL_OK;
+    return VL_OK;
 }
 
 size_t vld_unroll_bytes(const vld_unroll *u, size_t *snapshots)
 {
     size_t p = u->model->n * sizeof(vl_real);
+    size_t rows = (u->n + (size_t)(u->in.warm_max + u->in.steps) * u->in.batch) * sizeof *u->rows;
 
+    if (u->low)
+        return rows + vld_lowrank_bytes(u->low, snapshots);
     *snapshots = ((size_t)u->in.steps + 1) * p;
-    return *snapshots + 4 * p + vlt_bytes(u->graph.tape) +
-           (u->n + (size_t)(u->in.warm_max + u->in.steps) * u->in.batch) * sizeof *u->rows;
+    return *snapshots + 4 * p + vlt_bytes(u->graph.tape) + rows;
 }
