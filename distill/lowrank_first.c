@@ -5,21 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-int vld_first_new(vl_pool *pool, size_t n, size_t f, size_t d, size_t batch, vld_first *l, vl_err *e)
+int vld_first_new(vl_pool *pool, vl_panel_work *work, size_t n, size_t f, size_t d, size_t batch,
+                  vld_first *l, vl_err *e)
 {
     const size_t real = sizeof(vl_real);
 
     memset(l, 0, sizeof *l);
     l->pool = pool;
+    l->work = work;
     l->n = n;
     l->f = f;
     l->d = d;
     l->batch = batch;
-    if ((l->delta = vl_alloc(f, d * real, e)) && (l->gram = vl_alloc(n, n * real, e)) &&
-        (l->p = vl_alloc(n, d * real, e)) && (l->u = vl_alloc(n, d * real, e)) &&
-        (l->c = vl_alloc(n, d * real, e)) && (l->a = vl_alloc(n, d * real, e)) &&
-        (l->warm = vl_alloc(n, d * real, e)) && (l->q = vl_alloc(n, n * real, e)) &&
-        (l->part = vl_alloc(batch, n * real, e)))
+    if ((l->gram = vl_alloc(n, n * real, e)) && (l->p = vl_alloc(n, d * real, e)) &&
+        (l->u = vl_alloc(n, d * real, e)) && (l->c = vl_alloc(n, d * real, e)) &&
+        (l->a = vl_alloc(n, d * real, e)) && (l->warm = vl_alloc(n, d * real, e)) &&
+        (l->q = vl_alloc(n, n * real, e)) && (l->part = vl_alloc(batch, n * real, e)))
         return VL_OK;
     vld_first_free(l);
     return VL_ENOMEM;
@@ -35,13 +36,12 @@ void vld_first_free(vld_first *l)
     free(l->u);
     free(l->p);
     free(l->gram);
-    free(l->delta);
     memset(l, 0, sizeof *l);
 }
 
 size_t vld_first_bytes(const vld_first *l)
 {
-    return (l->f * l->d + 2 * l->n * l->n + 5 * l->n * l->d + l->batch * l->n) * sizeof(vl_real);
+    return (2 * l->n * l->n + 5 * l->n * l->d + l->batch * l->n) * sizeof(vl_real);
 }
 
 /* out = alpha (the batch's rows of K) m + beta out, m [n,d]. */
@@ -72,10 +72,12 @@ static void add_rows(const vld_first *l, const uint32_t *rows, const vl_real *g,
 void vld_first_begin(vld_first *l)
 {
     size_t n = l->n, f = l->f, d = l->d;
+    const vl_panel_source w = {f, d, l->w, NULL, false}, far = {f, d, l->w, l->target, false};
 
     vl_gemm_tiles(l->pool, 0, 1, n, n, f, 1, l->x, f, l->x, f, 0, l->gram, n);
-    vl_gemm_tiles(l->pool, 0, 0, n, d, f, 1, l->x, f, l->w, d, 0, l->p, d);
-    vl_gemm_tiles(l->pool, 0, 0, n, d, f, 1, l->x, f, l->delta, d, 0, l->u, d);
+    vl_panels_once(l->pool, l->work, &w, n, 1, l->x, 0, l->p, NULL);
+    vl_panels_once(l->pool, l->work, &far, n, 1, l->x, 0, l->u, &l->squares);
+    l->start_squares = l->squares;
     memset(l->c, 0, n * d * sizeof *l->c);
     l->warmed = false;
 }
@@ -172,10 +174,10 @@ static void close_gram(vld_first *l, bool exact)
 void vld_first_gradient(vld_first *l, bool exact, vl_real *gx)
 {
     size_t n = l->n, f = l->f, d = l->d;
+    const vl_panel_source w = {d, f, l->w, NULL, true}, far = {d, f, l->w, l->target, true};
 
     close_gram(l, exact);
-    vl_gemm_tiles(l->pool, 0, 1, n, f, d, -1, l->a, d, l->w, d, 0, gx, f);
-    vl_gemm_tiles(l->pool, 0, 1, n, f, d, (vl_real)(-2 * l->weight * l->rate), l->c, d, l->delta, d, 1, gx,
-                  f);
+    vl_panels_once(l->pool, l->work, &w, n, -1, l->a, 0, gx, NULL);
+    vl_panels_once(l->pool, l->work, &far, n, (vl_real)(-2 * l->weight * l->rate), l->c, 1, gx, NULL);
     vl_gemm_tiles(l->pool, 0, 0, n, f, n, 1, l->q, n, l->x, f, 1, gx, f);
 }

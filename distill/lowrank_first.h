@@ -11,32 +11,34 @@
 #define VLD_LOWRANK_FIRST_H
 
 #include "formats/err.h"
-#include "pipeline/pool.h"
-#include "pipeline/real.h"
+#include "pipeline/panel.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct vld_first {
     vl_pool *pool;
+    vl_panel_work *work;   /* borrowed; for matrices of f x d and d x f */
     size_t n, f, d, batch; /* rows of the set, W [f,d] */
-    const vl_real *x, *w;  /* [n,f], [f,d]: this iteration's; borrowed */
-    double rate, weight;   /* a, w */
-    double squares;        /* |W_0 - W*|^2 */
-    vl_real *delta;        /* [f,d]: start - W*, the caller fills it */
-    vl_real *gram;         /* K [n,n] */
-    vl_real *p, *u;        /* [n,d]: X W_0; X (W_0 - W*), from vld_first_end on X Lambda_T */
-    vl_real *c, *a;        /* [n,d]: C_i, A_i */
-    vl_real *warm;         /* [n,d]: C of the warm-up */
+    /* this iteration's; borrowed */
+    const vl_real *x;          /* [n,f] */
+    const vl_real *w, *target; /* [f,d]: the start, W* */
+    double rate, weight;       /* a, w */
+    double start_squares;      /* |start - W*|^2, after vld_first_begin */
+    double squares;            /* |W_0 - W*|^2 */
+    vl_real *gram;             /* K [n,n] */
+    vl_real *p, *u;            /* [n,d]: X W_0; X (W_0 - W*), from vld_first_end on X Lambda_T */
+    vl_real *c, *a;            /* [n,d]: C_i, A_i */
+    vl_real *warm;             /* [n,d]: C of the warm-up */
     bool warmed;
     vl_real *q;    /* [n,n] */
     vl_real *part; /* scratch [batch,n] */
 } vld_first;
 
-VL_MUST_USE int vld_first_new(vl_pool *pool, size_t n, size_t f, size_t d, size_t batch, vld_first *l,
-                              vl_err *e);
+VL_MUST_USE int vld_first_new(vl_pool *pool, vl_panel_work *work, size_t n, size_t f, size_t d, size_t batch,
+                              vld_first *l, vl_err *e);
 void vld_first_free(vld_first *l); /* zeroed is harmless */
 
-/* vld_first_begin -- an iteration: x, w, rate, delta and squares (= |delta|^2) are set. */
+/* vld_first_begin -- an iteration: x, w, target and rate are set. */
 void vld_first_begin(vld_first *l);
 /* vld_first_settle -- what was learned so far was warm-up: W_0 is here. */
 void vld_first_settle(vld_first *l);

@@ -16,22 +16,23 @@ static void backward(void *owner, const vl_real *gy, vl_real *gx);
 static void forward_tangent(void *owner, const vl_real *xt, vl_real *yt);
 static void backward_tangent(void *owner, const vl_real *gyt, vl_real *gxt);
 
-int vld_second_new(vl_pool *pool, size_t d, size_t batch, size_t steps, bool warm, vld_second *l, vl_err *e)
+int vld_second_new(vl_pool *pool, vl_panel_work *work, size_t d, size_t batch, size_t steps, bool warm,
+                   vld_second *l, vl_err *e)
 {
     size_t rows = steps * batch, row = d * sizeof(vl_real);
 
     memset(l, 0, sizeof *l);
     l->pool = pool;
+    l->work = work;
     l->d = d;
     l->batch = batch;
     l->steps = steps;
     l->map = (vlt_map){d, d, l, forward, backward, forward_tangent, backward_tangent};
-    if ((l->delta = vl_alloc(d, row, e)) && (!warm || (l->own = vl_alloc(d, row, e))) &&
-        !vl_panels_new(d, d, &l->plain, e) && !vl_panels_new(d, d, &l->turned, e) &&
-        (l->x = vl_alloc(rows, row, e)) && (l->g = vl_alloc(rows, row, e)) &&
-        (l->y_xt = vl_alloc(rows, row, e)) && (l->dx_gt = vl_alloc(rows, row, e)) &&
-        (l->ux = vl_alloc(rows, row, e)) && (l->ug = vl_alloc(rows, row, e)) &&
-        (l->kx = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
+    if ((!warm || (l->own = vl_alloc(d, row, e))) && !vl_panels_new(d, d, &l->plain, e) &&
+        !vl_panels_new(d, d, &l->turned, e) && (l->x = vl_alloc(rows, row, e)) &&
+        (l->g = vl_alloc(rows, row, e)) && (l->y_xt = vl_alloc(rows, row, e)) &&
+        (l->dx_gt = vl_alloc(rows, row, e)) && (l->ux = vl_alloc(rows, row, e)) &&
+        (l->ug = vl_alloc(rows, row, e)) && (l->kx = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
         (l->kg = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
         (l->kxt = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
         (l->kgt = vl_alloc(rows, rows * sizeof(vl_real), e)) && (l->part = vl_alloc(batch, row, e)))
@@ -44,7 +45,6 @@ void vld_second_free(vld_second *l)
 {
     vl_panels_free(&l->plain);
     vl_panels_free(&l->turned);
-    free(l->delta);
     free(l->own);
     free(l->x);
     free(l->g);
@@ -65,18 +65,29 @@ size_t vld_second_bytes(const vld_second *l)
     size_t rows = l->steps * l->batch;
 
     return vl_panels_bytes(&l->plain) + vl_panels_bytes(&l->turned) +
-           ((l->own ? 2 : 1) * l->d * l->d + (6 * rows + l->batch) * l->d + 4 * rows * rows) *
+           ((l->own ? 1 : 0) * l->d * l->d + (6 * rows + l->batch) * l->d + 4 * rows * rows) *
                sizeof(vl_real);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------- */
 
+static const vl_real *w0(const vld_second *l)
+{
+    return l->folded ? l->own : l->w;
+}
+
+static void pack(vld_second *l)
+{
+    const vl_panel_source plain = {l->d, l->d, w0(l), NULL, false}, turned = {l->d, l->d, w0(l), NULL, true};
+
+    vl_panels_pack(l->pool, &l->plain, &plain);
+    vl_panels_pack(l->pool, &l->turned, &turned);
+}
+
 void vld_second_begin(vld_second *l)
 {
-    if (l->own)
-        memcpy(l->own, l->w, l->d * l->d * sizeof *l->own);
-    vl_panels_pack(l->pool, &l->plain, false, l->w);
-    vl_panels_pack(l->pool, &l->turned, true, l->w);
+    l->folded = false;
+    pack(l);
 }
 
 static double dot(const vl_real *a, const vl_real *b, size_t n)
@@ -92,11 +103,11 @@ void vld_second_fold(vld_second *l, size_t steps)
 {
     size_t d = l->d, rows = steps * l->batch;
 
+    if (!l->folded)
+        memcpy(l->own, l->w, d * d * sizeof *l->own);
+    l->folded = true;
     vl_gemm_tiles(l->pool, 1, 0, d, d, rows, (vl_real)-l->rate, l->x, d, l->g, d, 1, l->own, d);
-    vl_gemm_tiles(l->pool, 1, 0, d, d, rows, (vl_real)-l->rate, l->x, d, l->g, d, 1, l->delta, d);
-    l->squares = dot(l->delta, l->delta, d * d);
-    vl_panels_pack(l->pool, &l->plain, false, l->own);
-    vl_panels_pack(l->pool, &l->turned, true, l->own);
+    pack(l);
 }
 
 /* The half above the diagonal from the half below. */
@@ -110,11 +121,15 @@ static void mirror(vl_real *k, size_t n)
 double vld_second_distance(vld_second *l)
 {
     size_t d = l->d, rows = l->steps * l->batch;
+    const vl_panel_source far = {d, d, w0(l), l->target, false}, start = {d, d, l->w, l->target, false};
     double before;
 
     mirror(l->kx, rows);
     mirror(l->kg, rows);
-    vl_gemm_tiles(l->pool, 0, 0, rows, d, d, 1, l->x, d, l->delta, d, 0, l->ux, d);
+    vl_panels_once(l->pool, l->work, &far, rows, 1, l->x, 0, l->ux, &l->squares);
+    l->start_squares = l->squares;
+    if (l->folded)
+        vl_panels_once(l->pool, l->work, &start, 0, 0, NULL, 0, NULL, &l->start_squares);
     before = dot(l->ux, l->g, rows * d);
     vl_gemm_tiles(l->pool, 0, 0, rows, d, rows, (vl_real)-l->rate, l->kx, rows, l->g, d, 1, l->ux, d);
     return l->squares - l->rate * (before + dot(l->ux, l->g, rows * d));
@@ -124,10 +139,11 @@ void vld_second_end(vld_second *l)
 {
     size_t d = l->d, rows = l->steps * l->batch;
     vl_real w2 = (vl_real)(2 * l->weight);
+    const vl_panel_source far = {d, d, w0(l), l->target, true};
 
     for (size_t i = 0; i < rows * d; i++)
         l->ux[i] *= w2;
-    vl_gemm_tiles(l->pool, 0, 1, rows, d, d, w2, l->g, d, l->delta, d, 0, l->ug, d);
+    vl_panels_once(l->pool, l->work, &far, rows, w2, l->g, 0, l->ug, NULL);
     vl_gemm_tiles(l->pool, 0, 0, rows, d, rows, -w2 * (vl_real)l->rate, l->kg, rows, l->x, d, 1, l->ug, d);
 }
 

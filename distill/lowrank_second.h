@@ -26,13 +26,15 @@ typedef enum vld_second_mode {
 
 typedef struct vld_second {
     vl_pool *pool;
+    vl_panel_work *work; /* borrowed; for d x d */
     size_t d, batch, steps;
-    const vl_real *w;        /* [d,d]: this iteration's start; borrowed */
-    double rate, weight;     /* a, w */
-    double squares;          /* |W_0 - W*|^2 */
-    vl_real *delta;          /* [d,d]: start - W*, the caller fills it */
-    vl_real *own;            /* [d,d]: W_0 after a warm-up; NULL without */
-    vl_panels plain, turned; /* W_0 and its transpose */
+    const vl_real *w, *target; /* [d,d]: this iteration's start, W*; borrowed */
+    double rate, weight;       /* a, w */
+    double start_squares;      /* |start - W*|^2, after vld_second_distance */
+    double squares;            /* |W_0 - W*|^2, likewise */
+    bool folded;               /* W_0 is own, not w */
+    vl_real *own;              /* [d,d]: W_0 after a warm-up; NULL where there never is one */
+    vl_panels plain, turned;   /* W_0 and its transpose */
     /* By steps, [T batch,d]. y and dx of a step make room for its xt and gt. */
     vl_real *x, *g, *y_xt, *dx_gt;
     vl_real *ux, *ug;             /* X_i Lambda_T, G_i Lambda_T^T */
@@ -45,13 +47,13 @@ typedef struct vld_second {
 } vld_second;
 
 /* vld_second_new -- at a fixed address from here on: map.owner is l. warm: there may be a warm-up. */
-VL_MUST_USE int vld_second_new(vl_pool *pool, size_t d, size_t batch, size_t steps, bool warm, vld_second *l,
-                               vl_err *e);
+VL_MUST_USE int vld_second_new(vl_pool *pool, vl_panel_work *work, size_t d, size_t batch, size_t steps,
+                               bool warm, vld_second *l, vl_err *e);
 void vld_second_free(vld_second *l); /* zeroed is harmless */
 
-/* vld_second_begin -- an iteration: w, rate, delta and squares are set. */
+/* vld_second_begin -- an iteration: w, target and rate are set. */
 void vld_second_begin(vld_second *l);
-/* vld_second_fold -- the first `steps` steps become part of W_0, delta and squares: warm-up. */
+/* vld_second_fold -- the first `steps` steps become part of W_0: warm-up. */
 void vld_second_fold(vld_second *l, size_t steps);
 
 /* vld_second_distance -- |W_T - W*|^2, after the last step. */

@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum { B1, B2, GAIN, SHIFT, VECTORS }; /* of a branch */
-enum { TILE = 1 << 15 };               /* reals of a tile of a matrix difference */
 
 typedef struct branch {
     vld_first first;
@@ -26,10 +25,11 @@ struct vld_lowrank {
     vld_inner in;
     vlt_map fc[VLM_BRANCHES];
     branch side[VLM_BRANCHES];
-    vl_real *theta;                  /* [T+1][V]: the vectors after each step */
-    vl_real *grad, *lambda, *v, *hv; /* [V] */
-    double *sums;                    /* of the tiles of a matrix difference */
-    int on_tape;                     /* the step whose forward and backward the tape holds; -1: none */
+    vl_real *theta;                     /* [T+1][V]: the vectors after each step */
+    vl_real *grad, *lambda, *v, *hv;    /* [V] */
+    double start_squares[VLM_BRANCHES]; /* |start - target|^2 of the vectors */
+    vl_panel_work work;
+    int on_tape; /* the step whose forward and backward the tape holds; -1: none */
 };
 
 bool vld_lowrank_pays(const vlm_model *m, size_t n, const vld_inner *inner)
@@ -53,10 +53,10 @@ static int new_side(vld_lowrank *l, int b, vl_err *e)
 {
     size_t batch = l->in.batch, steps = (size_t)l->in.steps;
     branch *s = &l->side[b];
-    int rc = vld_first_new(l->pool, l->n, inputs_of(l->model, b), l->d, batch, &s->first, e);
+    int rc = vld_first_new(l->pool, &l->work, l->n, inputs_of(l->model, b), l->d, batch, &s->first, e);
 
     if (!rc)
-        rc = vld_second_new(l->pool, l->d, batch, steps, l->in.warm_max > 0, &s->second, e);
+        rc = vld_second_new(l->pool, &l->work, l->d, batch, steps, l->in.warm_max > 0, &s->second, e);
     if (!rc && !(s->p = vl_alloc(steps * batch, l->d * sizeof *s->p, e)))
         rc = VL_ENOMEM;
     l->fc[b] = s->second.map;
@@ -81,7 +81,7 @@ int vld_lowrank_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner
     if (!(l->theta = vl_alloc(((size_t)inner->steps + 1) * vectors(l), size, e)) ||
         !(l->grad = vl_alloc(vectors(l), size, e)) || !(l->lambda = vl_alloc(vectors(l), size, e)) ||
         !(l->v = vl_alloc(vectors(l), size, e)) || !(l->hv = vl_alloc(vectors(l), size, e)) ||
-        !(l->sums = vl_alloc(widest * l->d / TILE + 1, sizeof *l->sums, e)))
+        vl_panel_work_new(pool, widest, widest, &l->work, e))
         goto out;
     for (int b = 0; b < VLM_BRANCHES; b++)
         if ((rc = new_side(l, b, e)))
@@ -105,7 +105,7 @@ void vld_lowrank_free(vld_lowrank *l)
         vld_second_free(&l->side[b].second);
         free(l->side[b].p);
     }
-    free(l->sums);
+    vl_panel_work_free(&l->work);
     free(l->hv);
     free(l->v);
     free(l->lambda);
@@ -162,44 +162,8 @@ static void bind(vld_lowrank *l, int step)
         }
 }
 
-typedef struct difference {
-    const vl_real *a, *b;
-    vl_real *out; /* a - b; may be NULL */
-    size_t n;
-    double *sums;
-} difference;
-
-static void difference_tile(void *arg, size_t tile, int worker)
-{
-    const difference *j = arg;
-    size_t i = tile * TILE, end = i + TILE < j->n ? i + TILE : j->n;
-    double sum = 0;
-
-    (void)worker;
-    for (; i < end; i++) {
-        double v = (double)j->a[i] - (double)j->b[i];
-        j->out[i] = (vl_real)v;
-        sum += v * v;
-    }
-    j->sums[tile] = sum;
-}
-
-/* out = start - target of a weight matrix; returns the sum of squares. */
-static double matrix_difference(vld_lowrank *l, const vld_window *w, int b, int which, vl_real *out)
-{
-    const vlm_param *p = param_of(l, b, which);
-    difference j = {w->start + p->offset, w->target + p->offset, out, p->n, l->sums};
-    size_t tiles = (p->n + TILE - 1) / TILE;
-    double sum = 0;
-
-    vl_pool_run(l->pool, tiles, difference_tile, &j);
-    for (size_t i = 0; i < tiles; i++)
-        sum += l->sums[i];
-    return sum;
-}
-
-/* |at - target|^2 over the vectors of a branch; lambda's part = scale (at - target). */
-static double vector_distance(vld_lowrank *l, const vld_window *w, int b, const vl_real *at, double scale)
+/* |at - target|^2 over the vectors of a branch; leaves at - target in lambda. */
+static double vector_distance(vld_lowrank *l, const vld_window *w, int b, const vl_real *at)
 {
     double sum = 0;
 
@@ -207,7 +171,7 @@ static double vector_distance(vld_lowrank *l, const vld_window *w, int b, const 
         const vl_real *target = w->target + param_of(l, b, vector_param[k])->offset;
         for (size_t i = 0, o = vector_at(l, b, k); i < l->d; i++) {
             double v = (double)at[o + i] - (double)target[i];
-            l->lambda[o + i] = (vl_real)(scale * v);
+            l->lambda[o + i] = (vl_real)v;
             sum += v * v;
         }
     }
@@ -306,7 +270,7 @@ static double learn(vld_lowrank *l, const at *s, int next)
 
 /* ---- forward ------------------------------------------------------------------------------------ */
 
-static void begin(vld_lowrank *l, const vld_window *w, const vld_set *set, double *den)
+static void begin(vld_lowrank *l, const vld_window *w, const vld_set *set)
 {
     take_vectors(l, w->start, l->theta);
     for (int b = 0; b < VLM_BRANCHES; b++) {
@@ -315,11 +279,11 @@ static void begin(vld_lowrank *l, const vld_window *w, const vld_set *set, doubl
 
         f->x = b == VLM_IMAGE ? set->image : set->text;
         f->w = w->start + param_of(l, b, VLM_W1)->offset;
+        f->target = w->target + param_of(l, b, VLM_W1)->offset;
         s->w = w->start + param_of(l, b, VLM_W2)->offset;
+        s->target = w->target + param_of(l, b, VLM_W2)->offset;
         f->rate = s->rate = set->rate[b];
-        f->squares = matrix_difference(l, w, b, VLM_W1, f->delta);
-        s->squares = matrix_difference(l, w, b, VLM_W2, s->delta);
-        den[b] = f->squares + s->squares + vector_distance(l, w, b, l->theta, 0);
+        l->start_squares[b] = vector_distance(l, w, b, l->theta);
         vld_first_begin(f);
         vld_second_begin(s);
     }
@@ -353,18 +317,22 @@ static at step_at(const vld_lowrank *l, const vld_window *w, const vld_set *set,
 }
 
 /* The ratios, and the layers' Lambda_T. */
-static void end_point(vld_lowrank *l, const vld_window *w, double *den, vld_unroll_result *res)
+static void end_point(vld_lowrank *l, const vld_window *w, vld_unroll_result *res)
 {
     const vl_real *last = l->theta + (size_t)l->in.steps * vectors(l);
+    double num[VLM_BRANCHES], den[VLM_BRANCHES];
 
+    for (int b = 0; b < VLM_BRANCHES; b++) {
+        branch *s = &l->side[b];
+        num[b] =
+            vector_distance(l, w, b, last) + vld_first_distance(&s->first) + vld_second_distance(&s->second);
+        den[b] = l->start_squares[b] + s->first.start_squares + s->second.start_squares;
+    }
     if (l->in.merged)
         den[VLM_IMAGE] = den[VLM_TEXT] = den[VLM_IMAGE] + den[VLM_TEXT];
     for (int b = 0; b < VLM_BRANCHES; b++) {
         branch *s = &l->side[b];
-        double num = vector_distance(l, w, b, last, 0);
-
-        num += vld_first_distance(&s->first) + vld_second_distance(&s->second);
-        res->match[b] = num / den[b];
+        res->match[b] = num[b] / den[b];
         s->first.weight = s->second.weight = 1 / den[b];
         vld_first_end(&s->first);
         vld_second_end(&s->second);
@@ -374,9 +342,7 @@ static void end_point(vld_lowrank *l, const vld_window *w, double *den, vld_unro
 void vld_lowrank_train(vld_lowrank *l, const vld_window *w, const vld_set *set, const uint32_t *rows,
                        vld_unroll_result *res)
 {
-    double den[VLM_BRANCHES];
-
-    begin(l, w, set, den);
+    begin(l, w, set);
     warm_up(l, w, set, rows);
     for (int i = 0; i < l->in.steps; i++) {
         const at s = step_at(l, w, set, rows, NULL, i);
@@ -384,7 +350,7 @@ void vld_lowrank_train(vld_lowrank *l, const vld_window *w, const vld_set *set, 
         if (i == 0)
             res->loss_first = res->loss_last;
     }
-    end_point(l, w, den, res);
+    end_point(l, w, res);
 }
 
 /* ---- backward ----------------------------------------------------------------------------------- */
@@ -461,7 +427,9 @@ void vld_lowrank_adjoint(vld_lowrank *l, const vld_window *w, const vld_set *set
     clear(l, grad);
     for (int b = 0; b < VLM_BRANCHES; b++) {
         branch *s = &l->side[b];
-        vector_distance(l, w, b, l->theta + (size_t)l->in.steps * vectors(l), 2 * s->first.weight);
+        vector_distance(l, w, b, l->theta + (size_t)l->in.steps * vectors(l));
+        for (size_t i = vector_at(l, b, 0); i < vector_at(l, b + 1, 0); i++)
+            l->lambda[i] *= (vl_real)(2 * s->first.weight);
         vld_first_adjoint(&s->first);
     }
     for (int i = l->in.steps - 1; i >= 0; i--) {

@@ -2,13 +2,14 @@
  * panel.c -- the product of a few rows with a packed matrix, at the speed of memory.
  *
  * A tile is a panel: K x 32 values, read in blocks of DEPTH of their rows. A block meets the rows of x by groups
- * of ROWS: the sums of a group and the panel's columns fill the registers, a step of k costs one load of the
- * panel and one broadcast for each row. The first group brings the block into the first-level cache; while the
- * last one works, the next block is asked for, so that memory never waits for arithmetic. */
+ * of ROWS: the sums of a group and the panel's columns fill the registers, a step of k costs two loads of the
+ * panel and one broadcast for each row. Each step also asks for one cache line of the next block, so that memory
+ * and arithmetic work at the same time: with 20 rows on AVX-512 they take about equally long. */
 #include "pipeline/panel.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if !defined(VL_REAL_DOUBLE) && defined(__AVX512F__)
 #include <immintrin.h>
@@ -17,7 +18,8 @@
 #define STORE(p, v)  _mm512_storeu_ps(p, v)
 #define SPREAD(x)    _mm512_set1_ps(x)
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-enum { LANES = 16, COLUMNS = 2 * LANES, ROWS = 10 }; /* 20 sums, 2 of W, of 32 registers */
+#define ROWS         10
+enum { LANES = 16, COLUMNS = 2 * LANES }; /* 20 sums, 2 of W, of 32 registers */
 #elif !defined(VL_REAL_DOUBLE) && defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 #define VECTOR       __m256
@@ -25,23 +27,44 @@ enum { LANES = 16, COLUMNS = 2 * LANES, ROWS = 10 }; /* 20 sums, 2 of W, of 32 r
 #define STORE(p, v)  _mm256_storeu_ps(p, v)
 #define SPREAD(x)    _mm256_set1_ps(x)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-enum { LANES = 8, COLUMNS = 2 * LANES, ROWS = 5 }; /* 10 sums, 2 of W, 1 of x, of 16 */
+#define ROWS         5
+enum { LANES = 8, COLUMNS = 2 * LANES }; /* 10 sums, 2 of W, 1 of x, of 16 */
 #else
-enum { COLUMNS = VL_PANEL, ROWS = 4 };
+#define ROWS 5
+enum { COLUMNS = VL_PANEL };
 #endif
 
-enum { DEPTH = 256 };
+enum { DEPTH = 128, LINE = 64 / sizeof(vl_real) };
+
+/* A page of 2 MB where the system has such: a product walks through all of it, and with small pages looking up
+ * addresses costs a sixth of its time. */
+enum { HUGE_PAGE = 1 << 21 };
+
+static size_t panels_of(size_t n)
+{
+    return (n + VL_PANEL - 1) / VL_PANEL;
+}
 
 int vl_panels_new(size_t k, size_t n, vl_panels *p, vl_err *e)
 {
-    size_t panels = (n + VL_PANEL - 1) / VL_PANEL, row = VL_PANEL * sizeof(vl_real);
+    size_t panels = panels_of(n), row = VL_PANEL * sizeof(vl_real), bytes;
 
     *p = (vl_panels){k, n, NULL};
     if (panels > VL_ALLOC_MAX / row / k)
         return vl_fail(e, VL_ENOMEM, "a matrix of %zu x %zu in panels", k, n);
-    p->data = aligned_alloc(64, panels * k * row);
+    bytes = panels * k * row;
+    if (bytes < HUGE_PAGE) {
+        p->data = aligned_alloc(64, bytes);
+    } else {
+        bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+        p->data = aligned_alloc(HUGE_PAGE, bytes);
+    }
     if (!p->data)
-        return vl_fail(e, VL_ENOMEM, "out of memory: panels of %zu bytes", panels * k * row);
+        return vl_fail(e, VL_ENOMEM, "out of memory: panels of %zu bytes", bytes);
+#ifdef MADV_HUGEPAGE
+    if (bytes >= HUGE_PAGE)
+        (void)madvise(p->data, bytes, MADV_HUGEPAGE); /* a wish; refused, it is only slower */
+#endif
     return VL_OK;
 }
 
@@ -51,75 +74,98 @@ void vl_panels_free(vl_panels *p)
     p->data = NULL;
 }
 
-static size_t panels_of(const vl_panels *p)
-{
-    return (p->n + VL_PANEL - 1) / VL_PANEL;
-}
-
 size_t vl_panels_bytes(const vl_panels *p)
 {
-    return panels_of(p) * p->k * VL_PANEL * sizeof(vl_real);
+    return panels_of(p->n) * p->k * VL_PANEL * sizeof(vl_real);
 }
 
 /* ---- packing ------------------------------------------------------------------------------------ */
 
-typedef struct job {
-    const vl_panels *p;
-    const vl_real *w, *x;
-    vl_real *y;
-    size_t rows;
-} job;
-
-static size_t width_of(const vl_panels *p, size_t panel)
+static size_t width_of(size_t n, size_t panel)
 {
-    size_t left = p->n - panel * VL_PANEL;
+    size_t left = n - panel * VL_PANEL;
 
     return left < VL_PANEL ? left : VL_PANEL;
 }
 
-static void pack_rows(void *arg, size_t panel, int worker)
+/* Each row of a source lies on a page of its own, where the processor does not look ahead by itself. */
+enum { AHEAD = 16 };
+static inline void expect(const vl_panel_source *w, size_t at)
 {
-    const job *j = arg;
-    size_t k = j->p->k, n = j->p->n, width = width_of(j->p, panel);
-    vl_real *out = j->p->data + panel * k * VL_PANEL;
+    __builtin_prefetch(w->a + at, 0, 2);
+    if (w->minus)
+        __builtin_prefetch(w->minus + at, 0, 2);
+}
 
-    (void)worker;
-    for (size_t i = 0; i < k; i++, out += VL_PANEL) {
-        memcpy(out, j->w + i * n + panel * VL_PANEL, width * sizeof *out);
+static void pack_rows(const vl_panel_source *w, size_t panel, vl_real *out)
+{
+    size_t width = width_of(w->n, panel), at = panel * VL_PANEL;
+
+    for (size_t i = 0; i < w->k; i++, out += VL_PANEL, at += w->n) {
+        expect(w, at + AHEAD * w->n);
+        expect(w, at + AHEAD * w->n + LINE);
+        if (w->minus)
+            for (size_t c = 0; c < width; c++)
+                out[c] = w->a[at + c] - w->minus[at + c];
+        else
+            memcpy(out, w->a + at, width * sizeof *out);
         memset(out + width, 0, (VL_PANEL - width) * sizeof *out);
     }
 }
 
 /* A cache line of each of the panel's columns at a time. */
-static void pack_columns(void *arg, size_t panel, int worker)
+static void pack_columns(const vl_panel_source *w, size_t panel, vl_real *out)
 {
-    enum { LINE = 64 / sizeof(vl_real) };
-    const job *j = arg;
-    size_t k = j->p->k, width = width_of(j->p, panel);
-    vl_real *out = j->p->data + panel * k * VL_PANEL;
-    const vl_real *from = j->w + panel * VL_PANEL * k;
+    size_t k = w->k, width = width_of(w->n, panel);
 
-    (void)worker;
+    if (width < VL_PANEL)
+        memset(out, 0, k * VL_PANEL * sizeof *out);
     for (size_t i = 0; i < k; i += LINE)
-        for (size_t c = 0; c < VL_PANEL; c++)
-            for (size_t l = i; l < k && l < i + LINE; l++)
-                out[l * VL_PANEL + c] = c < width ? from[c * k + l] : 0;
+        for (size_t c = 0; c < width; c++) {
+            size_t at = (panel * VL_PANEL + c) * k, end = i + LINE < k ? i + LINE : k;
+            expect(w, at + i + AHEAD / 2 * LINE);
+            if (w->minus)
+                for (size_t l = i; l < end; l++)
+                    out[l * VL_PANEL + c] = w->a[at + l] - w->minus[at + l];
+            else
+                for (size_t l = i; l < end; l++)
+                    out[l * VL_PANEL + c] = w->a[at + l];
+        }
 }
 
-void vl_panels_pack(vl_pool *pool, const vl_panels *p, bool transposed, const vl_real *w)
+static void pack(const vl_panel_source *w, size_t panel, vl_real *out)
 {
-    job j = {.p = p, .w = w};
+    (w->transposed ? pack_columns : pack_rows)(w, panel, out);
+}
 
-    vl_pool_run(pool, panels_of(p), transposed ? pack_columns : pack_rows, &j);
+typedef struct pack_job {
+    const vl_panels *p;
+    const vl_panel_source *from;
+} pack_job;
+
+static void pack_panel(void *arg, size_t panel, int worker)
+{
+    const pack_job *j = arg;
+
+    (void)worker;
+    pack(j->from, panel, j->p->data + panel * j->p->k * VL_PANEL);
+}
+
+void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_panel_source *from)
+{
+    pack_job j = {p, from};
+
+    vl_pool_run(pool, panels_of(p->n), pack_panel, &j);
 }
 
 /* ---- the product -------------------------------------------------------------------------------- */
 
 /* sum [rows][VL_PANEL] += x [rows, depth of ldx] w [depth][VL_PANEL], columns [0, COLUMNS) of the two. `rows` is
- * a constant at each call, so the sums are registers. */
+ * a constant at each call, so the sums are registers. next: a cache line for each of depth, wanted soon. */
 #ifdef VECTOR
-static inline __attribute__((always_inline)) void
-multiply(size_t rows, size_t depth, const vl_real *w, bool ahead, const vl_real *x, size_t ldx, vl_real *sum)
+static inline __attribute__((always_inline)) void multiply(size_t rows, size_t depth, const vl_real *w,
+                                                           const vl_real *next, const vl_real *x, size_t ldx,
+                                                           vl_real *sum)
 {
     VECTOR a[ROWS], b[ROWS];
 
@@ -127,12 +173,9 @@ multiply(size_t rows, size_t depth, const vl_real *w, bool ahead, const vl_real 
         a[r] = LOAD(sum + r * VL_PANEL);
         b[r] = LOAD(sum + r * VL_PANEL + LANES);
     }
-    for (size_t i = 0; i < depth; i++, w += VL_PANEL) {
-        VECTOR left = LOAD(w), right = LOAD(w + LANES);
-        if (ahead) {
-            __builtin_prefetch(w + DEPTH * VL_PANEL);
-            __builtin_prefetch(w + DEPTH * VL_PANEL + LANES);
-        }
+    for (size_t i = 0; i < depth; i++) {
+        VECTOR left = LOAD(w + i * VL_PANEL), right = LOAD(w + i * VL_PANEL + LANES);
+        __builtin_prefetch(next + i * LINE, 0, 2);
         for (size_t r = 0; r < rows; r++) {
             VECTOR v = SPREAD(x[r * ldx + i]);
             a[r] = FMA(v, left, a[r]);
@@ -145,75 +188,156 @@ multiply(size_t rows, size_t depth, const vl_real *w, bool ahead, const vl_real 
     }
 }
 #else
-static inline void multiply(size_t rows, size_t depth, const vl_real *w, bool ahead, const vl_real *x,
-                            size_t ldx, vl_real *sum)
+static inline void multiply(size_t rows, size_t depth, const vl_real *w, const vl_real *next,
+                            const vl_real *x, size_t ldx, vl_real *sum)
 {
-    (void)ahead;
-    for (size_t i = 0; i < depth; i++, w += VL_PANEL)
+    (void)next;
+    for (size_t i = 0; i < depth; i++)
         for (size_t r = 0; r < rows; r++)
             for (size_t c = 0; c < COLUMNS; c++)
-                sum[r * VL_PANEL + c] += x[r * ldx + i] * w[c];
+                sum[r * VL_PANEL + c] += x[r * ldx + i] * w[i * VL_PANEL + c];
 }
 #endif
 
-/* One group; returns its rows. A remainder goes by halves and single rows. */
-static size_t group(size_t rows, size_t depth, const vl_real *w, const vl_real *x, size_t ldx, vl_real *sum)
-{
-    enum { HALF = ROWS / 2 };
-
-    if (rows > ROWS)
-        multiply(ROWS, depth, w, false, x, ldx, sum);
-    else if (rows == ROWS)
-        multiply(ROWS, depth, w, true, x, ldx, sum);
-    else if (rows >= HALF)
-        multiply(HALF, depth, w, false, x, ldx, sum);
-    else
-        multiply(1, depth, w, rows == 1, x, ldx, sum);
-    return rows >= ROWS ? ROWS : rows >= HALF ? HALF : 1;
-}
+/* A function each, so that the compiler gives every one the registers it needs. */
+typedef void (*group_fn)(size_t depth, const vl_real *w, const vl_real *next, const vl_real *x, size_t ldx,
+                         vl_real *sum);
+#define GROUP(rows)                                                                                          \
+    static __attribute__((noinline)) void group##rows(size_t depth, const vl_real *w, const vl_real *next,   \
+                                                      const vl_real *x, size_t ldx, vl_real *sum)            \
+    {                                                                                                        \
+        multiply(rows, depth, w, next, x, ldx, sum);                                                         \
+    }
+GROUP(1)
+GROUP(2)
+GROUP(3)
+GROUP(4)
+GROUP(5)
+#if ROWS == 10
+GROUP(6)
+GROUP(7)
+GROUP(8)
+GROUP(9)
+GROUP(10)
+static const group_fn groups[ROWS + 1] = {NULL,   group1, group2, group3, group4, group5,
+                                          group6, group7, group8, group9, group10};
+#else
+static const group_fn groups[ROWS + 1] = {NULL, group1, group2, group3, group4, group5};
+#endif
 
 enum { STRIP = 2 * ROWS }; /* rows of x that share a passage of the panel */
 
-static void strip(const job *j, size_t panel, size_t row, size_t rows)
-{
-    size_t k = j->p->k, n = j->p->n, width = width_of(j->p, panel);
-    const vl_real *w = j->p->data + panel * k * VL_PANEL, *x = j->x + row * k;
-    vl_real sum[STRIP * VL_PANEL] = {0};
+typedef struct job {
+    size_t k, n, rows;
+    const vl_panels *p; /* where W lies in panels, or: */
+    const vl_panel_source *w;
+    vl_panel_work *work;
+    bool squares;
+    vl_real alpha, beta;
+    const vl_real *x;
+    vl_real *y;
+} job;
 
-    for (size_t i = 0; i < k; i += DEPTH) {
-        size_t depth = k - i < DEPTH ? k - i : DEPTH;
-        for (size_t c = 0; c < VL_PANEL; c += COLUMNS)
-            for (size_t r = 0; r < rows;)
-                r += group(rows - r, depth, w + i * VL_PANEL + c, x + r * k + i, k, sum + r * VL_PANEL + c);
+static void store(const job *j, size_t panel, size_t row, size_t rows, const vl_real *sum)
+{
+    size_t width = width_of(j->n, panel);
+
+    for (size_t r = 0; r < rows; r++, sum += VL_PANEL) {
+        vl_real *y = j->y + (row + r) * j->n + panel * VL_PANEL;
+        if (j->beta == 0)
+            for (size_t c = 0; c < width; c++)
+                y[c] = j->alpha * sum[c];
+        else
+            for (size_t c = 0; c < width; c++)
+                y[c] = j->alpha * sum[c] + j->beta * y[c];
     }
-    for (size_t r = 0; r < rows; r++)
-        memcpy(j->y + (row + r) * n + panel * VL_PANEL, sum + r * VL_PANEL, width * sizeof *sum);
 }
 
-static void one_panel(void *arg, size_t panel, int worker)
+static void strip(const job *j, const vl_real *w, size_t panel, size_t row, size_t rows)
+{
+    const vl_real *x = j->x + row * j->k;
+    vl_real sum[STRIP * VL_PANEL] = {0};
+
+    for (size_t i = 0; i < j->k; i += DEPTH) {
+        size_t depth = j->k - i < DEPTH ? j->k - i : DEPTH;
+        const vl_real *next = w + (i + depth) * VL_PANEL;
+        for (size_t c = 0; c < VL_PANEL; c += COLUMNS)
+            for (size_t r = 0; r < rows; r += ROWS, next += depth * LINE)
+                groups[rows - r < ROWS ? rows - r : ROWS](depth, w + i * VL_PANEL + c, next, x + r * j->k + i,
+                                                          j->k, sum + r * VL_PANEL + c);
+    }
+    store(j, panel, row, rows, sum);
+}
+
+static void all_rows(const job *j, const vl_real *w, size_t panel)
+{
+    for (size_t row = 0; row < j->rows; row += STRIP)
+        strip(j, w, panel, row, j->rows - row < STRIP ? j->rows - row : STRIP);
+}
+
+static void packed_panel(void *arg, size_t panel, int worker)
 {
     const job *j = arg;
 
     (void)worker;
-    for (size_t row = 0; row < j->rows; row += STRIP)
-        strip(j, panel, row, j->rows - row < STRIP ? j->rows - row : STRIP);
+    all_rows(j, j->p->data + panel * j->k * VL_PANEL, panel);
 }
 
 void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, const vl_real *x, vl_real *y)
 {
-    job j = {.p = p, .x = x, .y = y, .rows = rows};
+    job j = {.k = p->k, .n = p->n, .rows = rows, .p = p, .alpha = 1, .x = x, .y = y};
 
-    vl_pool_run(pool, panels_of(p), one_panel, &j);
+    vl_pool_run(pool, panels_of(p->n), packed_panel, &j);
 }
 
-void vl_panels_times_plain(const vl_panels *p, size_t rows, const vl_real *x, vl_real *y)
+static double sum_of_squares(const vl_real *v, size_t n)
 {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < p->n; c++) {
-            const vl_real *w = p->data + c / VL_PANEL * p->k * VL_PANEL + c % VL_PANEL;
-            double sum = 0;
-            for (size_t i = 0; i < p->k; i++)
-                sum += (double)x[r * p->k + i] * (double)w[i * VL_PANEL];
-            y[r * p->n + c] = (vl_real)sum;
-        }
+    enum { APART = 8 }; /* sums, so that the loop has vectors */
+    double s[APART] = {0}, all = 0;
+
+    for (size_t i = 0; i + APART <= n; i += APART)
+        for (int k = 0; k < APART; k++)
+            s[k] += (double)v[i + (size_t)k] * (double)v[i + (size_t)k];
+    for (int k = 0; k < APART; k++)
+        all += s[k];
+    return all;
+}
+
+static void source_panel(void *arg, size_t panel, int worker)
+{
+    const job *j = arg;
+    vl_real *w = j->work->room.data + (size_t)worker * j->k * VL_PANEL;
+
+    pack(j->w, panel, w);
+    if (j->squares)
+        j->work->squares[panel] = sum_of_squares(w, j->k * VL_PANEL);
+    all_rows(j, w, panel);
+}
+
+int vl_panel_work_new(const vl_pool *pool, size_t k, size_t n, vl_panel_work *work, vl_err *e)
+{
+    int rc = vl_panels_new(k, (size_t)vl_pool_threads(pool) * VL_PANEL, &work->room, e);
+
+    work->squares = rc ? NULL : vl_alloc(panels_of(n), sizeof *work->squares, e);
+    return rc ? rc : work->squares ? VL_OK : VL_ENOMEM;
+}
+
+void vl_panel_work_free(vl_panel_work *work)
+{
+    vl_panels_free(&work->room);
+    free(work->squares);
+    work->squares = NULL;
+}
+
+void vl_panels_once(vl_pool *pool, vl_panel_work *work, const vl_panel_source *w, size_t rows, vl_real alpha,
+                    const vl_real *x, vl_real beta, vl_real *y, double *squares)
+{
+    job j = {w->k, w->n, rows, NULL, w, work, squares != NULL, alpha, beta, x, y};
+
+    vl_pool_run(pool, panels_of(w->n), source_panel, &j);
+    if (!squares)
+        return;
+    *squares = 0;
+    for (size_t i = 0; i < panels_of(w->n); i++)
+        *squares += work->squares[i];
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * t_panel.c -- products with packed matrices against plain loops, for shapes around the edges of panels, blocks
+ * t_panel.c -- products with matrices in panels against plain loops, for shapes around the edges of panels, blocks
  * and groups of rows; the same bytes at any number of threads. And tiled library products against one call. */
 #include "pipeline/blas.h"
 #include "pipeline/gemm_tiles.h"
@@ -41,29 +41,76 @@ static void near(const vl_real *a, const vl_real *b, size_t n, size_t k, const c
                      (double)b[i]);
 }
 
-static void check_panels(size_t shape, bool transposed, vl_pool *pool)
+/* y = alpha x (a - minus) + beta y in double; a, minus [k,n], or turned [n,k]. */
+static void plainly(const size_t *shape, bool turned, const vl_real *a, const vl_real *minus, double alpha,
+                    const vl_real *x, double beta, vl_real *y)
+{
+    size_t rows = shape[0], k = shape[1], n = shape[2];
+
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            double sum = 0;
+            for (size_t i = 0; i < k; i++) {
+                size_t at = turned ? c * k + i : i * n + c;
+                sum += (double)x[r * k + i] * ((double)a[at] - (minus ? (double)minus[at] : 0));
+            }
+            y[r * n + c] = (vl_real)(alpha * sum + beta * (double)y[r * n + c]);
+        }
+}
+
+static void check_packed(size_t shape, bool turned, vl_pool *pool)
 {
     size_t rows = shapes[shape][0], k = shapes[shape][1], n = shapes[shape][2];
     vl_real *w = normals(1, k * n), *x = normals(2, rows * k), *y = normals(3, rows * n);
     vl_real *plain = normals(4, rows * n), *again = normals(5, rows * n);
+    const vl_panel_source from = {k, n, w, NULL, turned};
     vl_panels p = {0};
     vl_err e = {0};
 
     assert_int_equal(vl_panels_new(k, n, &p, &e), VL_OK);
-    vl_panels_pack(pool, &p, transposed, w);
+    vl_panels_pack(pool, &p, &from);
     vl_panels_times(NULL, &p, rows, x, y);
     vl_panels_times(pool, &p, rows, x, again);
     assert_memory_equal(y, again, rows * n * sizeof *y);
-    vl_panels_times_plain(&p, rows, x, plain);
-    near(y, plain, rows * n, k, "panels", shape);
-    vl_gemm(0, transposed, rows, n, k, 1, x, k, w, transposed ? k : n, 0, again, n);
-    near(y, again, rows * n, k, "the library's product", shape);
+    plainly(shapes[shape], turned, w, NULL, 1, x, 0, plain);
+    near(y, plain, rows * n, k, "packed", shape);
     vl_panels_free(&p);
     free(w);
     free(x);
     free(y);
     free(plain);
     free(again);
+}
+
+/* beta 0: what y held does not matter. */
+static void check_once(size_t shape, bool turned, vl_real beta, vl_pool *pool)
+{
+    size_t rows = shapes[shape][0], k = shapes[shape][1], n = shapes[shape][2];
+    vl_real *a = normals(1, k * n), *minus = normals(2, k * n), *x = normals(3, rows * k);
+    vl_real *y = normals(4, rows * n), *again = normals(4, rows * n), *plain = normals(4, rows * n);
+    double sum = 0, want = 0;
+    const vl_panel_source w = {k, n, a, minus, turned};
+    vl_panel_work work = {0};
+    vl_err e = {0};
+
+    assert_int_equal(vl_panel_work_new(pool, k, n, &work, &e), VL_OK);
+    if (beta == 0)
+        y[0] = NAN;
+    vl_panels_once(NULL, &work, &w, rows, VL_R(0.5), x, beta, y, NULL);
+    vl_panels_once(pool, &work, &w, rows, VL_R(0.5), x, beta, again, &sum);
+    assert_memory_equal(y, again, rows * n * sizeof *y);
+    plainly(shapes[shape], turned, a, minus, 0.5, x, (double)beta, plain);
+    near(y, plain, rows * n, k, "once", shape);
+    for (size_t i = 0; i < k * n; i++)
+        want += ((double)a[i] - (double)minus[i]) * ((double)a[i] - (double)minus[i]);
+    assert_true(fabs(sum - want) <= 1e-6 * want);
+    free(a);
+    free(minus);
+    free(x);
+    free(y);
+    free(again);
+    free(plain);
+    vl_panel_work_free(&work);
 }
 
 static void test_panels(void **state)
@@ -73,10 +120,12 @@ static void test_panels(void **state)
 
     (void)state;
     assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
-    for (size_t i = 0; i < N_SHAPES; i++) {
-        check_panels(i, false, pool);
-        check_panels(i, true, pool);
-    }
+    for (size_t i = 0; i < N_SHAPES; i++)
+        for (int turned = 0; turned < 2; turned++) {
+            check_packed(i, turned, pool);
+            check_once(i, turned, 0, pool);
+            check_once(i, turned, 2, pool);
+        }
     vl_pool_free(pool);
 }
 
