@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-int vld_first_new(vl_pool *pool, vl_panel_work *work, size_t n, size_t f, size_t d, size_t batch,
-                  vld_first *l, vl_err *e)
+int vld_first_new(vl_pool *pool, size_t n, size_t f, size_t d, size_t batch, vld_first *l, vl_err *e)
 {
     const size_t real = sizeof(vl_real);
 
     memset(l, 0, sizeof *l);
     l->pool = pool;
-    l->work = work;
     l->n = n;
     l->f = f;
     l->d = d;
@@ -75,8 +73,8 @@ void vld_first_begin(vld_first *l)
     const vl_panel_source w = {f, d, l->w, NULL, false}, far = {f, d, l->w, l->target, false};
 
     vl_gemm_tiles(l->pool, 0, 1, n, n, f, 1, l->x, f, l->x, f, 0, l->gram, n);
-    vl_panels_once(l->pool, l->work, &w, n, 1, l->x, 0, l->p, NULL);
-    vl_panels_once(l->pool, l->work, &far, n, 1, l->x, 0, l->u, &l->squares);
+    vl_panels_once(l->pool, &w, n, 1, l->x, 0, l->p, NULL);
+    vl_panels_once(l->pool, &far, n, 1, l->x, 0, l->u, &l->squares);
     l->start_squares = l->squares;
     memset(l->c, 0, n * d * sizeof *l->c);
     l->warmed = false;
@@ -177,7 +175,7 @@ void vld_first_gradient(vld_first *l, bool exact, vl_real *gx)
     const vl_panel_source w = {d, f, l->w, NULL, true}, far = {d, f, l->w, l->target, true};
 
     close_gram(l, exact);
-    vl_panels_once(l->pool, l->work, &w, n, -1, l->a, 0, gx, NULL);
-    vl_panels_once(l->pool, l->work, &far, n, (vl_real)(-2 * l->weight * l->rate), l->c, 1, gx, NULL);
+    vl_panels_once(l->pool, &w, n, -1, l->a, 0, gx, NULL);
+    vl_panels_once(l->pool, &far, n, (vl_real)(-2 * l->weight * l->rate), l->c, 1, gx, NULL);
     vl_gemm_tiles(l->pool, 0, 0, n, f, n, 1, l->q, n, l->x, f, 1, gx, f);
 }

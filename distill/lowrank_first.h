@@ -17,7 +17,6 @@
 
 typedef struct vld_first {
     vl_pool *pool;
-    vl_panel_work *work;   /* borrowed; for matrices of f x d and d x f */
     size_t n, f, d, batch; /* rows of the set, W [f,d] */
     /* this iteration's; borrowed */
     const vl_real *x;          /* [n,f] */
@@ -34,8 +33,8 @@ typedef struct vld_first {
     vl_real *part; /* scratch [batch,n] */
 } vld_first;
 
-VL_MUST_USE int vld_first_new(vl_pool *pool, vl_panel_work *work, size_t n, size_t f, size_t d, size_t batch,
-                              vld_first *l, vl_err *e);
+VL_MUST_USE int vld_first_new(vl_pool *pool, size_t n, size_t f, size_t d, size_t batch, vld_first *l,
+                              vl_err *e);
 void vld_first_free(vld_first *l); /* zeroed is harmless */
 
 /* vld_first_begin -- an iteration: x, w, target and rate are set. */

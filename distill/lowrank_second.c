@@ -16,14 +16,12 @@ static void backward(void *owner, const vl_real *gy, vl_real *gx);
 static void forward_tangent(void *owner, const vl_real *xt, vl_real *yt);
 static void backward_tangent(void *owner, const vl_real *gyt, vl_real *gxt);
 
-int vld_second_new(vl_pool *pool, vl_panel_work *work, size_t d, size_t batch, size_t steps, bool warm,
-                   vld_second *l, vl_err *e)
+int vld_second_new(vl_pool *pool, size_t d, size_t batch, size_t steps, bool warm, vld_second *l, vl_err *e)
 {
     size_t rows = steps * batch, row = d * sizeof(vl_real);
 
     memset(l, 0, sizeof *l);
     l->pool = pool;
-    l->work = work;
     l->d = d;
     l->batch = batch;
     l->steps = steps;
@@ -126,10 +124,10 @@ double vld_second_distance(vld_second *l)
 
     mirror(l->kx, rows);
     mirror(l->kg, rows);
-    vl_panels_once(l->pool, l->work, &far, rows, 1, l->x, 0, l->ux, &l->squares);
+    vl_panels_once(l->pool, &far, rows, 1, l->x, 0, l->ux, &l->squares);
     l->start_squares = l->squares;
     if (l->folded)
-        vl_panels_once(l->pool, l->work, &start, 0, 0, NULL, 0, NULL, &l->start_squares);
+        vl_panels_once(l->pool, &start, 0, 0, NULL, 0, NULL, &l->start_squares);
     before = dot(l->ux, l->g, rows * d);
     vl_gemm_tiles(l->pool, 0, 0, rows, d, rows, (vl_real)-l->rate, l->kx, rows, l->g, d, 1, l->ux, d);
     return l->squares - l->rate * (before + dot(l->ux, l->g, rows * d));
@@ -143,7 +141,7 @@ void vld_second_end(vld_second *l)
 
     for (size_t i = 0; i < rows * d; i++)
         l->ux[i] *= w2;
-    vl_panels_once(l->pool, l->work, &far, rows, w2, l->g, 0, l->ug, NULL);
+    vl_panels_once(l->pool, &far, rows, w2, l->g, 0, l->ug, NULL);
     vl_gemm_tiles(l->pool, 0, 0, rows, d, rows, -w2 * (vl_real)l->rate, l->kg, rows, l->x, d, 1, l->ug, d);
 }
 

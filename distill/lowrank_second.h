@@ -26,7 +26,6 @@ typedef enum vld_second_mode {
 
 typedef struct vld_second {
     vl_pool *pool;
-    vl_panel_work *work; /* borrowed; for d x d */
     size_t d, batch, steps;
     const vl_real *w, *target; /* [d,d]: this iteration's start, W*; borrowed */
     double rate, weight;       /* a, w */
@@ -47,8 +46,8 @@ typedef struct vld_second {
 } vld_second;
 
 /* vld_second_new -- at a fixed address from here on: map.owner is l. warm: there may be a warm-up. */
-VL_MUST_USE int vld_second_new(vl_pool *pool, vl_panel_work *work, size_t d, size_t batch, size_t steps,
-                               bool warm, vld_second *l, vl_err *e);
+VL_MUST_USE int vld_second_new(vl_pool *pool, size_t d, size_t batch, size_t steps, bool warm, vld_second *l,
+                               vl_err *e);
 void vld_second_free(vld_second *l); /* zeroed is harmless */
 
 /* vld_second_begin -- an iteration: w, target and rate are set. */

@@ -28,8 +28,7 @@ struct vld_lowrank {
     vl_real *theta;                     /* [T+1][V]: the vectors after each step */
     vl_real *grad, *lambda, *v, *hv;    /* [V] */
     double start_squares[VLM_BRANCHES]; /* |start - target|^2 of the vectors */
-    vl_panel_work work;
-    int on_tape; /* the step whose forward and backward the tape holds; -1: none */
+    int on_tape;                        /* the step whose forward and backward the tape holds; -1: none */
 };
 
 bool vld_lowrank_pays(const vlm_model *m, size_t n, const vld_inner *inner)
@@ -53,10 +52,10 @@ static int new_side(vld_lowrank *l, int b, vl_err *e)
 {
     size_t batch = l->in.batch, steps = (size_t)l->in.steps;
     branch *s = &l->side[b];
-    int rc = vld_first_new(l->pool, &l->work, l->n, inputs_of(l->model, b), l->d, batch, &s->first, e);
+    int rc = vld_first_new(l->pool, l->n, inputs_of(l->model, b), l->d, batch, &s->first, e);
 
     if (!rc)
-        rc = vld_second_new(l->pool, &l->work, l->d, batch, steps, l->in.warm_max > 0, &s->second, e);
+        rc = vld_second_new(l->pool, l->d, batch, steps, l->in.warm_max > 0, &s->second, e);
     if (!rc && !(s->p = vl_alloc(steps * batch, l->d * sizeof *s->p, e)))
         rc = VL_ENOMEM;
     l->fc[b] = s->second.map;
@@ -67,7 +66,7 @@ int vld_lowrank_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner
                     vl_err *e)
 {
     vld_lowrank *l = vl_alloc(1, sizeof *l, e);
-    size_t widest = m->image_n > m->text_dim ? m->image_n : m->text_dim, size = sizeof(vl_real);
+    size_t size = sizeof(vl_real);
     int rc = VL_ENOMEM;
 
     if (!l)
@@ -77,11 +76,9 @@ int vld_lowrank_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner
     l->n = n;
     l->d = m->embed_dim;
     l->in = *inner;
-    widest = widest > l->d ? widest : l->d;
     if (!(l->theta = vl_alloc(((size_t)inner->steps + 1) * vectors(l), size, e)) ||
         !(l->grad = vl_alloc(vectors(l), size, e)) || !(l->lambda = vl_alloc(vectors(l), size, e)) ||
-        !(l->v = vl_alloc(vectors(l), size, e)) || !(l->hv = vl_alloc(vectors(l), size, e)) ||
-        vl_panel_work_new(pool, widest, widest, &l->work, e))
+        !(l->v = vl_alloc(vectors(l), size, e)) || !(l->hv = vl_alloc(vectors(l), size, e)))
         goto out;
     for (int b = 0; b < VLM_BRANCHES; b++)
         if ((rc = new_side(l, b, e)))
@@ -105,7 +102,6 @@ void vld_lowrank_free(vld_lowrank *l)
         vld_second_free(&l->side[b].second);
         free(l->side[b].p);
     }
-    vl_panel_work_free(&l->work);
     free(l->hv);
     free(l->v);
     free(l->lambda);

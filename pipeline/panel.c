@@ -7,6 +7,7 @@
  * and arithmetic work at the same time: with 20 rows on AVX-512 they take about equally long. */
 #include "pipeline/panel.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -97,45 +98,71 @@ static inline void expect(const vl_panel_source *w, size_t at)
         __builtin_prefetch(w->minus + at, 0, 2);
 }
 
-static void pack_rows(const vl_panel_source *w, size_t panel, vl_real *out)
+static inline void pack_row(const vl_panel_source *w, size_t at, size_t width, vl_real *restrict out)
 {
-    size_t width = width_of(w->n, panel), at = panel * VL_PANEL;
+    if (w->minus)
+        for (size_t c = 0; c < width; c++)
+            out[c] = w->a[at + c] - w->minus[at + c];
+    else
+        for (size_t c = 0; c < width; c++)
+            out[c] = w->a[at + c];
+}
 
-    for (size_t i = 0; i < w->k; i++, out += VL_PANEL, at += w->n) {
+/* out [to - from][VL_PANEL] = rows [from, to) of a panel of W. */
+static void pack_rows(const vl_panel_source *w, size_t panel, size_t from, size_t to, vl_real *out)
+{
+    size_t width = width_of(w->n, panel), at = from * w->n + panel * VL_PANEL;
+
+    if (width < VL_PANEL)
+        memset(out, 0, (to - from) * VL_PANEL * sizeof *out);
+    for (size_t i = from; i < to; i++, out += VL_PANEL, at += w->n) {
         expect(w, at + AHEAD * w->n);
         expect(w, at + AHEAD * w->n + LINE);
-        if (w->minus)
-            for (size_t c = 0; c < width; c++)
-                out[c] = w->a[at + c] - w->minus[at + c];
+        if (width == VL_PANEL) /* a constant: no loop is left */
+            pack_row(w, at, VL_PANEL, out);
         else
-            memcpy(out, w->a + at, width * sizeof *out);
-        memset(out + width, 0, (VL_PANEL - width) * sizeof *out);
+            pack_row(w, at, width, out);
     }
 }
 
 /* A cache line of each of the panel's columns at a time. */
-static void pack_columns(const vl_panel_source *w, size_t panel, vl_real *out)
+static void pack_columns(const vl_panel_source *w, size_t panel, size_t from, size_t to, vl_real *out)
 {
-    size_t k = w->k, width = width_of(w->n, panel);
+    size_t width = width_of(w->n, panel);
 
     if (width < VL_PANEL)
-        memset(out, 0, k * VL_PANEL * sizeof *out);
-    for (size_t i = 0; i < k; i += LINE)
+        memset(out, 0, (to - from) * VL_PANEL * sizeof *out);
+    for (size_t i = from; i < to; i += LINE)
         for (size_t c = 0; c < width; c++) {
-            size_t at = (panel * VL_PANEL + c) * k, end = i + LINE < k ? i + LINE : k;
+            size_t at = (panel * VL_PANEL + c) * w->k, end = i + LINE < to ? i + LINE : to;
             expect(w, at + i + AHEAD / 2 * LINE);
             if (w->minus)
                 for (size_t l = i; l < end; l++)
-                    out[l * VL_PANEL + c] = w->a[at + l] - w->minus[at + l];
+                    out[(l - from) * VL_PANEL + c] = w->a[at + l] - w->minus[at + l];
             else
                 for (size_t l = i; l < end; l++)
-                    out[l * VL_PANEL + c] = w->a[at + l];
+                    out[(l - from) * VL_PANEL + c] = w->a[at + l];
         }
 }
 
-static void pack(const vl_panel_source *w, size_t panel, vl_real *out)
+static void pack(const vl_panel_source *w, size_t panel, size_t from, size_t to, vl_real *out)
 {
-    (w->transposed ? pack_columns : pack_rows)(w, panel, out);
+    (w->transposed ? pack_columns : pack_rows)(w, panel, from, to, out);
+}
+
+/* A tile of what is laid out: some panels, so that what is read of a source's row is more than two lines. */
+enum { WIDE = 4 };
+
+static size_t wides_of(size_t n)
+{
+    return (panels_of(n) + WIDE - 1) / WIDE;
+}
+
+static size_t last_of(size_t n, size_t wide)
+{
+    size_t end = (wide + 1) * WIDE, all = panels_of(n);
+
+    return end < all ? end : all;
 }
 
 typedef struct pack_job {
@@ -143,19 +170,22 @@ typedef struct pack_job {
     const vl_panel_source *from;
 } pack_job;
 
-static void pack_panel(void *arg, size_t panel, int worker)
+static void pack_wide(void *arg, size_t wide, int worker)
 {
     const pack_job *j = arg;
+    size_t k = j->p->k;
 
     (void)worker;
-    pack(j->from, panel, j->p->data + panel * j->p->k * VL_PANEL);
+    for (size_t i = 0; i < k; i += DEPTH)
+        for (size_t panel = wide * WIDE; panel < last_of(j->p->n, wide); panel++)
+            pack(j->from, panel, i, i + DEPTH < k ? i + DEPTH : k, j->p->data + (panel * k + i) * VL_PANEL);
 }
 
 void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_panel_source *from)
 {
     pack_job j = {p, from};
 
-    vl_pool_run(pool, panels_of(p->n), pack_panel, &j);
+    vl_pool_run(pool, wides_of(p->n), pack_wide, &j);
 }
 
 /* ---- the product -------------------------------------------------------------------------------- */
@@ -225,19 +255,28 @@ static const group_fn groups[ROWS + 1] = {NULL,   group1, group2, group3, group4
 static const group_fn groups[ROWS + 1] = {NULL, group1, group2, group3, group4, group5};
 #endif
 
-enum { STRIP = 2 * ROWS }; /* rows of x that share a passage of the panel */
+/* sum [rows][VL_PANEL] += x [rows, depth of ldx] (a block of a panel). */
+static void block(size_t rows, size_t depth, const vl_real *w, const vl_real *x, size_t ldx, vl_real *sum)
+{
+    const vl_real *next = w + depth * VL_PANEL;
+
+    for (size_t c = 0; c < VL_PANEL; c += COLUMNS)
+        for (size_t r = 0; r < rows; r += ROWS, next += depth * LINE)
+            groups[rows - r < ROWS ? rows - r : ROWS](depth, w + c, next, x + r * ldx, ldx,
+                                                      sum + r * VL_PANEL + c);
+}
 
 typedef struct job {
     size_t k, n, rows;
     const vl_panels *p; /* where W lies in panels, or: */
     const vl_panel_source *w;
-    vl_panel_work *work;
-    bool squares;
+    double *squares; /* of each tile; may be NULL */
     vl_real alpha, beta;
     const vl_real *x;
     vl_real *y;
 } job;
 
+/* Rows [row, row + rows) of y, this panel's columns. */
 static void store(const job *j, size_t panel, size_t row, size_t rows, const vl_real *sum)
 {
     size_t width = width_of(j->n, panel);
@@ -253,34 +292,22 @@ static void store(const job *j, size_t panel, size_t row, size_t rows, const vl_
     }
 }
 
-static void strip(const job *j, const vl_real *w, size_t panel, size_t row, size_t rows)
-{
-    const vl_real *x = j->x + row * j->k;
-    vl_real sum[STRIP * VL_PANEL] = {0};
-
-    for (size_t i = 0; i < j->k; i += DEPTH) {
-        size_t depth = j->k - i < DEPTH ? j->k - i : DEPTH;
-        const vl_real *next = w + (i + depth) * VL_PANEL;
-        for (size_t c = 0; c < VL_PANEL; c += COLUMNS)
-            for (size_t r = 0; r < rows; r += ROWS, next += depth * LINE)
-                groups[rows - r < ROWS ? rows - r : ROWS](depth, w + i * VL_PANEL + c, next, x + r * j->k + i,
-                                                          j->k, sum + r * VL_PANEL + c);
-    }
-    store(j, panel, row, rows, sum);
-}
-
-static void all_rows(const job *j, const vl_real *w, size_t panel)
-{
-    for (size_t row = 0; row < j->rows; row += STRIP)
-        strip(j, w, panel, row, j->rows - row < STRIP ? j->rows - row : STRIP);
-}
+enum { STRIP = 2 * ROWS }; /* rows of x that share a passage of a packed panel */
 
 static void packed_panel(void *arg, size_t panel, int worker)
 {
     const job *j = arg;
+    const vl_real *w = j->p->data + panel * j->k * VL_PANEL;
 
     (void)worker;
-    all_rows(j, j->p->data + panel * j->k * VL_PANEL, panel);
+    for (size_t row = 0; row < j->rows; row += STRIP) {
+        size_t rows = j->rows - row < STRIP ? j->rows - row : STRIP;
+        vl_real sum[STRIP * VL_PANEL] = {0};
+        for (size_t i = 0; i < j->k; i += DEPTH)
+            block(rows, j->k - i < DEPTH ? j->k - i : DEPTH, w + i * VL_PANEL, j->x + row * j->k + i, j->k,
+                  sum);
+        store(j, panel, row, rows, sum);
+    }
 }
 
 void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, const vl_real *x, vl_real *y)
@@ -303,41 +330,56 @@ static double sum_of_squares(const vl_real *v, size_t n)
     return all;
 }
 
-static void source_panel(void *arg, size_t panel, int worker)
+enum { CHUNK = 160 }; /* rows of x for which W is laid out once */
+
+/* One chunk of rows and one tile: block by block, each first laid out, then met by all rows. */
+static double chunk(const job *j, size_t wide, size_t row, size_t rows)
+{
+    vl_real w[DEPTH * VL_PANEL], sum[WIDE][CHUNK * VL_PANEL];
+    size_t begin = wide * WIDE, end = last_of(j->n, wide);
+    double squares = 0;
+
+    memset(sum, 0, sizeof sum);
+    for (size_t i = 0; i < j->k; i += DEPTH) {
+        size_t depth = j->k - i < DEPTH ? j->k - i : DEPTH;
+        for (size_t panel = begin; panel < end; panel++) {
+            pack(j->w, panel, i, i + depth, w);
+            if (j->squares && row == 0)
+                squares += sum_of_squares(w, depth * VL_PANEL);
+            block(rows, depth, w, j->x + row * j->k + i, j->k, sum[panel - begin]);
+        }
+    }
+    for (size_t panel = begin; panel < end; panel++)
+        store(j, panel, row, rows, sum[panel - begin]);
+    return squares;
+}
+
+static void source_wide(void *arg, size_t wide, int worker)
 {
     const job *j = arg;
-    vl_real *w = j->work->room.data + (size_t)worker * j->k * VL_PANEL;
+    size_t row = 0;
 
-    pack(j->w, panel, w);
-    if (j->squares)
-        j->work->squares[panel] = sum_of_squares(w, j->k * VL_PANEL);
-    all_rows(j, w, panel);
+    (void)worker;
+    do {
+        size_t rows = j->rows - row < CHUNK ? j->rows - row : CHUNK;
+        double squares = chunk(j, wide, row, rows);
+        if (j->squares && row == 0)
+            j->squares[wide] = squares;
+        row += CHUNK;
+    } while (row < j->rows);
 }
 
-int vl_panel_work_new(const vl_pool *pool, size_t k, size_t n, vl_panel_work *work, vl_err *e)
+void vl_panels_once(vl_pool *pool, const vl_panel_source *w, size_t rows, vl_real alpha, const vl_real *x,
+                    vl_real beta, vl_real *y, double *squares)
 {
-    int rc = vl_panels_new(k, (size_t)vl_pool_threads(pool) * VL_PANEL, &work->room, e);
+    double of_tile[VL_PANEL_MAX_N / VL_PANEL / WIDE];
+    job j = {w->k, w->n, rows, NULL, w, squares ? of_tile : NULL, alpha, beta, x, y};
 
-    work->squares = rc ? NULL : vl_alloc(panels_of(n), sizeof *work->squares, e);
-    return rc ? rc : work->squares ? VL_OK : VL_ENOMEM;
-}
-
-void vl_panel_work_free(vl_panel_work *work)
-{
-    vl_panels_free(&work->room);
-    free(work->squares);
-    work->squares = NULL;
-}
-
-void vl_panels_once(vl_pool *pool, vl_panel_work *work, const vl_panel_source *w, size_t rows, vl_real alpha,
-                    const vl_real *x, vl_real beta, vl_real *y, double *squares)
-{
-    job j = {w->k, w->n, rows, NULL, w, work, squares != NULL, alpha, beta, x, y};
-
-    vl_pool_run(pool, panels_of(w->n), source_panel, &j);
+    assert(w->n <= VL_PANEL_MAX_N);
+    vl_pool_run(pool, wides_of(w->n), source_wide, &j);
     if (!squares)
         return;
     *squares = 0;
-    for (size_t i = 0; i < panels_of(w->n); i++)
-        *squares += work->squares[i];
+    for (size_t i = 0; i < wides_of(w->n); i++)
+        *squares += of_tile[i];
 }

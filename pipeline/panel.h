@@ -42,20 +42,11 @@ void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_panel_source *fr
 /* vl_panels_times -- y [rows,n] = x [rows,k] W, rows >= 1; overwrites y, which overlaps nothing. */
 void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, const vl_real *x, vl_real *y);
 
-/* What vl_panels_once works in. */
-typedef struct vl_panel_work {
-    vl_panels room;  /* one panel a worker */
-    double *squares; /* of each panel */
-} vl_panel_work;
-
-/* vl_panel_work_new -- for a W of at most k rows and n columns. vl_panel_work_free: zeroed is harmless. */
-VL_MUST_USE int vl_panel_work_new(const vl_pool *pool, size_t k, size_t n, vl_panel_work *work, vl_err *e);
-void vl_panel_work_free(vl_panel_work *work);
-
-/* vl_panels_once -- y = alpha x W + beta y for a W that is used once: each worker lays out one panel at a time.
- * With beta 0, y may hold anything; with rows 0, x and y may be NULL.
+/* vl_panels_once -- y = alpha x W + beta y for a W that is used once: it is laid out a block at a time and never
+ * stored. n at most VL_PANEL_MAX_N. With beta 0, y may hold anything; with rows 0, x and y may be NULL.
  *   squares   out  the sum of the squares of W; NULL: not wanted */
-void vl_panels_once(vl_pool *pool, vl_panel_work *work, const vl_panel_source *w, size_t rows, vl_real alpha,
-                    const vl_real *x, vl_real beta, vl_real *y, double *squares);
+enum { VL_PANEL_MAX_N = 1 << 16 };
+void vl_panels_once(vl_pool *pool, const vl_panel_source *w, size_t rows, vl_real alpha, const vl_real *x,
+                    vl_real beta, vl_real *y, double *squares);
 
 #endif
