@@ -27,11 +27,11 @@ typedef struct eval_options {
     cli_common common;
     cli_list train, val, test;
     const char *controls, *grid_text, *multiples_text, *full_grid_text;
-    const char *model, *augment, *text_ext, *json, *report;
+    const char *protocol, *model, *augment, *text_ext, *image_ext, *json, *report;
     int64_t pairs, draws, students, random_students, full_students, epochs, full_epochs, readings, batch,
         full_batch;
     int64_t size, embed_dim;
-    double momentum, scale;
+    double momentum, scale, dropout;
     /* from the texts above */
     vl_augment aug;
     eval_grid grid, multiples, full_grid;
@@ -76,10 +76,12 @@ typedef struct eval_row {
     const eval_grid *grid;
     vld_draw *draw;
     size_t n_draws;
-    uint32_t *rows;   /* random: [n_draws][n] */
-    vld_set *set;     /* initial: [n_draws] */
-    vld_task task;    /* not of chance */
-    vld_outcome *out; /* borrowed from eval.out */
+    uint32_t *rows;          /* random: [n_draws][n] */
+    vld_set *set;            /* initial: [n_draws] */
+    size_t batch;            /* the distilled sets'; 0: any */
+    vlm_objective objective; /* of its students' training */
+    vld_task task;           /* not of chance */
+    vld_outcome *out;        /* borrowed from eval.out */
     vld_row_stats stats;
 } eval_row;
 
@@ -97,6 +99,7 @@ typedef struct eval {
     eval_data train, val, test;
     cli_losses losses; /* of sets and data, with --skip-bad */
     vlm_model model;
+    bool heads;              /* students are projection heads on features */
     vl_augment aug, set_aug; /* views of real pairs; of a distilled set and of its start with its rates */
     size_t batch, n;         /* n: pairs of every set */
     eval_row *row;
@@ -124,9 +127,12 @@ VL_MUST_USE int eval_sets_parse(eval *v, int n, char **operand, vl_err *e);
 /* eval_sets_open -- finds out which sets are distilled, and reads those. */
 VL_MUST_USE int eval_sets_open(eval *v, vl_err *e);
 
-/* eval_network -- v->model, aug, batch: of the distilled sets, which must agree, or of the options. text_dim
- * is that of validation data where there is no distilled set; eval_load calls it. */
-VL_MUST_USE int eval_network(eval *v, size_t text_dim, vl_err *e);
+/* eval_protocol -- v->heads: of the distilled sets, or of the options. After eval_sets_open. Errors: VL_EARG. */
+VL_MUST_USE int eval_protocol(eval *v, vl_err *e);
+
+/* eval_network -- v->model, aug, batch: of the distilled sets, which must agree, or of the options; data: whose
+ * features and texts count where there is no distilled set. eval_load calls it. */
+VL_MUST_USE int eval_network(eval *v, const vl_data *data, vl_err *e);
 
 /* eval_load -- training, validation and test data, and selected sets. */
 VL_MUST_USE int eval_load(eval *v, vl_err *e);

@@ -226,7 +226,7 @@ static bool same_network(const vld_distilled *a, const vld_distilled *b)
     return !strcmp(a->model.spec, b->model.spec) && a->model.size == b->model.size &&
            a->model.text_dim == b->model.text_dim && a->model.embed_dim == b->model.embed_dim &&
            a->model.scale == b->model.scale && a->augment.flip == b->augment.flip &&
-           a->augment.shift == b->augment.shift && a->batch == b->batch;
+           a->augment.shift == b->augment.shift;
 }
 
 static int check_agree(const eval *v, vl_err *e)
@@ -236,41 +236,65 @@ static int check_agree(const eval *v, vl_err *e)
     for (size_t i = v->first + 1; i < v->n_sets; i++) {
         const eval_set *b = &v->set[i];
         if (b->distilled && !same_network(&a->set, &b->set))
-            return vl_fail(e, VL_EFORMAT, "%s and %s: different networks, views or batches", a->path[0],
-                           b->path[0]);
+            return vl_fail(e, VL_EFORMAT, "%s and %s: different networks or views", a->path[0], b->path[0]);
     }
     return VL_OK;
 }
 
-int eval_network(eval *v, size_t text_dim, vl_err *e)
+int eval_protocol(eval *v, vl_err *e)
 {
+    const vld_distilled *d = v->first < v->n_sets ? &v->set[v->first].set : NULL;
+    const char *want = v->o.protocol;
+
+    v->heads = d ? d->model.kind == VLM_HEADS : want && !strcmp(want, "heads");
+    if (d && want && v->heads != !strcmp(want, "heads"))
+        return vl_fail(e, VL_EARG, "--protocol %s: %s holds %s", want, v->set[v->first].path[0],
+                       v->heads ? "features" : "pixels");
+    if (v->heads && (v->o.model || v->o.size))
+        return vl_fail(e, VL_EARG, "--%s is of pixels: protocol heads has features",
+                       v->o.model ? "model" : "size");
+    if (!v->heads && v->o.image_ext)
+        return vl_fail(e, VL_EARG, "--image is of protocol heads: protocol image has pixels");
+    return VL_OK;
+}
+
+static size_t first_of(int64_t option, size_t set, size_t usual)
+{
+    return option ? (size_t)option : set ? set : usual;
+}
+
+int eval_network(eval *v, const vl_data *data, vl_err *e)
+{
+    static const vlm_model none = {.kind = VLM_CONVNET};
+    static const vl_augment still = {false, 0};
     const eval_options *o = &v->o;
     const vld_distilled *d = v->first < v->n_sets ? &v->set[v->first].set : NULL;
-    const vlm_model *m = d ? &d->model : NULL;
-    int rc = m ? check_agree(v, e) : VL_OK;
+    const vlm_model *m = d ? &d->model : &none;
+    size_t embed = first_of(o->embed_dim, m->embed_dim, VLM_DEFAULT_EMBED);
+    size_t text = d ? m->text_dim : data->text_dim;
+    double scale = o->scale > 0 ? o->scale : d ? m->scale : VLM_DEFAULT_SCALE;
+    char spec[64];
+    int rc = d ? check_agree(v, e) : VL_OK;
 
     if (rc)
         return rc;
-    if (m && o->size && (size_t)o->size != m->size)
+    if (d && o->size && (size_t)o->size != m->size)
         return vl_fail(e, VL_EARG, "--size %d: the distilled set has images of %zu pixels", (int)o->size,
                        m->size);
-    v->aug = o->aug;
-    v->set_aug = d ? d->augment : o->aug;
+    v->aug = v->heads ? still : o->aug;
+    v->set_aug = d ? d->augment : v->aug;
     v->batch = o->batch ? (size_t)o->batch : d ? d->batch : 50;
-    return vlm_parse(o->model ? o->model
-                     : m      ? m->spec
-                              : VLM_DEFAULT_SPEC,
-                     m         ? m->size
-                     : o->size ? (size_t)o->size
-                               : VLM_DEFAULT_SIZE,
-                     m ? m->text_dim : text_dim,
-                     o->embed_dim ? (size_t)o->embed_dim
-                     : m          ? m->embed_dim
-                                  : VLM_DEFAULT_EMBED,
-                     o->scale > 0 ? o->scale
-                     : m          ? m->scale
-                                  : VLM_DEFAULT_SCALE,
-                     &v->model, e);
+    if (!v->heads)
+        return vlm_parse(o->model ? o->model
+                         : d      ? m->spec
+                                  : VLM_DEFAULT_SPEC,
+                         d ? m->size : first_of(o->size, 0, VLM_DEFAULT_SIZE), text, embed, scale, &v->model,
+                         e);
+    snprintf(spec, sizeof spec, "heads:%zu,dropout=%.6f", d ? m->image_n : data->feature_dim,
+             o->dropout >= 0 ? o->dropout
+             : d             ? m->dropout
+                             : 0.1);
+    return vlm_parse_heads(spec, text, embed, scale, &v->model, e);
 }
 
 /* ---- data ----------------------------------------------------------------------------------------- */
@@ -282,7 +306,9 @@ static int load(eval *v, const char *role, const char *const *path, int n, vls_r
     const vls_left_out ear = cli_losses_ear(&v->losses);
     const vl_data_opts o = {.size = size,
                             .text_ext = v->o.text_ext,
-                            .images = true,
+                            .image_ext = v->o.image_ext,
+                            .images = !v->heads,
+                            .features = v->heads,
                             .text = true,
                             .threads = (int)v->o.common.threads,
                             .standard_input = standard_input,
@@ -298,12 +324,12 @@ static int load(eval *v, const char *role, const char *const *path, int n, vls_r
     return rc ? rc : cli_losses_done(&v->losses, e);
 }
 
-static int check_dim(const eval *v, const eval_data *d, const char *name, vl_err *e)
+static int check_fits(const eval *v, const eval_data *d, const char *name, vl_err *e)
 {
-    if (!d->n_ids || d->d.text_dim == v->model.text_dim)
+    if (!d->n_ids || !vld_data_fits(&v->model, &d->d, e))
         return VL_OK;
-    return vl_fail(e, VL_EFORMAT, "%s: text embeddings of %zu numbers, the students take %zu", name,
-                   d->d.text_dim, v->model.text_dim);
+    vl_within(e, "%s", name);
+    return VL_EFORMAT;
 }
 
 /* Every set has as many pairs as the first. */
@@ -330,7 +356,7 @@ int eval_load(eval *v, vl_err *e)
     int rc = load(v, "validation", o->val.item, o->val.n, NULL, size, &v->val, e);
 
     if (!rc)
-        rc = eval_network(v, v->val.d.text_dim, e);
+        rc = eval_network(v, &v->val.d, e);
     if (!rc && o->train.n)
         rc = load(v, "train", o->train.item, o->train.n, NULL, size, &v->train, e);
     if (!rc)
@@ -339,14 +365,14 @@ int eval_load(eval *v, vl_err *e)
         if (!v->set[i].distilled) {
             eval_set *s = &v->set[i];
             rc = load(v, s->label, s->path, s->n_paths, s->reader, size, &s->data, e);
-            rc = rc ? rc : check_dim(v, &s->data, s->path[0], e);
+            rc = rc ? rc : check_fits(v, &s->data, s->path[0], e);
         }
     if (!rc)
-        rc = check_dim(v, &v->val, o->val.item[0], e);
+        rc = check_fits(v, &v->val, o->val.item[0], e);
     if (!rc && o->train.n)
-        rc = check_dim(v, &v->train, o->train.item[0], e);
+        rc = check_fits(v, &v->train, o->train.item[0], e);
     if (!rc)
-        rc = check_dim(v, &v->test, o->test.item[0], e);
+        rc = check_fits(v, &v->test, o->test.item[0], e);
     return rc ? rc : check_pairs(v, e);
 }
 

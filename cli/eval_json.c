@@ -2,6 +2,7 @@
  * eval_json.c -- everything as one JSON object: protocol, inputs, rows with every grid point's validation
  * readings and every student's numbers and losses, conclusions. */
 #include "cli/eval.h"
+#include "cli/json_text.h"
 #include "distill/card.h"
 #include "formats/version.h"
 #include "pipeline/blas.h"
@@ -35,7 +36,7 @@ static json_t *lines(const eval_lines *l)
     json_t *a = json_array();
 
     for (size_t i = 0; i < l->n; i++)
-        if (json_array_append_new(a, json_string(l->line[i]))) {
+        if (json_array_append_new(a, cli_json_text(l->line[i]))) {
             json_decref(a);
             return NULL;
         }

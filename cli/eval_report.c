@@ -197,7 +197,8 @@ static int fill(cli_report *p, const eval *v, vl_err *e)
 
     if (!rc) {
         cli_report_meta(p, "pairs of a set", "%zu", v->n);
-        cli_report_meta(p, "student", "%s, %zu pixels, %zu parameters", v->model.spec, v->model.size,
+        cli_report_meta(p, "student", "%s, %zu %s, %zu parameters", v->model.spec,
+                        v->heads ? v->model.image_n : v->model.size, v->heads ? "features" : "pixels",
                         v->model.n);
         cli_report_meta(p, "training", "%zu pairs", v->train.d.n);
         cli_report_meta(p, "validation", "%zu pairs", v->val.d.n);
@@ -206,7 +207,7 @@ static int fill(cli_report *p, const eval *v, vl_err *e)
         cost(p, v, text, cell);
         rc = curves(p, v, e);
     }
-    if (!rc && v->first < v->n_sets)
+    if (!rc && v->first < v->n_sets && !v->heads)
         rc = pictures(p, &v->set[v->first], e);
     if (!rc) {
         cli_report_heading(p, "Protocol and provenance");

@@ -76,8 +76,11 @@ static void row_task(const eval *v, eval_row *r)
                    .n_grid = r->grid->n,
                    .epochs = (int)(full ? o->full_epochs : o->epochs),
                    .readings = (int)o->readings,
-                   .batch = full && o->full_batch ? (size_t)o->full_batch : v->batch,
+                   .batch = full && o->full_batch   ? (size_t)o->full_batch
+                            : r->batch && !o->batch ? r->batch
+                                                    : v->batch,
                    .aug = r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES ? v->set_aug : v->aug,
+                   .objective = r->objective,
                    .momentum = o->momentum,
                    .students = (int)students_of(o, r->kind)};
 }
@@ -133,6 +136,26 @@ static int add_full(eval *v, vl_err *e)
     return VL_OK;
 }
 
+/* The row's students go down the loss that its distilled sets were made for; inputs are not mixed. */
+static int row_objective(eval_row *r, const eval_set *s, vl_err *e)
+{
+    vlm_objective o = s->set.objective;
+
+    o.blend = 0;
+    r->batch = r->batch ? r->batch : s->set.batch;
+    if (r->batch != s->set.batch)
+        return vl_fail(e, VL_EARG, "%s: a batch of %zu, the sets before it under one label have %zu",
+                       s->path[0], s->set.batch, r->batch);
+    if (r->objective.loss == o.loss && r->objective.sim == o.sim && r->objective.rank == o.rank &&
+        r->objective.alpha == o.alpha)
+        return VL_OK;
+    if (r->objective.loss != VLM_INFONCE || r->draw[0].source.set)
+        return vl_fail(e, VL_EARG, "%s: another loss or similarity than the sets before it under one label",
+                       s->path[0]);
+    r->objective = o;
+    return VL_OK;
+}
+
 /* Operand i begins a row when no earlier one of its kind has its label. */
 static bool begins_row(const eval *v, size_t i, bool distilled)
 {
@@ -185,6 +208,7 @@ static int add_sets(eval *v, size_t first, vl_err *e)
     for (size_t k = 0, i = first; !rc && k < r->n_draws; k++) {
         s = next_of(v, first, &i);
         if (s->distilled) {
+            rc = row_objective(r, s, e);
             r->draw[k].source.set = &s->set.set;
             memcpy(r->draw[k].base, s->set.set.rate, sizeof r->draw[k].base);
             bytes += s->file_bytes;
@@ -196,6 +220,17 @@ static int add_sets(eval *v, size_t first, vl_err *e)
     name_stream(&v->set[first], r);
     r->bytes = bytes / r->n_draws;
     return rc;
+}
+
+/* The set's learned parameters, around the real pairs it started from. */
+static int take_learned(eval_row *r, size_t k, const eval_set *s, vl_err *e)
+{
+    int rc = row_objective(r, s, e);
+
+    if (rc)
+        return rc;
+    memcpy(r->draw[k].base, s->set.set.rate, sizeof r->draw[k].base);
+    return vld_set_copy_similarity(&s->set.model, &s->set.objective, &s->set.set, &r->set[k], e);
 }
 
 static int add_initial(eval *v, bool learned, vl_err *e)
@@ -216,9 +251,11 @@ static int add_initial(eval *v, bool learned, vl_err *e)
             vl_within(e, "%s", s->path[0]);
             break;
         }
-        r->draw[k].source.set = &r->set[k];
         if (learned)
-            memcpy(r->draw[k].base, s->set.set.rate, sizeof r->draw[k].base);
+            rc = take_learned(r, k, s, e);
+        if (rc)
+            break;
+        r->draw[k].source.set = &r->set[k];
         bytes += vld_control_bytes(&v->train.d, rows, v->n);
     }
     free(rows);

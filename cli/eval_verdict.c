@@ -47,19 +47,23 @@ static void views_text(const vl_augment *a, char out[32])
 static void say_students(eval *v, eval_lines *l)
 {
     const vlm_model *m = &v->model;
-    char real[32], set[32];
+    char real[32], set[32], images[64];
 
     views_text(&v->aug, real);
     views_text(&v->set_aug, set);
+    eval_say(
+        l,
+        "vleval %s, protocol %s: students train %s from a fresh random start; no expert weight reaches a "
+        "student",
+        VL_VERSION, v->heads ? "heads" : "image",
+        v->heads ? "a projection head on each side" : "image encoder and text head");
+    snprintf(images, sizeof images, v->heads ? "image rows of %zu numbers (fixed)" : "images %zu x %zu",
+             v->heads ? m->image_n : m->size, m->size);
     eval_say(l,
-             "vleval %s, scope image: students train image encoder and text head from a fresh random start; "
-             "no expert weight reaches a student",
-             VL_VERSION);
-    eval_say(l,
-             "network %s: images %zu x %zu, text rows of %zu numbers (fixed), embeddings %zu, logits %g x "
-             "cosine; %zu parameters, %.1f million multiply-adds a pair; float32, BLAS core %s",
-             m->spec, m->size, m->size, m->text_dim, m->embed_dim, m->scale, m->n, m->macs * 1e-6,
-             vl_blas_core());
+             "network %s: %s, text rows of %zu numbers (fixed), embeddings %zu, logits %g x cosine; %zu "
+             "parameters, "
+             "%.1f million multiply-adds a pair; float32, BLAS core %s",
+             m->spec, images, m->text_dim, m->embed_dim, m->scale, m->n, m->macs * 1e-6, vl_blas_core());
     eval_say(l,
              "training: symmetric InfoNCE, SGD, constant rates, momentum %g, no weight decay, batch %zu%s, "
              "views %s (where rates are learned ones: %s), the last epoch counts",
@@ -154,6 +158,9 @@ void eval_notes(eval *v)
         }
         eval_say(l, "%s: distilled, %zu pairs, learned rates %.4g:%.4g", s->label, s->set.set.n,
                  s->set.set.rate[VLM_IMAGE], s->set.set.rate[VLM_TEXT]);
+        if (s->set.objective.loss != VLM_INFONCE)
+            eval_say(l, "  its students go down %s, similarity %s, as it was distilled",
+                     vld_loss_name[s->set.objective.loss], vld_sim_name[s->set.objective.sim]);
         eval_say(l, "  %s %s", s->id.kind, s->id.id);
     }
     say_losses(l, v->losses.all);

@@ -3,6 +3,7 @@
 #include "cli/loss.h"
 #include "cli/ls.h"
 
+#include "cli/json_text.h"
 #include "cli/msg.h"
 #include "formats/licence.h"
 #include "formats/stage.h"
@@ -30,7 +31,7 @@ static void add_segment(check *c, const vls_segment *seg, const json_t *tail)
 
     if (c->o->manifest)
         json_array_append_new(c->manifests,
-                              json_pack("{s:s, s:I, s:O, s:O?}", "file", c->path, "segment",
+                              json_pack("{s:o, s:I, s:O, s:O?}", "file", cli_json_text(c->path), "segment",
                                         (json_int_t)seg->ordinal, "manifest", seg->manifest, "tail", tail));
     json_array_foreach (json_object_get(tail, "parents"), i, p) {
         bool there = false;
@@ -91,16 +92,17 @@ static void print_json(const check *c)
     json_t *j;
 
     if (c->rc) {
-        ls_print_json(json_pack("{s:s, s:b, s:s}", "file", c->path, "ok", 0, "error", c->e.text));
+        ls_print_json(json_pack("{s:o, s:b, s:o}", "file", cli_json_text(c->path), "ok", 0, "error",
+                                cli_json_text(c->e.text)));
         return;
     }
-    j = json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?, s:O?, s:O?, s:O}", "file",
-                  c->path, "ok", ok(c), "kind", c->id.kind, "segments", (json_int_t)n->segments, "records",
-                  (json_int_t)n->records, "frames", (json_int_t)n->frames, "raw_bytes",
-                  (json_int_t)n->raw_bytes, "file_bytes", (json_int_t)n->file_bytes, "bad_frames",
-                  (json_int_t)n->bad_frames, "lost_records", (json_int_t)n->lost_records, "content_id",
-                  c->id.id, "licence", vl_licence_strictest(licences), "licences", licences, "sources",
-                  sources, "parents", c->parents);
+    j = json_pack("{s:o, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?, s:O?, s:O?, s:O}", "file",
+                  cli_json_text(c->path), "ok", ok(c), "kind", c->id.kind, "segments",
+                  (json_int_t)n->segments, "records", (json_int_t)n->records, "frames", (json_int_t)n->frames,
+                  "raw_bytes", (json_int_t)n->raw_bytes, "file_bytes", (json_int_t)n->file_bytes,
+                  "bad_frames", (json_int_t)n->bad_frames, "lost_records", (json_int_t)n->lost_records,
+                  "content_id", c->id.id, "licence", vl_licence_strictest(licences), "licences", licences,
+                  "sources", sources, "parents", c->parents);
     if (c->o->key)
         json_object_set_new(j, "verified", json_true());
     ls_print_json(j);

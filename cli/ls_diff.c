@@ -3,6 +3,7 @@
  * stay its members' names, lengths and XXH64. Then the second streams past. */
 #include "cli/ls.h"
 
+#include "cli/json_text.h"
 #include "cli/msg.h"
 #include "pipeline/carry.h"
 #include "pipeline/keytab.h"
@@ -33,7 +34,8 @@ static void say(differ *d, const char *what, const char *where, const char *a, c
 {
     d->differences++;
     if (d->o->json)
-        ls_print_json(json_pack("{s:s, s:s, s:s?, s:s?}", "what", what, "where", where, "a", a, "b", b));
+        ls_print_json(
+            json_pack("{s:s, s:o, s:s?, s:s?}", "what", what, "where", cli_json_text(where), "a", a, "b", b));
     else
         printf("%s\t%s\t%s\t%s\n", what, where, a ? a : "-", b ? b : "-");
 }

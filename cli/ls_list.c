@@ -2,6 +2,7 @@
 #include "cli/loss.h"
 #include "cli/ls.h"
 
+#include "cli/json_text.h"
 #include "cli/msg.h"
 
 #include <inttypes.h>
@@ -81,7 +82,7 @@ static void record_json(const char *path, const vls_record *rec, const vls_segme
 
     for (size_t i = 0; i < rec->n_members; i++)
         json_object_set_new(members, rec->members[i].ext, json_integer((json_int_t)rec->members[i].n));
-    ls_print_json(json_pack("{s:s, s:I, s:s, s:s, s:I, s:o}", "file", path, "segment",
+    ls_print_json(json_pack("{s:o, s:I, s:s, s:s, s:I, s:o}", "file", cli_json_text(path), "segment",
                             (json_int_t)seg->ordinal, "kind", seg->kind, "key", rec->key, "bytes",
                             (json_int_t)bytes_of(rec), "members", members));
 }
@@ -108,8 +109,8 @@ static void print_manifests(const ls_opts *o, const char *path, const vls_reader
             continue;
         }
         const json_t *tail = vls_reader_tail(r, i);
-        ls_print_json(json_pack("{s:s, s:I, s:o, s:o}", "file", path, "segment", (json_int_t)i, "manifest",
-                                json_deep_copy(s->manifest), "tail",
+        ls_print_json(json_pack("{s:o, s:I, s:o, s:o}", "file", cli_json_text(path), "segment", (json_int_t)i,
+                                "manifest", json_deep_copy(s->manifest), "tail",
                                 tail ? json_deep_copy(tail) : json_null()));
     }
 }

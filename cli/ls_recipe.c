@@ -6,6 +6,7 @@
  * a whole shard. Its making is a manifest and its parents; a shard that was put together has several. */
 #include "cli/ls_command.h"
 
+#include "cli/json_text.h"
 #include "cli/msg.h"
 #include "formats/peek.h"
 #include "pipeline/carry.h"
@@ -216,10 +217,10 @@ static void print_making(recipe *r, const char *id, const char *path, const vls_
     ls_terms(source_, b->manifest, "source");
     command = ls_command(b->manifest, parents);
     if (r->o->json) {
-        ls_print_json(json_pack("{s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:O?, s:O}", "content_id", id, "kind",
-                                kind, "found", 1, "file", path, "licence", licence, "source", source_,
-                                "parents", parents, "tool", json_object_get(b->manifest, "tool"), "command",
-                                command));
+        ls_print_json(json_pack("{s:s, s:s, s:b, s:o, s:O, s:O, s:O, s:O?, s:O}", "content_id", id, "kind",
+                                kind, "found", 1, "file", cli_json_text(path), "licence", licence, "source",
+                                source_, "parents", parents, "tool", json_object_get(b->manifest, "tool"),
+                                "command", command));
     } else {
         char *l = ls_terms_text(licence), *s = ls_terms_text(source_), *c = ls_command_text(command);
         printf("# %s %s: %s%s%s%s%s\n%s\n\n", kind, id, path, l ? "; licence " : "", l ? l : "",

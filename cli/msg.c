@@ -45,7 +45,7 @@ static void say(const char *fmt, va_list ap)
     if (n < 0)
         return;
     if ((size_t)n >= sizeof text)
-        memcpy(text + sizeof text - 4, "...", 4);
+        vl_cut(text, sizeof text);
     vl_clean(text);
     fprintf(stderr, "%s%s: %s\n", atomic_exchange(&line_stands, false) ? "\r\033[K" : "", tool_name, text);
 }
@@ -144,7 +144,7 @@ static void draw(cli_progress *p, const char *detail)
 
 void cli_progress_begin(cli_progress *p, const char *what, uint64_t total)
 {
-    *p = (cli_progress){what, 0, total, cli_now(), 0};
+    *p = (cli_progress){what, 0, total, cli_now(), 0, progress_wanted()};
 }
 
 void cli_progress_at(cli_progress *p, uint64_t done, const char *fmt, ...)
@@ -154,7 +154,7 @@ void cli_progress_at(cli_progress *p, uint64_t done, const char *fmt, ...)
     va_list ap;
 
     p->done = done;
-    if (now - p->last < 1.0 / 6 || !progress_wanted())
+    if (now - p->last < 1.0 / 6 || !p->wanted)
         return;
     p->last = now;
     va_start(ap, fmt);

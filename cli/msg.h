@@ -30,6 +30,7 @@ typedef struct cli_progress {
     const char *what;     /* "records", "step" */
     uint64_t done, total; /* total 0: unknown */
     double t0, last;      /* cli_now() at the beginning and at the last refresh */
+    bool wanted;          /* asked once: the answer costs a system call */
 } cli_progress;
 void cli_progress_begin(cli_progress *p, const char *what, uint64_t total);
 void cli_progress_at(cli_progress *p, uint64_t done, const char *fmt, ...) VL_PRINTF(3, 4);

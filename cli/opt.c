@@ -362,3 +362,20 @@ int cli_parse(const cli_tool *tool, int argc, char **argv)
         tool->common->threads = processors();
     return n;
 }
+
+const char *cli_option_ahead(int argc, char **argv, const char *name)
+{
+    size_t n = strlen(name);
+    const char *found = NULL;
+
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+        const char *a = argv[i];
+        if (strncmp(a, "--", 2) || strncmp(a + 2, name, n))
+            continue;
+        if (a[2 + n] == '=')
+            found = a + 3 + n;
+        else if (!a[2 + n] && i + 1 < argc)
+            found = argv[i + 1];
+    }
+    return found;
+}

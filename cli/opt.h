@@ -86,14 +86,24 @@ typedef struct cli_tool {
     cli_common *common;
     unsigned common_set;            /* CLI_OUTPUT | ... */
     int min_operands, max_operands; /* max < 0: any */
+    void (*print_engine)(
+        FILE *f); /* lines of --version on what multiplies matrices: cli_print_blas; NULL where
+                                       nothing does, and then the linker leaves OpenBLAS out of the program */
 } cli_tool;
+
+/* cli_print_blas -- OpenBLAS: its version, the kernels in use, threads. */
+void cli_print_blas(FILE *f);
 
 /* cli_parse -- fills the table's values; returns the number of operands, moved to argv[1..n].
  * Options and operands may be mixed. threads is at least 1 afterwards (0 became the processors that
  * this process may use). Help text need not name its default: --help adds it where the text does
  * not end in "[...]". Exits 0 after --help, --version and --options-tsv (hidden; for the man-page
- * test), 2 on misuse. Sets the BLAS thread count to 1 and installs the signal handlers that unlink
+ * test), 2 on misuse. Installs the signal handlers that unlink
  * temporary output; SIGPIPE is ignored, so a closed pipe is a write error like any other. */
 int cli_parse(const cli_tool *tool, int argc, char **argv);
+
+/* cli_option_ahead -- what the command line says of --name, before it is parsed: for options that change the
+ * defaults of others. The last one counts; NULL: not there. Nothing is checked, cli_parse does. */
+const char *cli_option_ahead(int argc, char **argv, const char *name);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/runlog.h"
 
+#include "cli/json_text.h"
 #include "cli/msg.h"
 
 #include <errno.h>
@@ -89,12 +90,8 @@ void cli_runlog_real(cli_runlog *log, const char *name, double v)
 
 void cli_runlog_text(cli_runlog *log, const char *name, const char *v)
 {
-    json_t *text = v ? json_string(v) : NULL; /* NULL for what is not UTF-8, too */
-
     if (log && log->line)
-        set(log, name, text ? text : json_null());
-    else
-        json_decref(text);
+        set(log, name, v ? cli_json_text(v) : json_null());
 }
 
 /* A short write is continued: what is left may still fit, or its failure names the cause. */

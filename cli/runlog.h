@@ -33,7 +33,7 @@ VL_MUST_USE int cli_runlog_open(const char *path, bool append, cli_runlog **out,
 void cli_runlog_begin(cli_runlog *log, const char *event);
 void cli_runlog_int(cli_runlog *log, const char *name, int64_t v);
 void cli_runlog_real(cli_runlog *log, const char *name, double v);      /* nine digits */
-void cli_runlog_text(cli_runlog *log, const char *name, const char *v); /* not UTF-8: null */
+void cli_runlog_text(cli_runlog *log, const char *name, const char *v); /* see json_text.h; NULL: null */
 void cli_runlog_end(cli_runlog *log);
 
 /* cli_runlog_close -- reports the first error of the log's life; frees log in any case. */

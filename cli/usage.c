@@ -4,8 +4,6 @@
 
 #include "formats/version.h"
 
-#include "pipeline/blas.h"
-#include <cblas.h>
 #include <inttypes.h>
 #include <string.h>
 #include <zstd.h>
@@ -114,14 +112,10 @@ void cli_print_help(FILE *f, const cli_table *t, const cli_tool *tool)
 
 void cli_print_version(FILE *f, const cli_tool *tool)
 {
-    static const char *mode[] = {"sequential", "pthreads", "OpenMP"};
-    int m = openblas_get_parallel();
-
     fprintf(f, "%s (vlkit) %s\n", tool->name, VL_VERSION);
     fprintf(f, "shard format  reads and writes version %d\n", VL_FORMAT_VERSION);
-    fprintf(f, "OpenBLAS      %s\n", vl_blas_config());
-    fprintf(f, "              core type %s, parallel mode %s, used with %d thread\n", vl_blas_core(),
-            m >= 0 && m < 3 ? mode[m] : "unknown", openblas_get_num_threads());
+    if (tool->print_engine)
+        tool->print_engine(f);
     fprintf(f, "libzstd       %s\n", ZSTD_versionString());
     fprintf(f, "CUDA          no\n");
 }

@@ -60,6 +60,7 @@ static const cli_tool tool = {
     .common_set = CLI_OUTPUT | CLI_SIGN | CLI_SKIP_BAD | CLI_THREADS | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
+    .print_engine = cli_print_blas,
 };
 
 typedef struct item { /* a record on its way */

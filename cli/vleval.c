@@ -25,6 +25,7 @@ static eval v = {.o = {.common = CLI_COMMON_DEFAULT,
                        .epochs = 160,
                        .full_epochs = 12,
                        .readings = 8,
+                       .dropout = -1,
                        .augment = VLM_DEFAULT_VIEWS}};
 
 static const cli_opt options[] = {
@@ -36,6 +37,7 @@ static const cli_opt options[] = {
     {0, "test", CLI_LIST, &v.o.test, "SHARD", "test data: read once a student", 0, 0, NULL},
     {0, "text", CLI_TEXT, &v.o.text_ext, "EXT",
      "member with the text rows; the default is the only *.txt.npy there is", 0, 0, NULL},
+    {0, "image", CLI_TEXT, &v.o.image_ext, "EXT", "the same for image rows, of protocol heads", 0, 0, NULL},
     {0, "rows", CLI_GROUP, NULL, NULL, "Rows", 0, 0, NULL},
     {0, "controls", CLI_TEXT, &v.o.controls, "LIST",
      "of chance, random, initial, initial-rates, full, or none [all that the inputs allow]", 0, 0, NULL},
@@ -64,8 +66,15 @@ static const cli_opt options[] = {
     {0, "momentum", CLI_REAL, &v.o.momentum, "X", "share of the last step that is kept, in every row", 0,
      0.999999, NULL},
     {0, "network", CLI_GROUP, NULL, NULL, "Network; a distilled set names its own", 0, 0, NULL},
-    {0, "model", CLI_TEXT, &v.o.model, "SPEC", "convnet:WIDTHxLAYERS [the set's, or convnet:64x2]", 0, 0,
-     NULL},
+    {0, "protocol", CLI_CHOICE, &v.o.protocol, "PARTS",
+     "what students train: image, encoder and text head, on pixels; heads, a projection head on each side, "
+     "on "
+     "features [the set's, or image]",
+     0, 0, "image|heads"},
+    {0, "dropout", CLI_REAL, &v.o.dropout, "P", "of heads, while they train; -1: the set's, or 0.1", -1,
+     0.999, NULL},
+    {0, "model", CLI_TEXT, &v.o.model, "SPEC",
+     "convnet:WIDTHxLAYERS or vit:DIMxDEPTHxHEADS/PATCH [the set's, or convnet:64x2]", 0, 0, NULL},
     {0, "size", CLI_INT, &v.o.size, "PIXELS", "side of the images; 0: the set's, or 32", 0, 1024, NULL},
     {0, "embed-dim", CLI_INT, &v.o.embed_dim, "N", "length of embeddings; 0: the set's, or 512", 0, 65536,
      NULL},
@@ -92,6 +101,7 @@ static const cli_tool tool = {
     .common_set = CLI_SKIP_BAD | CLI_THREADS | CLI_SEED | CLI_DEVICE | CLI_PROGRESS | CLI_RUNLOG,
     .min_operands = 0,
     .max_operands = -1,
+    .print_engine = cli_print_blas,
 };
 
 typedef struct watcher { /* of the students */
@@ -282,6 +292,8 @@ int main(int argc, char **argv)
         cli_misuse("%s", e.text);
     if (!rc)
         rc = eval_sets_open(&v, &e);
+    if (!rc && eval_protocol(&v, &e))
+        cli_misuse("%s", e.text);
     if (!rc && eval_controls_parse(&v, &e) == VL_EARG)
         cli_misuse("%s", e.text);
     if (!rc)

@@ -17,10 +17,12 @@
 #include "pipeline/text_utf8.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <string.h>
 
-enum { SEGMENT_RECORDS = 1 << 20, WARNED_MAX = 20, DEPTH_PER_THREAD = 4 };
-#define HELD_MAX ((size_t)32 << 20) /* bytes of images from a tar in the stage, and one more record */
+enum { SEGMENT_RECORDS = 1 << 20, WARNED_MAX = 20, DEPTH_PER_THREAD = 16, IMAGE_GUESS = 4 << 20 };
+#define HELD_MAX                                                                                             \
+    ((size_t)32 << 20) /* bytes of images in the stage, as far as they are known; and one more record */
 
 static struct options {
     cli_common common;
@@ -68,7 +70,9 @@ typedef struct packer {
     vl_layout *layout;
     bool source_ended;
     vl_stage *stage;
-    size_t held; /* bytes in it that came with the pairs */
+    size_t inside; /* jobs in it */
+    size_t held;   /* bytes in it that came with the pairs */
+    size_t expect; /* bytes of the images that it will read: the largest of late */
     vl_sink *sink;
     vl_sink_counts sunk;
     uint64_t shard; /* its number, when the last record was added */
@@ -135,10 +139,12 @@ static int note_licence(packer *p, const vl_packed *job, vl_err *e)
 
 static int begin_segment(packer *p, vl_err *e)
 {
-    int rc = p->sink->begin(p->sink, p->manifest, e);
+    int rc = vl_sink_begin(p->sink, p->manifest, e);
 
     p->open = !rc;
-    return rc ? rc : p->sink->tail(p->sink, NULL, p->notes, e);
+    if (!rc)
+        vl_sink_tail(p->sink, NULL, p->notes);
+    return rc;
 }
 
 static int end_segment(packer *p, vl_err *e)
@@ -201,10 +207,22 @@ static int write_record(packer *p, const vl_packed *job, vl_err *e)
     return note_licence(p, job, e);
 }
 
-/* Fills the stage from the source, as far as both allow. */
+/* How many jobs may be in the stage: each keeps its image in memory. */
+static size_t room(const packer *p)
+{
+    size_t threads = (size_t)o.common.threads, n = HELD_MAX / p->expect;
+
+    return n < threads ? threads : n > threads * DEPTH_PER_THREAD ? threads * DEPTH_PER_THREAD : n;
+}
+
+/* Fills the stage from the source, as far as both allow; not before it is half empty, for that wakes its threads. */
 static int fill(packer *p, vl_err *e)
 {
-    while (!p->source_ended && !vl_stage_full(p->stage) && p->held < HELD_MAX) {
+    size_t most = room(p);
+
+    if (p->inside > most / 2)
+        return VL_OK;
+    while (!p->source_ended && p->inside < most && p->held < HELD_MAX) {
         vl_pair pair;
         vl_err why = {0};
         vl_packed *job;
@@ -219,6 +237,7 @@ static int fill(packer *p, vl_err *e)
             return VL_ENOMEM;
         p->source_ended = rc != 1 && rc != VL_EFORMAT;
         p->held += job->held;
+        p->inside++;
         vl_stage_put(p->stage, job);
     }
     return VL_OK;
@@ -233,6 +252,9 @@ static int pack_all(packer *p, vl_err *e)
     cli_progress_begin(&progress, "records", 0);
     while (!(rc = fill(p, e)) && (job = vl_stage_take(p->stage))) {
         p->held -= job->held;
+        p->inside--;
+        p->expect -= p->expect / 16;
+        p->expect = job->n < p->expect ? p->expect : job->n;
         if (!job->rc)
             rc = write_record(p, job, e);
         else if (job->rc == VL_EFORMAT)
@@ -324,11 +346,21 @@ static void check_set(void)
         cli_misuse("-o: %s", e.text);
 }
 
+/* What one image leaves the next one takes; by itself the allocator gives it back to the system, which clears it and
+ * maps it again for each image (a twelfth of all time). */
+static void keep_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, (int)HELD_MAX / 4);
+    mallopt(M_TRIM_THRESHOLD, (int)HELD_MAX);
+}
+
 int main(int argc, char **argv)
 {
-    packer p = {0};
+    packer p = {.expect = IMAGE_GUESS};
     vl_err e = {0};
     int rc;
+
+    keep_memory();
 
     cli_parse(&tool, argc, argv);
     check_text("--split", o.split);

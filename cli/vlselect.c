@@ -78,6 +78,7 @@ static const cli_tool tool = {
     .common_set = CLI_OUTPUT | CLI_SIGN | CLI_SKIP_BAD | CLI_THREADS | CLI_SEED,
     .min_operands = 1,
     .max_operands = -1,
+    .print_engine = cli_print_blas,
 };
 
 /* A record is a pair, its embeddings, or both; its number is that of its key. */

@@ -15,16 +15,15 @@
 
 static struct options {
     cli_common common;
-    const char *scope, *model, *augment, *text;
+    const char *scope, *model, *augment, *text, *image;
     int64_t size, embed_dim, experts, epochs, batch;
-    double scale, rate_image, rate_text, momentum, weight_decay;
+    double scale, dropout, rate_image, rate_text, momentum, weight_decay;
     bool resume;
     const char *scores;
     cli_list val;
 } o = {
     .common = CLI_COMMON_DEFAULT,
     .scope = "image",
-    .model = VLM_DEFAULT_SPEC,
     .size = VLM_DEFAULT_SIZE,
     .embed_dim = VLM_DEFAULT_EMBED,
     .scale = VLM_DEFAULT_SCALE,
@@ -35,30 +34,41 @@ static struct options {
     .rate_text = 1,
     .momentum = 0,
     .weight_decay = 0,
-    .augment = VLM_DEFAULT_VIEWS,
+    .dropout = 0.1,
 };
 
 static const cli_opt options[] = {
     {0, NULL, CLI_GROUP, NULL, NULL, "Network", 0, 0, NULL},
-    {0, "scope", CLI_CHOICE, &o.scope, "PARTS", "what is trained: image, the image encoder and the text head",
-     0, 0, "image"},
-    {0, "model", CLI_TEXT, &o.model, "SPEC", "image encoder: convnet:WIDTHxLAYERS", 0, 0, NULL},
-    {0, "size", CLI_INT, &o.size, "PIXELS", "side of the square images, a multiple of 4", 16, 1024, NULL},
+    {0, "scope", CLI_CHOICE, &o.scope, "PARTS",
+     "what is trained: image, the image encoder and the text head, on pairs; heads, a projection head on "
+     "each side, "
+     "on embeddings of images and captions",
+     0, 0, "image|heads"},
+    {0, "model", CLI_TEXT, &o.model, "SPEC",
+     "image encoder: convnet:WIDTHxLAYERS or vit:DIMxDEPTHxHEADS/PATCH, which ,lora=R may follow "
+     "[" VLM_DEFAULT_SPEC "]",
+     0, 0, NULL},
+    {0, "dropout", CLI_REAL, &o.dropout, "P", "of the heads, while they train", 0, 0.999, NULL},
+    {0, "size", CLI_INT, &o.size, "PIXELS", "side of the square images, a multiple of 4, or of the patch", 16, 1024, NULL},
     {0, "embed-dim", CLI_INT, &o.embed_dim, "N", "length of the common embedding", 1, 65536, NULL},
     {0, "scale", CLI_REAL, &o.scale, "X", "of the logits: 1 / temperature", 1e-3, 1e6, NULL},
     {0, "text", CLI_TEXT, &o.text, "EXT",
      "member of the embeddings with the text rows; the default is the only one there is", 0, 0, NULL},
+    {0, "image", CLI_TEXT, &o.image, "EXT",
+     "the same for the image rows of scope heads, such as convnet-64x2-seed1.img.npy", 0, 0, NULL},
     {0, NULL, CLI_GROUP, NULL, NULL, "Training", 0, 0, NULL},
     {'n', "experts", CLI_INT, &o.experts, "N", "how many", 1, VLD_MAX_EXPERTS, NULL},
     {'e', "epochs", CLI_INT, &o.epochs, "N", "of each; a snapshot is written after every one", 1,
      VLD_MAX_SNAPS - 1, NULL},
     {0, "batch", CLI_INT, &o.batch, "PAIRS", "a step", 2, 65536, NULL},
-    {0, "rate-image", CLI_REAL, &o.rate_image, "X", "learning rate of the image encoder", 0, 1e38, NULL},
-    {0, "rate-text", CLI_REAL, &o.rate_text, "X", "learning rate of the text head", 0, 1e38, NULL},
+    {0, "rate-image", CLI_REAL, &o.rate_image, "X", "learning rate of the image branch", 0, 1e38, NULL},
+    {0, "rate-text", CLI_REAL, &o.rate_text, "X", "learning rate of the text branch", 0, 1e38, NULL},
     {0, "momentum", CLI_REAL, &o.momentum, "X", "share of the last step that is kept", 0, 0.999999, NULL},
     {0, "weight-decay", CLI_REAL, &o.weight_decay, "X", "times rate and weight, a step", 0, 1e6, NULL},
     {0, "augment", CLI_TEXT, &o.augment, "VIEWS",
-     "none, flip, shiftN or flip+shiftN: mirrored half of the time, moved by up to N pixels", 0, 0, NULL},
+     "of images: none, flip, shiftN or flip+shiftN, mirrored half of the time, moved by up to N pixels "
+     "[" VLM_DEFAULT_VIEWS "]",
+     0, 0, NULL},
     {0, "val", CLI_LIST, &o.val, "FILE",
      "pairs or embeddings for validation (repeatable): recall is printed after every epoch", 0, 0, NULL},
     {0, "resume", CLI_FLAG, &o.resume, NULL,
@@ -70,7 +80,7 @@ static const cli_opt options[] = {
 
 static const cli_tool tool = {
     .name = "vltrain-expert",
-    .usage = "[options] PAIRS EMBEDDINGS...",
+    .usage = "[options] [PAIRS...] EMBEDDINGS...",
     .sentence = "Trains expert networks on real pairs and writes their trajectories.",
     .example = "vltrain-expert -n 5 -e 3 -o experts.tar.zst train.tar.zst train.emb.tar.zst",
     .options = options,
@@ -79,7 +89,25 @@ static const cli_tool tool = {
                   CLI_RUNLOG,
     .min_operands = 1,
     .max_operands = -1,
+    .print_engine = cli_print_blas,
 };
+
+static bool heads_only(void)
+{
+    return !strcmp(o.scope, "heads");
+}
+
+/* The network, for images and texts of this many numbers. */
+static int parse_model(size_t features, size_t text_dim, vlm_model *m, vl_err *e)
+{
+    char spec[64];
+
+    if (!heads_only())
+        return vlm_parse(o.model ? o.model : VLM_DEFAULT_SPEC, (size_t)o.size, text_dim, (size_t)o.embed_dim,
+                         o.scale, m, e);
+    snprintf(spec, sizeof spec, "heads:%zu,dropout=%.6f", features, o.dropout);
+    return vlm_parse_heads(spec, text_dim, (size_t)o.embed_dim, o.scale, m, e);
+}
 
 /* ---- what goes in, and around it -------------------------------------------------------------- */
 
@@ -98,7 +126,9 @@ static int load_data(const char *const *paths, int n, cli_losses *losses, vl_dat
     const vls_left_out ear = cli_losses_ear(losses);
     const vl_data_opts data = {.size = (size_t)o.size,
                                .text_ext = o.text,
-                               .images = true,
+                               .image_ext = o.image,
+                               .images = !heads_only(),
+                               .features = heads_only(),
                                .text = true,
                                .threads = (int)o.common.threads,
                                .left_out = o.common.skip_bad ? &ear : NULL};
@@ -130,9 +160,6 @@ static int load(expert_trainer *t, char **paths, int n, vl_err *e)
         qsort(t->parents, t->n_parents, sizeof *t->parents, by_kind);
     if (!rc && o.val.n)
         rc = load_val(t, e);
-    if (!rc && o.val.n && t->val.text_dim != t->train.text_dim)
-        rc = vl_fail(e, VL_EFORMAT, "texts for validation have %zu numbers, those for training %zu",
-                     t->val.text_dim, t->train.text_dim);
     if (!rc && t->train.n < 2)
         rc = vl_fail(e, VL_EFORMAT, "%s: %zu pair, at least 2 needed", paths[0], t->train.n);
     if (!rc && (size_t)o.batch > t->train.n) {
@@ -240,8 +267,9 @@ static int run(expert_trainer *t, char **paths, int n, vl_err *e)
     if (!rc)
         rc = load(t, paths, n, e);
     if (!rc)
-        rc =
-            vlm_parse(o.model, (size_t)o.size, t->train.text_dim, (size_t)o.embed_dim, o.scale, &t->model, e);
+        rc = parse_model(t->train.feature_dim, t->train.text_dim, &t->model, e);
+    if (!rc && o.val.n)
+        rc = vld_data_fits(&t->model, &t->val, e) ? vl_within(e, "data for validation") : VL_OK;
     if (!rc)
         rc = make_manifest(t, e);
     if (!rc)
@@ -305,9 +333,13 @@ static void check_line(expert_trainer *t)
 {
     vl_err e;
 
-    if (vl_augment_parse(o.augment, &t->aug, &e))
+    if (heads_only() && (o.model || o.augment))
+        cli_misuse("--%s is of pixels: scope heads has features", o.model ? "model" : "augment");
+    if (!heads_only() && o.image)
+        cli_misuse("--image is of scope heads: scope image has pixels");
+    if (vl_augment_parse(o.augment ? o.augment : heads_only() ? "none" : VLM_DEFAULT_VIEWS, &t->aug, &e))
         cli_misuse("--augment: %s", e.text);
-    if (vlm_parse(o.model, (size_t)o.size, 1, (size_t)o.embed_dim, o.scale, &t->model, &e))
+    if (parse_model(1, 1, &t->model, &e))
         cli_misuse("%s", e.text);
     if (o.resume && (!o.common.output || !strcmp(o.common.output, "-")))
         cli_misuse("--resume: standard output cannot be resumed, -o FILE is needed");

@@ -9,13 +9,20 @@
 #include <jansson.h>
 
 /* The network as JSON: {"spec", "size", "text_dim", "embed_dim", "scale"}, and back (checked: the values
- * come from a file). */
+ * come from a file). size is 0 for heads. */
 VL_MUST_USE int vld_model_to_json(const vlm_model *m, json_t **out, vl_err *e);
 VL_MUST_USE int vld_model_from_json(const json_t *j, vlm_model *m, vl_err *e);
 
 /* {"flip", "shift"} */
 VL_MUST_USE int vld_augment_to_json(const vl_augment *a, json_t **out, vl_err *e);
 VL_MUST_USE int vld_augment_from_json(const json_t *j, vl_augment *a, vl_err *e);
+
+/* {"loss", "similarity", "rank", "alpha", "blend"}; from NULL: infonce. The last three where they mean something. */
+VL_MUST_USE int vld_objective_to_json(const vlm_objective *o, json_t **out, vl_err *e);
+VL_MUST_USE int vld_objective_from_json(const json_t *j, vlm_objective *o, vl_err *e);
+
+/* Names of the field's losses and similarities, as in options and manifests: "infonce", "none". */
+extern const char *const vld_loss_name[], *const vld_sim_name[];
 
 /* vld_manifest -- what every computed segment's manifest starts with: kind, tool {name, version}, seed,
  * blas core, model, augment. Gives a new object; the caller adds "options" and "schema". */

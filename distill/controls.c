@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/controls.h"
 #include "distill/select.h"
+#include "distill/train.h"
 #include "pipeline/keytab.h"
 #include "pipeline/rng.h"
 
@@ -21,8 +22,7 @@ int vld_control_random(const vl_data *d, size_t n, size_t draws, uint64_t seed, 
 static int one_pair(const vl_data *d, const vl_keytab *keys, const vld_distilled *set, size_t i,
                     uint32_t *rows, vld_set *out, vl_err *e)
 {
-    const vl_view still = {false, 0, 0};
-    size_t row, cap, pixels = d->size * d->size * 3;
+    size_t row, cap;
 
     if (!set->init_key || !set->init_key[i] || !vl_keytab_find(keys, set->init_key[i], &row))
         return vl_fail(e, VL_EFORMAT, "pair %zu started from record '%s', which the training data lack", i,
@@ -31,9 +31,7 @@ static int one_pair(const vl_data *d, const vl_keytab *keys, const vld_distilled
     if (set->init_cap[i] >= d->cap[row + 1] - d->cap[row])
         return vl_fail(e, VL_EFORMAT, "pair %zu started from caption %u of record '%s', which has %zu", i,
                        set->init_cap[i], d->key[row], d->cap[row + 1] - d->cap[row]);
-    vl_view_apply_u8(d->images + row * pixels, d->size, still, out->image + i * pixels);
-    for (size_t k = 0; k < d->text_dim; k++)
-        out->text[i * d->text_dim + k] = (vl_real)d->text[cap * d->text_dim + k];
+    vld_set_pair(&set->model, d, row, cap, i, out);
     if (rows)
         rows[i] = (uint32_t)row;
     return VL_OK;
@@ -44,11 +42,8 @@ int vld_control_initial(const vl_data *d, const vld_distilled *set, uint32_t *ro
     vl_keytab keys = {0};
     vld_set s = {0};
     size_t number;
-    int rc = VL_OK;
+    int rc = vld_data_fits(&set->model, d, e);
 
-    if (d->size != set->model.size || d->text_dim != set->model.text_dim)
-        return vl_fail(e, VL_EARG, "images of %zu pixels and texts of %zu numbers; the set has %zu and %zu",
-                       d->size, d->text_dim, set->model.size, set->model.text_dim);
     for (size_t i = 0; !rc && i < d->n; i++) {
         int added = vl_keytab_add(&keys, d->key[i], &number, e);
         if (added < 1)

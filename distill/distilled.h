@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * distilled.h -- a distilled set on disk: one segment of kind distilled.
- *   key set         rates.npy f64 [2] (image, text), json {"iterations", "match": [image, text], ...}
+ *   key set         rates.npy f64 [2] (image, text), json {"iterations", "match": [image, text], ...};
+ *                   of a learned similarity: similarity.npy [M,M], or similarity.left.npy and similarity.right.npy
+ *                   [M,R] and similarity.diag.npy [M], whose matrix is alpha / R left right^T + diag
  *   key syn-00017   pixels.npy f32 [3,S,S] (x = (u8/255 - 0.5) / 0.25, unclamped), text.npy f32 [K],
  *                   png (preview), init.png (the real image it started from), txt (nearest real caption),
- *                   json {"init": key of the real record, "init_caption": its number among that record's} */
+ *                   json {"init": key of the real record, "init_caption": its number among that record's}
+ *   of heads        feature.npy f32 [F] in place of pixels.npy and the pictures; txt where captions were known */
 #ifndef VLD_DISTILLED_H
 #define VLD_DISTILLED_H
 
@@ -15,19 +18,20 @@
 typedef struct vld_distilled {
     vlm_model model;
     vl_augment augment;
-    json_t *manifest;   /* of the segment */
-    json_t *about;      /* the set's json */
-    json_t *input_loss; /* note of the tail that is written; NULL: none */
+    vlm_objective objective; /* what it was distilled for */
+    json_t *manifest;        /* of the segment */
+    json_t *about;           /* the set's json */
+    json_t *input_loss;      /* note of the tail that is written; NULL: none */
     vld_set set;
     size_t batch;         /* manifest "options"."batch": pairs an inner step */
     char **init_key;      /* [set.n] */
     uint32_t *init_cap;   /* [set.n] caption number within the record */
-    char **nearest;       /* [set.n] nearest real caption */
-    uint8_t *init_pixels; /* [set.n,S,S,3] */
+    char **nearest;       /* [set.n] nearest real caption; heads: may be NULL, or hold NULL */
+    uint8_t *init_pixels; /* [set.n,S,S,3]; heads: NULL */
 } vld_distilled;
 
 /* vld_distilled_write -- one segment. d->manifest: of vld_manifest with "options" filled in ("batch" must be
- * among them). Every array of d is needed. */
+ * among them), and "objective" where it is not infonce. */
 VL_MUST_USE int vld_distilled_write(vls_writer *w, const vld_distilled *d, const vls_parent *parents,
                                     size_t n_parents, vl_err *e);
 

@@ -26,7 +26,8 @@ typedef struct vld_recall {
 
 /* vld_recall_ranks -- ranks from unit embeddings.
  *   u [d->n,D], v [d->n_caps,D];  ir [d->n_groups], tr [d->n]: out, ranks from 1
- * Scores are computed by blocks of queries; the full matrix never exists.
+ * Each score is computed once, in tiles; the matrix never exists: beside u and v about 64 MiB and what a tile
+ * takes for each thread (recall_ranks.c). Same ranks at any thread count.
  * Errors: VL_EMATH a score is not a number, VL_ENOMEM, VL_EARG d without groups. */
 VL_MUST_USE int vld_recall_ranks(const vl_data *d, size_t dim, const vl_real *u, const vl_real *v,
                                  vl_pool *pool, uint32_t *ir, uint32_t *tr, vl_err *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * outer.c -- draws, Adam, and what follows when an inner training diverges.
- * Adam's count of steps leaves diverged iterations out: its moments have not seen them. */
+ * outer.c -- draws, steps, and what follows when an inner training diverges.
+ * The optimisers do not count diverged iterations: their moments have not seen them. */
 #include "distill/outer.h"
 #include "pipeline/rng.h"
 
@@ -8,54 +8,59 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-12, cut = 0.8;
-
-/* Adam's two moments of n numbers. */
-typedef struct adam {
-    size_t n;
-    vl_real *m, *v;
-} adam;
+static const double cut = 0.8;
 
 struct vld_outer {
     const vld_experts *x;
     vl_pool *pool;
     vld_outer_opts o;
     vld_set *set;
-    vld_set grad;
+    vld_set grad, sum;       /* sum: of a committee */
+    vl_real *start, *target; /* [model.n] where branches start apart */
     vld_unroll *unroll;
-    adam pixels, text;
-    double rate_m[VLM_BRANCHES], rate_v[VLM_BRANCHES];
-    int steps; /* taken by Adam */
+    vld_optim part[VLD_SET_PARTS];
+    double rate_state[VLM_BRANCHES][2];
+    int steps; /* taken */
     int diverged;
 };
 
-static int adam_new(adam *a, size_t n, vl_err *e)
-{
-    a->n = n;
-    a->m = vl_alloc(n, sizeof *a->m, e);
-    a->v = a->m ? vl_alloc(n, sizeof *a->v, e) : NULL;
-    return a->v ? VL_OK : VL_ENOMEM;
-}
-
-static void adam_free(adam *a)
-{
-    free(a->m);
-    free(a->v);
-}
-
 static int check(const vld_experts *x, const vld_outer_opts *o, vl_err *e)
 {
-    int need = o->start_max + o->expert_epochs;
+    int last = o->text_start_max > o->start_max ? o->text_start_max : o->start_max;
+    int need = last + o->expert_epochs;
 
-    if (o->start_max < 1 || o->expert_epochs < 1 || o->iterations < 1)
+    if (o->text_start_max < 0 || o->committee < 0 || o->start_max < 1 || o->expert_epochs < 1 ||
+        o->iterations < 1)
         return vl_fail(e, VL_EARG, "starts, expert epochs and iterations: at least 1 of each wanted");
     if (x->n < 1)
         return vl_fail(e, VL_EARG, "no expert to match");
     for (int i = 0; i < x->n; i++)
         if (x->n_snaps[i] < need)
             return vl_fail(e, VL_EARG, "expert %d has %d snapshots; %d starts and %d epochs ahead need %d", i,
-                           x->n_snaps[i], o->start_max, o->expert_epochs, need);
+                           x->n_snaps[i], last, o->expert_epochs, need);
     return VL_OK;
+}
+
+static int make_arrays(vld_outer *u, vl_err *e)
+{
+    const vlm_model *m = &u->x->model;
+    const vlm_objective *o = &u->o.inner.objective;
+    int rc = vld_set_new_for(m, o, u->set->n, &u->grad, e);
+
+    if (!rc && u->o.committee > 1)
+        rc = vld_set_new_for(m, o, u->set->n, &u->sum, e);
+    for (vld_set_part p = 0; !rc && p < VLD_SET_PARTS; p++) {
+        size_t width = vld_set_width(m, o, u->set->n, p);
+        if (width && !vld_set_part_of(u->set, p))
+            rc = vl_fail(e, VL_EARG, "the set lacks the similarity that its objective has");
+        else if (width)
+            rc = vld_optim_new(u->o.optimiser, u->o.momentum, u->set->n * width, &u->part[p], e);
+    }
+    if (!rc && u->o.text_start_max &&
+        (!(u->start = vl_alloc(m->n, sizeof *u->start, e)) ||
+         !(u->target = vl_alloc(m->n, sizeof *u->target, e))))
+        rc = VL_ENOMEM;
+    return rc;
 }
 
 int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, vld_set *set, vld_outer **out,
@@ -73,12 +78,11 @@ int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, 
     u->x = x;
     u->pool = pool;
     u->o = *o;
+    u->o.committee = o->committee ? o->committee : 1;
+    u->o.rate_min = o->rate_min > 0 ? o->rate_min : VLD_RATE_MIN;
+    u->o.rate_max = o->rate_max > 0 ? o->rate_max : VLD_RATE_MAX;
     u->set = set;
-    rc = vld_set_new(m, set->n, &u->grad, e);
-    if (!rc)
-        rc = adam_new(&u->pixels, set->n * m->size * m->size * 3, e);
-    if (!rc)
-        rc = adam_new(&u->text, set->n * m->text_dim, e);
+    rc = make_arrays(u, e);
     if (!rc)
         rc = vld_unroll_new(m, pool, set->n, &o->inner, &u->unroll, e);
     if (rc)
@@ -93,94 +97,147 @@ void vld_outer_free(vld_outer *u)
     if (!u)
         return;
     vld_unroll_free(u->unroll);
-    adam_free(&u->text);
-    adam_free(&u->pixels);
+    for (vld_set_part p = 0; p < VLD_SET_PARTS; p++)
+        vld_optim_free(&u->part[p]);
+    vld_set_free(&u->sum);
     vld_set_free(&u->grad);
+    free(u->target);
+    free(u->start);
     free(u);
 }
 
-/* Elementwise, so it can be cut anywhere: blocks of numbers are the tiles. */
-enum { ADAM_BLOCK = 65536 };
+/* ---- steps ----------------------------------------------------------------------------------------- */
 
-typedef struct adam_job {
-    adam *a;
-    vl_real *x;
-    const vl_real *g;
-    vl_real step, c2; /* step / (1 - beta1^t), 1 / (1 - beta2^t) */
-} adam_job;
-
-static void adam_tile(void *arg, size_t tile, int worker)
+static double step_of(const vld_outer_opts *o, vld_set_part p)
 {
-    const adam_job *j = arg;
-    const vl_real b1 = (vl_real)beta1, b2 = (vl_real)beta2, eps = (vl_real)epsilon;
-    size_t end = (tile + 1) * ADAM_BLOCK < j->a->n ? (tile + 1) * ADAM_BLOCK : j->a->n;
-    vl_real *restrict m = j->a->m, *restrict v = j->a->v, *restrict x = j->x;
-    const vl_real *restrict g = j->g;
-
-    (void)worker;
-    for (size_t i = tile * ADAM_BLOCK; i < end; i++) {
-        m[i] = b1 * m[i] + (1 - b1) * g[i];
-        v[i] = b2 * v[i] + (1 - b2) * g[i] * g[i];
-        x[i] -= j->step * m[i] / (vl_real)(sqrt(v[i] * j->c2) + eps);
-    }
-}
-
-static void adam_step(vld_outer *u, adam *a, vl_real *x, const vl_real *g, double step)
-{
-    adam_job j = {a, x, g, (vl_real)(step / (1 - pow(beta1, u->steps))),
-                  (vl_real)(1 / (1 - pow(beta2, u->steps)))};
-
-    vl_pool_run(u->pool, (a->n + ADAM_BLOCK - 1) / ADAM_BLOCK, adam_tile, &j);
+    return p == VLD_PART_IMAGE ? o->step_image : p == VLD_PART_TEXT ? o->step_text : o->step_similarity;
 }
 
 /* The gradient of log rate is rate times the rate's. The bounds keep exp() from ending at 0 or infinity. */
-static void rate_step(vld_outer *u, int b, double step)
+static void rate_step(vld_outer *u, int b, const vld_set *grad, double step)
 {
-    double g = u->grad.rate[b] * u->set->rate[b];
+    double *rate = &u->set->rate[b], g = grad->rate[b] / u->o.committee;
 
-    u->rate_m[b] = beta1 * u->rate_m[b] + (1 - beta1) * g;
-    u->rate_v[b] = beta2 * u->rate_v[b] + (1 - beta2) * g * g;
-    u->set->rate[b] *= exp(-step * u->rate_m[b] / (1 - pow(beta1, u->steps)) /
-                           (sqrt(u->rate_v[b] / (1 - pow(beta2, u->steps))) + epsilon));
-    u->set->rate[b] = fmin(fmax(u->set->rate[b], VLD_RATE_MIN), VLD_RATE_MAX);
+    if (u->o.optimiser == VLD_ADAM)
+        *rate *= exp(-vld_optim_one(VLD_ADAM, 0, u->steps, step, g * *rate, u->rate_state[b]));
+    else
+        *rate -= vld_optim_one(VLD_SGD, u->o.momentum, u->steps, step, g, u->rate_state[b]);
+    *rate = fmin(fmax(*rate, u->o.rate_min), u->o.rate_max);
 }
+
+static void take_step(vld_outer *u, const vld_set *grad, double fall)
+{
+    double mean = 1.0 / u->o.committee;
+
+    u->steps++;
+    for (vld_set_part p = 0; p < VLD_SET_PARTS; p++) {
+        const vl_real *g = vld_set_part_of(grad, p);
+        if (!g)
+            continue;
+        vld_optim_step(&u->part[p], u->pool, fall * step_of(&u->o, p),
+                       mean * vld_clip_scale(u->o.clip * u->o.committee, g, u->part[p].n), g,
+                       vld_set_part_of(u->set, p));
+    }
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        rate_step(u, b, grad, fall * u->o.step_rates);
+}
+
+/* ---- an iteration ---------------------------------------------------------------------------------- */
 
 static int take_diverged(vld_outer *u, vld_outer_report *r, vl_err *e)
 {
     r->diverged = true;
     for (int b = 0; b < VLM_BRANCHES; b++)
-        u->set->rate[b] = fmax(u->set->rate[b] * cut, VLD_RATE_MIN);
+        u->set->rate[b] = fmax(u->set->rate[b] * cut, u->o.rate_min);
     if (++u->diverged > VLD_MAX_DIVERGED)
         return vl_within(e, "%d iterations diverged in a row", u->diverged);
     return VL_OK;
 }
 
+/* The weights of an expert's snapshots, the text branch's from text_snap. */
+static const vl_real *weights_at(const vld_outer *u, int expert, int snap, int text_snap, vl_real *mixed)
+{
+    const vlm_model *m = &u->x->model;
+    const vl_real *image = u->x->theta[expert] + (size_t)snap * m->n;
+    const vl_real *text = u->x->theta[expert] + (size_t)text_snap * m->n;
+    size_t begin = m->begin[VLM_TEXT], end = m->begin[VLM_TEXT + 1];
+
+    if (snap == text_snap)
+        return image;
+    memcpy(mixed, image, m->n * sizeof *mixed);
+    memcpy(mixed + begin, text + begin, (end - begin) * sizeof *mixed);
+    return mixed;
+}
+
+/* Stretch number it of all iterations' stretches. */
+static vld_window draw_window(vld_outer *u, uint64_t it, vld_outer_report *r)
+{
+    uint64_t seed = u->o.seed, stream = vl_rng_stream("outer", 0, 0, 0);
+    vld_window w = {.seed = seed, .iter = it};
+    int ahead = u->o.expert_epochs;
+
+    r->expert = (int)vl_rng_below(seed, stream, 3 * it, (uint64_t)u->x->n);
+    r->text_start = r->start = (int)vl_rng_below(seed, stream, 3 * it + 1, (uint64_t)u->o.start_max);
+    r->warm = w.warm = (int)vl_rng_below(seed, stream, 3 * it + 2, (uint64_t)u->o.inner.warm_max + 1);
+    if (u->o.text_start_max)
+        r->text_start =
+            (int)vl_rng_below(seed, vl_rng_stream("outer text", 0, 0, 0), it, (uint64_t)u->o.text_start_max);
+    w.start = weights_at(u, r->expert, r->start, r->text_start, u->start);
+    w.target = weights_at(u, r->expert, r->start + ahead, r->text_start + ahead, u->target);
+    return w;
+}
+
+static void add_set(const vld_outer *u, const vld_set *from, vld_set *to)
+{
+    for (vld_set_part p = 0; p < VLD_SET_PARTS; p++) {
+        const vl_real *g = vld_set_part_of(from, p);
+        vl_real *sum = vld_set_part_of(to, p);
+        for (size_t i = 0; g && i < u->part[p].n; i++)
+            sum[i] += g[i];
+    }
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        to->rate[b] += from->rate[b];
+}
+
+static void clear_set(const vld_outer *u, vld_set *s)
+{
+    for (vld_set_part p = 0; p < VLD_SET_PARTS; p++)
+        if (vld_set_part_of(s, p))
+            memset(vld_set_part_of(s, p), 0, u->part[p].n * sizeof(vl_real));
+    s->rate[VLM_IMAGE] = s->rate[VLM_TEXT] = 0;
+}
+
+/* The gradients of all the iteration's stretches, their sum in *out (borrowed). */
+static int run_stretches(vld_outer *u, int k, vld_outer_report *r, const vld_set **out, vl_err *e)
+{
+    bool compare = u->o.log_cosine > 0 && k % u->o.log_cosine == 0;
+    int n = u->o.committee, rc = VL_OK;
+
+    *out = n > 1 ? &u->sum : &u->grad;
+    if (n > 1)
+        clear_set(u, &u->sum);
+    for (int i = 0; !rc && i < n; i++) {
+        vld_window w = draw_window(u, (uint64_t)k * (uint64_t)n + (uint64_t)i, r);
+        rc = vld_unroll_run(u->unroll, &w, u->set, u->o.gradient, compare, &u->grad, &r->inner, e);
+        if (!rc && n > 1)
+            add_set(u, &u->grad, &u->sum);
+    }
+    return rc;
+}
+
 int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e)
 {
-    uint64_t stream = vl_rng_stream("outer", 0, 0, 0), it = (uint64_t)k;
-    const vlm_model *m = &u->x->model;
-    bool compare = u->o.log_cosine > 0 && k % u->o.log_cosine == 0;
-    double fall = 0.55 + 0.45 * cos(3.14159265358979 * k / u->o.iterations);
-    vld_window w = {.seed = u->o.seed, .iter = it};
+    double fall = u->o.constant ? 1 : 0.55 + 0.45 * cos(3.14159265358979 * k / u->o.iterations);
+    const vld_set *grad;
     int rc;
 
     memset(r, 0, sizeof *r);
-    r->expert = (int)vl_rng_below(u->o.seed, stream, 3 * it, (uint64_t)u->x->n);
-    r->start = (int)vl_rng_below(u->o.seed, stream, 3 * it + 1, (uint64_t)u->o.start_max);
-    r->warm = (int)vl_rng_below(u->o.seed, stream, 3 * it + 2, (uint64_t)u->o.inner.warm_max + 1);
-    w.start = u->x->theta[r->expert] + (size_t)r->start * m->n;
-    w.target = w.start + (size_t)u->o.expert_epochs * m->n;
-    w.warm = r->warm;
-    rc = vld_unroll_run(u->unroll, &w, u->set, u->o.gradient, compare, &u->grad, &r->inner, e);
+    rc = run_stretches(u, k, r, &grad, e);
     if (rc == VL_EMATH)
         return take_diverged(u, r, e);
     if (rc)
         return rc;
     u->diverged = 0;
-    u->steps++;
-    adam_step(u, &u->pixels, u->set->image, u->grad.image, fall * u->o.step_pixels);
-    adam_step(u, &u->text, u->set->text, u->grad.text, fall * u->o.step_text);
-    for (int b = 0; b < VLM_BRANCHES; b++)
-        rate_step(u, b, fall * u->o.step_rates);
+    take_step(u, grad, fall);
     return VL_OK;
 }

@@ -3,13 +3,16 @@
  * set moves along the gradient.
  *
  *   iteration k (from 0): expert, start and warm-up drawn from (seed, k); target = start + expert_epochs
- *   pixels, texts: Adam, each with its own step
- *   rates: Adam on their logarithms, so they stay positive, and within VLD_RATE_MIN .. VLD_RATE_MAX
+ *   images, texts, similarity: Adam or SGD, each with its own step
+ *   rates: Adam on their logarithms, SGD on themselves; within rate_min .. rate_max
+ * A committee runs several stretches in an iteration and goes along the mean of their gradients.
  * An iteration whose inner training diverges changes nothing but the rates, which are cut by a fifth, and is
- * reported as such; more than VLD_MAX_DIVERGED of them in a row are an error. */
+ * reported as such; more than VLD_MAX_DIVERGED of them in a row are an error.
+ * Source: independent starts of the branches, Qi et al. 2026 (AMD). */
 #ifndef VLD_OUTER_H
 #define VLD_OUTER_H
 
+#include "distill/optim.h"
 #include "distill/trajectory.h"
 #include "distill/unroll.h"
 
@@ -18,13 +21,21 @@ enum { VLD_MAX_DIVERGED = 20 };
 #define VLD_RATE_MAX 1e9
 
 typedef struct vld_outer_opts {
-    vld_inner inner;    /* warm-up steps are drawn from 0 .. warm_max */
-    int start_max;      /* starts are drawn from 0 .. start_max - 1 */
-    int expert_epochs;  /* R: snapshots ahead of the start */
-    double step_pixels; /* Adam's step, in units of x (sd of the pixels is 1) */
-    double step_text;   /* in units of the text rows, whose length is 1 */
-    double step_rates;  /* in units of log rate */
-    int iterations;     /* all steps fall to a tenth along half a cosine over so many */
+    vld_inner inner;   /* warm-up steps are drawn from 0 .. warm_max */
+    int start_max;     /* starts are drawn from 0 .. start_max - 1 */
+    int expert_epochs; /* R: snapshots ahead of the start */
+    int text_start_max; /* > 0: the text branch's starts are drawn by themselves, from 0 .. text_start_max - 1 */
+    int committee;      /* stretches an iteration; 0 means 1 */
+    vld_optim_kind optimiser;
+    double momentum;           /* of sgd */
+    double clip;               /* > 0: a part's gradient is never longer */
+    double step_image;         /* in units of x (sd of the pixels is 1) */
+    double step_text;          /* in units of the text rows, whose length is 1 */
+    double step_similarity;    /* of s, or l, r and w */
+    double step_rates;         /* adam: in units of log rate */
+    double rate_min, rate_max; /* 0: VLD_RATE_MIN, VLD_RATE_MAX */
+    int iterations;
+    bool constant; /* else all steps fall to a tenth along half a cosine over the iterations */
     vld_gradient gradient;
     int log_cosine; /* compare both gradients every so many iterations; 0: never */
     uint64_t seed;
@@ -41,7 +52,7 @@ void vld_outer_free(vld_outer *u); /* NULL is harmless */
 
 typedef struct vld_outer_report {
     vld_unroll_result inner;
-    int expert, start, warm;
+    int expert, start, text_start, warm; /* of the iteration's last stretch, as is `inner` */
     bool diverged;
 } vld_outer_report;
 

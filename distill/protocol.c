@@ -18,7 +18,7 @@
 
 typedef struct job {
     size_t task, index; /* grid point or student of it */
-    double cost;        /* pairs to train on */
+    double cost;        /* multiply-adds of the pairs to train on */
 } job;
 
 typedef struct half { /* one of the two */
@@ -37,13 +37,22 @@ typedef struct half { /* one of the two */
 
 typedef struct learner {
     const vld_protocol *p;
+    const vlm_model *m;
     const vld_task *task;
     const vld_outcome *out;
     vl_real *theta;
-    double *loss;  /* [epochs] */
-    double *valid; /* [n_readings]: choosing; NULL: testing */
+    double *loss;         /* [epochs] */
+    double *valid;        /* [n_readings]: choosing; NULL: testing */
+    const vl_data *test;  /* VLD_BY_TEST: read at each reading; else NULL */
+    vld_student *student; /* testing */
+    uint32_t *rank;       /* testing: [test->n_groups + test->n] of student->test */
     double flops;
 } learner;
+
+static const vlm_model *model_of(const vld_protocol *p, const vld_task *t)
+{
+    return t->model ? t->model : p->model;
+}
 
 static double seconds_now(void)
 {
@@ -53,9 +62,11 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int read_recall(learner *l, const vl_data *d, vld_recall *r, vl_err *e)
+/* rank: [n_groups + n], gauges: may both be NULL. */
+static int read_recall(learner *l, const vl_data *d, vld_recall *r, uint32_t *rank, vld_gauges *gauges,
+                       vl_err *e)
 {
-    const vlm_model *m = l->p->model;
+    const vlm_model *m = l->m;
     double text = (double)m->text_dim * (double)m->embed_dim;
     vl_real *u = vl_alloc(d->n, m->embed_dim * sizeof *u, e);
     vl_real *v = u ? vl_alloc(d->n_caps, m->embed_dim * sizeof *v, e) : NULL;
@@ -63,11 +74,42 @@ static int read_recall(learner *l, const vl_data *d, vld_recall *r, vl_err *e)
 
     if (!rc)
         rc = vld_embed_texts(m, NULL, l->theta, d, v, e);
-    if (!rc)
+    if (!rc && !rank)
         rc = vld_recall_at(d, m->embed_dim, u, v, NULL, r, e);
+    else if (!rc)
+        rc = vld_recall_ranks(d, m->embed_dim, u, v, NULL, rank, rank + d->n_groups, e);
+    if (!rc && rank)
+        vld_recall_of_ranks(rank, d->n_groups, rank + d->n_groups, d->n, r);
+    if (!rc && gauges)
+        rc = vld_gauges_of(d, m->embed_dim, u, v, gauges, e);
     l->flops += 2 * ((m->macs - text) * (double)d->n + text * (double)d->n_caps);
     free(v);
     free(u);
+    return rc;
+}
+
+/* The student as it is now: on validation, and on test with its ranks. */
+static int read_student(learner *l, const vl_data *test, int epoch, vld_student *s, uint32_t *rank, vl_err *e)
+{
+    int rc = read_recall(l, l->p->validation, &s->valid, NULL, NULL, e);
+
+    s->epoch = epoch;
+    return rc ? rc : read_recall(l, test, &s->test, rank, &s->gauges, e);
+}
+
+/* VLD_BY_TEST: is this reading the best so far? */
+static int read_best(learner *l, int epoch, vl_err *e)
+{
+    size_t n = l->test->n + l->test->n_groups;
+    uint32_t *rank = vl_alloc(n, sizeof *rank, e);
+    vld_student *s = l->student, now = *s;
+    int rc = rank ? read_student(l, l->test, epoch, &now, rank, e) : VL_ENOMEM;
+
+    if (!rc && (!s->epoch || now.test.mean > s->test.mean)) {
+        *s = now;
+        memcpy(l->rank, rank, n * sizeof *rank);
+    }
+    free(rank);
     return rc;
 }
 
@@ -80,14 +122,15 @@ static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, 
 
     (void)theta; /* it is l->theta */
     l->loss[epoch - 1] = loss;
-    l->flops += 6 * l->p->model->macs * (double)(n / batch * batch);
-    for (int i = 0; l->valid && i < l->out->n_readings; i++) {
+    l->flops += 6 * l->m->macs * (double)(n / batch * batch);
+    for (int i = 0; (l->valid || l->test) && i < l->out->n_readings; i++) {
         if (l->out->at[i] != epoch)
             continue;
-        int rc = read_recall(l, l->p->validation, &r, e);
+        int rc = l->test ? read_best(l, epoch, e) : read_recall(l, l->p->validation, &r, NULL, NULL, e);
         if (rc)
             return rc;
-        l->valid[i] = r.mean;
+        if (l->valid)
+            l->valid[i] = r.mean;
     }
     return VL_OK;
 }
@@ -105,22 +148,29 @@ static int learn(learner *l, size_t draw, const double *point, int epochs, uint6
                         .epochs = epochs,
                         .momentum = l->task->momentum,
                         .aug = l->task->aug,
+                        .objective = l->task->objective,
                         .seed = vl_rng(l->p->seed, stream, 0)};
 
     for (int b = 0; b < VLM_BRANCHES; b++)
         o.rate[b] = point[b] * d->base[b];
     for (int i = 0; i < epochs; i++)
         l->loss[i] = NAN;
-    vlm_init(l->p->model, l->p->seed, stream, l->theta);
-    return vld_train(l->p->model, NULL, &d->source, &o, l->theta, after_epoch, l, e);
+    vlm_init(l->m, l->p->seed, stream, l->theta);
+    return vld_train(l->m, NULL, &d->source, &o, l->theta, after_epoch, l, e);
 }
 
-static int try_point(const half *h, const job *j, vl_real *theta, vl_err *e)
+static int try_point(half *h, const job *j, vl_real *theta, vl_err *e)
 {
     const vld_task *t = &h->task[j->task];
     vld_outcome *out = &h->out[j->task];
     vld_point *pt = &out->point[j->index];
-    learner l = {h->p, t, out, theta, pt->loss, pt->valid, 0};
+    learner l = {.p = h->p,
+                 .m = model_of(h->p, t),
+                 .task = t,
+                 .out = out,
+                 .theta = theta,
+                 .loss = pt->loss,
+                 .valid = pt->valid};
     double began = seconds_now();
     int rc = learn(&l, 0, t->grid[j->index], t->epochs, stream_of(t, "student of the grid", 0, 0), e);
 
@@ -134,29 +184,46 @@ static int try_point(const half *h, const job *j, vl_real *theta, vl_err *e)
     return rc;
 }
 
-static int test_student(const half *h, const job *j, vl_real *theta, vl_err *e)
+static int test_student(half *h, const job *j, vl_real *theta, vl_err *e)
 {
     const vld_task *t = &h->task[j->task];
     vld_outcome *out = &h->out[j->task];
     vld_student *s = &out->student[j->index];
-    learner l = {h->p, t, out, theta, s->loss, NULL, 0};
+    learner l = {.p = h->p,
+                 .m = model_of(h->p, t),
+                 .task = t,
+                 .out = out,
+                 .theta = theta,
+                 .loss = s->loss,
+                 .test = t->select == VLD_BY_TEST ? h->test : NULL,
+                 .student = s};
     double began = seconds_now();
-    int rc =
-        learn(&l, s->draw, t->grid[out->best], out->epochs, stream_of(t, "student", s->draw, s->number), e);
+    int rc = VL_ENOMEM;
 
-    if (!rc)
-        rc = read_recall(&l, h->p->validation, &s->valid, e);
-    if (!rc)
-        rc = read_recall(&l, h->test, &s->test, e);
+    l.rank = vl_alloc(h->test->n_groups + h->test->n, sizeof *l.rank, e);
+    if (l.rank)
+        rc = learn(&l, s->draw, t->grid[out->best], out->epochs, stream_of(t, "student", s->draw, s->number),
+                   e);
+    if (!rc && !l.test)
+        rc = read_student(&l, h->test, out->epochs, s, l.rank, e);
     if (rc == VL_EMATH) {
         s->diverged = true;
+        s->epoch = out->epochs;
         memset(&s->valid, 0, sizeof s->valid);
         memset(&s->test, 0, sizeof s->test);
+        memset(&s->gauges, 0, sizeof s->gauges);
         rc = VL_OK;
     }
     out->test_mean[j->index] = s->test.mean;
     s->seconds = seconds_now() - began;
     s->flops = l.flops;
+    if (!rc) {
+        const uint32_t *rank = s->diverged ? NULL : l.rank;
+        pthread_mutex_lock(&h->lock); /* sums of whole numbers: the order does not show */
+        vld_hits_add(&out->hits, h->test, rank, rank ? rank + h->test->n_groups : NULL);
+        pthread_mutex_unlock(&h->lock);
+    }
+    free(l.rank);
     return rc;
 }
 
@@ -177,7 +244,7 @@ static void run_job(void *arg, size_t number, int worker)
     pthread_mutex_unlock(&h->lock);
     if (!go)
         return;
-    theta = vl_alloc(h->p->model->n, sizeof *theta, &e);
+    theta = vl_alloc(model_of(h->p, &h->task[j->task])->n, sizeof *theta, &e);
     if (theta)
         rc = (h->test ? test_student : try_point)(h, j, theta, &e);
     free(theta);
@@ -209,21 +276,26 @@ static int longest_first(const void *a, const void *b)
     return x->index < y->index ? -1 : 1;
 }
 
+static size_t jobs_of(const vld_outcome *o, bool testing)
+{
+    return testing ? o->n_students : o->shared ? 0 : o->n_points;
+}
+
 static int run_half(const vld_protocol *p, const vl_data *test, const vld_task *task, size_t n,
                     vld_outcome *out, vl_err *e)
 {
     half h = {.p = p, .test = test, .task = task, .out = out};
 
     for (size_t i = 0; i < n; i++)
-        h.n_jobs += test ? out[i].n_students : out[i].n_points;
+        h.n_jobs += jobs_of(&out[i], test);
     h.jobs = vl_alloc(h.n_jobs, sizeof *h.jobs, e);
     if (!h.jobs)
         return VL_ENOMEM;
     for (size_t i = 0, k = 0; i < n; i++) {
-        size_t of = test ? out[i].n_students : out[i].n_points;
-        int epochs = test ? out[i].epochs : task[i].epochs;
-        for (size_t x = 0; x < of; x++)
-            h.jobs[k++] = (job){i, x, (double)vld_source_size(&task[i].draw[0].source) * epochs};
+        double pairs = (double)vld_source_size(&task[i].draw[0].source) *
+                       (test ? out[i].epochs : task[i].epochs) * model_of(p, &task[i])->macs;
+        for (size_t x = 0; x < jobs_of(&out[i], test); x++)
+            h.jobs[k++] = (job){i, x, pairs};
     }
     qsort(h.jobs, h.n_jobs, sizeof *h.jobs, longest_first);
     h.failed = h.n_jobs;
@@ -240,11 +312,7 @@ static int check_data(const vlm_model *m, const vl_data *d, const char *what, vl
 {
     if (!d->n || !d->group)
         return vl_fail(e, VL_EARG, "%s data: empty, or its captions are not grouped", what);
-    if (d->size != m->size || d->text_dim != m->text_dim)
-        return vl_fail(e, VL_EARG,
-                       "%s data: images of %zu pixels and texts of %zu numbers; the network has %zu and %zu",
-                       what, d->size, d->text_dim, m->size, m->text_dim);
-    return VL_OK;
+    return vld_data_fits(m, d, e) ? vl_within(e, "%s data", what) : VL_OK;
 }
 
 static int check_task(const vlm_model *m, const vld_task *t, vl_err *e)
@@ -276,31 +344,47 @@ static int check_task(const vlm_model *m, const vld_task *t, vl_err *e)
     return VL_OK;
 }
 
-static int outcome_new(const vld_task *t, vld_outcome *o, vl_err *e)
+/* o of the task that it shares with; NULL: none. */
+static int outcome_new(const vld_task *t, const vld_outcome *with, vld_outcome *o, vl_err *e)
 {
     o->n_readings = t->readings < t->epochs ? t->readings : t->epochs;
     for (int i = 0; i < o->n_readings; i++)
         o->at[i] = (int)((int64_t)t->epochs * (i + 1) / o->n_readings);
     o->n_points = t->n_grid;
-    o->point = vl_alloc(t->n_grid, sizeof *o->point, e);
-    for (size_t i = 0; o->point && i < t->n_grid; i++)
+    o->shared = with != NULL;
+    o->point = with ? with->point : vl_alloc(t->n_grid, sizeof *o->point, e);
+    for (size_t i = 0; !with && o->point && i < t->n_grid; i++)
         if (!(o->point[i].loss = vl_alloc((size_t)t->epochs, sizeof(double), e)) ||
             !(o->point[i].valid = vl_alloc((size_t)o->n_readings, sizeof(double), e)))
             return VL_ENOMEM;
     return o->point ? VL_OK : VL_ENOMEM;
 }
 
-static void fix_best(vld_outcome *o)
+static void fix_best(const vld_task *t, vld_outcome *o)
 {
     o->best = 0;
     o->best_valid = -1;
     for (size_t i = 0; i < o->n_points; i++)
-        for (int r = 0; r < o->n_readings; r++)
+        for (int r = t->select == VLD_AT_LAST ? o->n_readings - 1 : 0; r < o->n_readings; r++)
             if (o->point[i].valid[r] > o->best_valid) {
                 o->best = i;
                 o->epochs = o->at[r];
                 o->best_valid = o->point[i].valid[r];
             }
+    if (t->select == VLD_BY_TEST)
+        o->epochs = t->epochs;
+}
+
+/* Only what cannot differ by accident is compared: sizes that arrays hang on. */
+static int check_shares(const vld_task *t, size_t i, vl_err *e)
+{
+    const vld_task *with = t - t->shares;
+
+    if (t->shares > i || with->shares || with->n_grid != t->n_grid || with->epochs != t->epochs ||
+        with->readings != t->readings)
+        return vl_fail(e, VL_EARG, "task %zu: shares the choice of a task that is not there or not like it",
+                       i);
+    return VL_OK;
 }
 
 int vld_protocol_choose(const vld_protocol *p, const vld_task *task, size_t n, vld_outcome *out, vl_err *e)
@@ -308,13 +392,16 @@ int vld_protocol_choose(const vld_protocol *p, const vld_task *task, size_t n, v
     int rc = check_data(p->model, p->validation, "validation", e);
 
     for (size_t i = 0; !rc && i < n; i++)
-        rc = check_task(p->model, &task[i], e);
+        rc = check_task(model_of(p, &task[i]), &task[i], e);
     for (size_t i = 0; !rc && i < n; i++)
-        rc = outcome_new(&task[i], &out[i], e);
+        if (task[i].shares)
+            rc = check_shares(&task[i], i, e);
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = outcome_new(&task[i], task[i].shares ? &out[i - task[i].shares] : NULL, &out[i], e);
     if (!rc)
         rc = run_half(p, NULL, task, n, out, e);
     for (size_t i = 0; !rc && i < n; i++)
-        fix_best(&out[i]);
+        fix_best(&task[i], &out[i]);
     return rc;
 }
 
@@ -347,43 +434,27 @@ int vld_protocol_test(const vld_protocol *p, const vl_data *test, const vld_task
 
     for (size_t i = 0; !rc && i < n; i++)
         rc = students_new(&task[i], &out[i], e);
-    return rc ? rc : run_half(p, test, task, n, out, e);
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = vld_hits_new(test, &out[i].hits, e);
+    if (!rc)
+        rc = run_half(p, test, task, n, out, e);
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = vld_bootstrap(&out[i].hits, test, p->seed, &out[i].query_low, &out[i].query_high, e);
+    return rc;
 }
 
 void vld_outcome_free(vld_outcome *o)
 {
-    for (size_t i = 0; o->point && i < o->n_points; i++) {
+    for (size_t i = 0; o->point && !o->shared && i < o->n_points; i++) {
         free(o->point[i].loss);
         free(o->point[i].valid);
     }
     for (size_t i = 0; o->student && i < o->n_students; i++)
         free(o->student[i].loss);
-    free(o->point);
+    if (!o->shared)
+        free(o->point);
+    vld_hits_free(&o->hits);
     free(o->student);
     free(o->test_mean);
     memset(o, 0, sizeof *o);
-}
-
-vld_row_stats vld_outcome_stats(const vld_outcome *o)
-{
-    vld_row_stats s = {.mean = vld_summarise(o->test_mean, o->n_students)};
-    double n = (double)o->n_students;
-
-    for (size_t i = 0; i < o->n_points; i++) {
-        s.points_diverged += o->point[i].diverged;
-        s.seconds += o->point[i].seconds;
-        s.flops += o->point[i].flops;
-    }
-    for (size_t i = 0; i < o->n_students; i++) {
-        const vld_student *k = &o->student[i];
-        s.diverged += k->diverged;
-        s.valid += k->valid.mean / n;
-        s.seconds += k->seconds;
-        s.flops += k->flops;
-        for (int r = 0; r < VLD_N_K; r++) {
-            s.ir[r] += k->test.ir[r] / n;
-            s.tr[r] += k->test.tr[r] / n;
-        }
-    }
-    return s;
 }

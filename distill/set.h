@@ -4,6 +4,7 @@
 #define VLD_SET_H
 
 #include "pipeline/model.h"
+#include "pipeline/view.h"
 
 typedef struct vld_set {
     size_t n;       /* pairs */
@@ -34,10 +35,26 @@ typedef enum vld_set_part {
 
 /* vld_set_part_of -- the array (NULL: the set has none) and the reals in a pair's row of it. */
 vl_real *vld_set_part_of(const vld_set *s, vld_set_part part);
+/* vld_set_give -- the set owns array x as that part from now on; the old one is freed. */
+void vld_set_give(vld_set *s, vld_set_part part, vl_real *x);
 size_t vld_set_width(const vlm_model *m, const vlm_objective *o, size_t n, vld_set_part part);
 
 /* vld_set_similarity -- where LoRS begins: the identity. w = 1, l normal of sd 1 from (seed, "similarity"), r = 0;
  * or s = I. Nothing where the set has none. */
 void vld_set_similarity(const vlm_objective *o, uint64_t seed, vld_set *s);
+
+/* vld_set_copy_similarity -- `to`, of as many pairs, gets copies of from's. Errors: VL_ENOMEM. */
+VL_MUST_USE int vld_set_copy_similarity(const vlm_model *m, const vlm_objective *o, const vld_set *from,
+                                        vld_set *to, vl_err *e);
+
+/* vld_set_gather -- row b of the batch `rows` into every leaf of the graph that the set fills: pixels under the view
+ * (features have none), of a full similarity the batch's columns.
+ * Of a graph by maps (vlm_graph_new_maps) images and texts are left to the caller, here as below.
+ * vld_set_scatter -- grad -= the leaves' gxt, its adjoint. Rows of a batch are distinct, so batches of one graph may
+ * be cut among threads by b. */
+void vld_set_gather(const vld_set *s, const vlm_objective *o, const vlm_graph *g, const uint32_t *rows,
+                    size_t b, const vl_view *view);
+void vld_set_scatter(vld_set *grad, const vlm_objective *o, const vlm_graph *g, const uint32_t *rows,
+                     size_t b, const vl_view *view);
 
 #endif

@@ -20,29 +20,31 @@ typedef struct feed {
     const vlm_model *m;
     vlm_graph *g;
     const vl_augment *aug;
+    const vlm_objective *objective;
     const uint32_t *rows;
     uint32_t *row, *caption; /* [batch] what was taken, with data as the source */
     uint64_t seed, views, captions;
 } feed;
 
-static void feed_set(const feed *f, size_t b, vl_view view, vl_real *x, vl_real *y)
+void vld_data_image(const vlm_model *m, const vl_data *d, size_t row, vl_view view, vl_real *x)
 {
-    const vld_set *s = f->src->set;
-    size_t pixels = f->m->size * f->m->size * 3;
-
-    vl_view_apply(s->image + f->rows[b] * pixels, f->m->size, view, x);
-    memcpy(y, s->text + f->rows[b] * f->m->text_dim, f->m->text_dim * sizeof *y);
+    if (m->kind == VLM_HEADS)
+        for (size_t i = 0; i < m->image_n; i++)
+            x[i] = (vl_real)d->features[row * m->image_n + i];
+    else
+        vl_view_apply_u8(d->images + row * m->image_n, m->size, view, x);
 }
 
-static void feed_data(const feed *f, size_t b, vl_view view, vl_real *x, vl_real *y)
+static void feed_data(const feed *f, size_t b, vl_view view)
 {
     const vl_data *d = f->src->data;
     size_t row = f->src->subset ? f->src->subset[f->rows[b]] : f->rows[b];
     size_t cap = d->cap[row] + vl_rng_below(f->seed, f->captions, b, d->cap[row + 1] - d->cap[row]);
+    vl_real *y = vlt_x(f->g->tape, f->g->y) + b * f->m->text_dim;
 
     f->row[b] = (uint32_t)row;
     f->caption[b] = (uint32_t)cap;
-    vl_view_apply_u8(d->images + row * d->size * d->size * 3, d->size, view, x);
+    vld_data_image(f->m, d, row, view, vlt_x(f->g->tape, f->g->x) + b * f->m->image_n);
     for (size_t i = 0; i < d->text_dim; i++)
         y[i] = (vl_real)d->text[cap * d->text_dim + i];
 }
@@ -50,12 +52,13 @@ static void feed_data(const feed *f, size_t b, vl_view view, vl_real *x, vl_real
 static void feed_one(void *arg, size_t b, int worker)
 {
     const feed *f = arg;
-    vl_real *x = vlt_x(f->g->tape, f->g->x) + b * f->m->size * f->m->size * 3;
-    vl_real *y = vlt_x(f->g->tape, f->g->y) + b * f->m->text_dim;
     vl_view view = vl_view_draw(f->aug, f->seed, f->views, b);
 
     (void)worker;
-    (f->src->set ? feed_set : feed_data)(f, b, view, x, y);
+    if (f->src->set)
+        vld_set_gather(f->src->set, f->objective, f->g, f->rows, b, &view);
+    else
+        feed_data(f, b, view);
 }
 
 /* ---- training ----------------------------------------------------------------------------------- */
@@ -89,7 +92,14 @@ static void update(const trainer *t, double scale, vl_real *theta)
 
 static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *theta, double *loss, vl_err *e)
 {
-    feed f = {src, t->m, &t->graph, &t->o->aug, NULL, t->row, t->caption, t->o->seed, 0, 0};
+    feed f = {.src = src,
+              .m = t->m,
+              .g = &t->graph,
+              .aug = &t->o->aug,
+              .objective = &t->o->objective,
+              .row = t->row,
+              .caption = t->caption,
+              .seed = t->o->seed};
     const vld_step seen = {t->batch, t->row, t->caption, &t->graph};
     double total = 0, steps = (double)t->per_epoch * t->o->epochs;
 
@@ -100,6 +110,7 @@ static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *th
         f.views = vl_rng_stream("train view", (uint64_t)epoch, (uint64_t)i, 0);
         f.captions = vl_rng_stream("train caption", (uint64_t)epoch, (uint64_t)i, 0);
         vl_pool_run(t->pool, t->batch, feed_one, &f);
+        vlt_draw(t->graph.tape, t->o->seed, (uint64_t)epoch, (uint64_t)i);
         vlt_forward(t->graph.tape);
         if (t->o->watch && src->data)
             t->o->watch(t->o->watch_arg, &seen);
@@ -128,6 +139,8 @@ static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld
     t->batch = o->batch < t->n ? o->batch : t->n;
     if (o->first_epoch && o->momentum > 0)
         return vl_fail(e, VL_EARG, "training with momentum cannot begin at epoch %d", o->first_epoch);
+    if (src->data && o->objective.sim != VLM_SIM_NONE)
+        return vl_fail(e, VL_EARG, "real pairs have no learned similarity");
     if (t->batch < 2)
         return vl_fail(e, VL_EARG, "a batch of %zu: at least 2 pairs are needed", t->batch);
     t->per_epoch = (int)(t->n / t->batch);
@@ -138,7 +151,7 @@ static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld
         !(t->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
         (o->momentum > 0 && !(t->velocity = vl_alloc(m->n, sizeof(vl_real), e))))
         return VL_ENOMEM;
-    rc = vlm_graph_new(m, pool, t->batch, VLM_HAS_BOTH, VLM_TRAIN, &t->graph, e);
+    rc = vlm_graph_new_for(m, &o->objective, pool, t->batch, VLM_HAS_BOTH, VLM_TRAIN, &t->graph, e);
     if (!rc)
         vlm_bind(&t->graph, theta, t->grad, NULL, NULL);
     return rc;
@@ -171,13 +184,32 @@ int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vl
     return rc;
 }
 
+int vld_data_fits(const vlm_model *m, const vl_data *d, vl_err *e)
+{
+    if (m->kind == VLM_HEADS && (d->feature_dim != m->image_n || d->text_dim != m->text_dim))
+        return vl_fail(e, VL_EARG, "features of %zu and texts of %zu numbers; the network has %zu and %zu",
+                       d->feature_dim, d->text_dim, m->image_n, m->text_dim);
+    if (m->kind != VLM_HEADS && (d->size != m->size || d->text_dim != m->text_dim))
+        return vl_fail(e, VL_EARG,
+                       "images of %zu pixels and texts of %zu numbers; the network has %zu and %zu", d->size,
+                       d->text_dim, m->size, m->text_dim);
+    return VL_OK;
+}
+
+void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, size_t i, vld_set *out)
+{
+    vld_data_image(m, d, row, (vl_view){false, 0, 0}, out->image + i * m->image_n);
+    for (size_t k = 0; k < d->text_dim; k++)
+        out->text[i * d->text_dim + k] = (vl_real)d->text[cap * d->text_dim + k];
+}
+
 /* ---- embedding ---------------------------------------------------------------------------------- */
 
 int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
                      vl_err *e)
 {
     const vl_view still = {false, 0, 0};
-    size_t pixels = m->size * m->size * 3, batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
+    size_t batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
     vlm_graph g;
     int rc = vlm_graph_new(m, pool, batch, VLM_HAS_IMAGE, VLM_EMBED, &g, e);
 
@@ -187,7 +219,7 @@ int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl
     for (size_t i = 0; i < d->n; i += batch) {
         size_t k = d->n - i < batch ? d->n - i : batch; /* the last run leaves old images behind them */
         for (size_t b = 0; b < k; b++)
-            vl_view_apply_u8(d->images + (i + b) * pixels, m->size, still, vlt_x(g.tape, g.x) + b * pixels);
+            vld_data_image(m, d, i + b, still, vlt_x(g.tape, g.x) + b * m->image_n);
         vlt_forward(g.tape);
         memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.u), k * m->embed_dim * sizeof *out);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * train.h -- plain training of one network by SGD on real data or on a synthetic set: experts and students
- * alike. Batches, captions and views are functions of (seed, epoch, step). */
+ * alike. Batches, captions, views, masks and blends are functions of (seed, epoch, step). */
 #ifndef VLD_TRAIN_H
 #define VLD_TRAIN_H
 
@@ -29,10 +29,11 @@ typedef struct vld_train_opts {
     size_t batch; /* cut to the size of the source */
     int epochs;
     double rate[VLM_BRANCHES];
-    double momentum;     /* 0: plain */
-    double weight_decay; /* per step, times rate */
-    bool cosine;         /* the rate falls to 0 along half a cosine; else constant */
-    vl_augment aug;
+    double momentum;         /* 0: plain */
+    double weight_decay;     /* per step, times rate */
+    bool cosine;             /* the rate falls to 0 along half a cosine; else constant */
+    vl_augment aug;          /* of pixels */
+    vlm_objective objective; /* data have no similarity: VL_EARG where it has one to be learned */
     uint64_t seed;
     int first_epoch;   /* epochs that theta has behind it: training goes on as if it had not stopped (without
                         momentum, whose velocity is not in theta: VL_EARG) */
@@ -49,7 +50,16 @@ typedef int (*vld_epoch_fn)(void *arg, int epoch, double loss, const vl_real *th
 VL_MUST_USE int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vld_train_opts *o,
                           vl_real *theta, vld_epoch_fn each, void *arg, vl_err *e);
 
-/* vld_embed_images -- unit rows out[n,D] of data's images; vld_embed_texts -- [n_caps,D] of its captions. */
+/* vld_data_fits -- are data what the network takes? VL_EARG with both sides' numbers. */
+VL_MUST_USE int vld_data_fits(const vlm_model *m, const vl_data *d, vl_err *e);
+
+/* vld_data_image -- x [m->image_n]: record `row` of the data as the model takes it; pixels under the view. */
+void vld_data_image(const vlm_model *m, const vl_data *d, size_t row, vl_view view, vl_real *x);
+
+/* vld_set_pair -- pair i of a set becomes record `row` of the data with caption number cap (over all records). */
+void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, size_t i, vld_set *out);
+
+/* vld_embed_images -- unit rows out[n,D] of data's images or features; vld_embed_texts -- [n_caps,D] of its captions. */
 VL_MUST_USE int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
                                  vl_real *out, vl_err *e);
 VL_MUST_USE int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,

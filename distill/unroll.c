@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/unroll.h"
-#include "distill/set_batch.h"
 #include "distill/unroll_lowrank.h"
 #include "pipeline/rng.h"
 
@@ -112,24 +111,48 @@ void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int st
 
 /* ---- one iteration ------------------------------------------------------------------------------- */
 
-static size_t width_of(const vld_unroll *u, vld_set_part part)
+typedef struct pass { /* what the tiles over a batch see */
+    vld_unroll *u;
+    const vld_set *set;
+    vld_set *grad;
+    const uint32_t *rows;
+    uint64_t seed, stream; /* of this step's views */
+    uint64_t iter, step;   /* of its masks and blends */
+} pass;
+
+static vl_view view_of(const pass *p, size_t b)
 {
-    return vld_set_width(u->model, &u->in.objective, u->n, part);
+    return vl_view_draw(&p->u->in.aug, p->seed, p->stream, b);
+}
+
+static void gather_one(void *arg, size_t b, int worker)
+{
+    const pass *p = arg;
+    vl_view view = view_of(p, b);
+
+    (void)worker;
+    vld_set_gather(p->set, &p->u->in.objective, &p->u->graph, p->rows, b, &view);
+}
+
+/* grad -= d<v, g_i>/d set. Rows of one batch are distinct, so tiles do not meet. */
+static void scatter_one(void *arg, size_t b, int worker)
+{
+    const pass *p = arg;
+    vl_view view = view_of(p, b);
+
+    (void)worker;
+    vld_set_scatter(p->grad, &p->u->in.objective, &p->u->graph, p->rows, b, &view);
 }
 
 /* Step number i of the inner training, warm-up steps counted. */
-static vld_batch step_batch(const vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *grad,
-                            int i)
+static pass step_pass(vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *grad, int i)
 {
-    return (vld_batch){.graph = &u->graph,
-                       .objective = &u->in.objective,
-                       .aug = &u->in.aug,
-                       .set = set,
-                       .grad = grad,
-                       .rows = u->rows + (size_t)i * u->in.batch,
-                       .seed = w->seed,
-                       .iter = w->iter,
-                       .step = (uint64_t)i};
+    pass p = {u,       set,
+              grad,    u->rows + (size_t)i * u->in.batch,
+              w->seed, vl_rng_stream("view", w->iter, (uint64_t)i, 0),
+              w->iter, (uint64_t)i};
+
+    return p;
 }
 
 static vl_real *snapshot(const vld_unroll *u, int i)
@@ -138,10 +161,10 @@ static vl_real *snapshot(const vld_unroll *u, int i)
 }
 
 /* Loss and gradient at these weights, on the tape. */
-static double step_gradient(vld_unroll *u, const vld_batch *p, vl_real *theta)
+static double step_gradient(vld_unroll *u, pass *p, vl_real *theta)
 {
     vlm_bind(&u->graph, theta, u->grad, u->v, u->hv);
-    vld_batch_gather(u->pool, p);
+    vl_pool_run(u->pool, u->in.batch, gather_one, p);
     vlt_draw(u->graph.tape, p->seed, p->iter, p->step);
     vlt_forward(u->graph.tape);
     vlt_backward(u->graph.tape, u->graph.loss);
@@ -149,7 +172,7 @@ static double step_gradient(vld_unroll *u, const vld_batch *p, vl_real *theta)
 }
 
 /* next = at - D g; next may be at. */
-static double step(vld_unroll *u, const vld_batch *p, vl_real *at, vl_real *next)
+static double step(vld_unroll *u, pass *p, vl_real *at, vl_real *next)
 {
     const vlm_model *m = u->model;
     double loss = step_gradient(u, p, at);
@@ -164,11 +187,11 @@ static void train(vld_unroll *u, const vld_window *w, const vld_set *set, vld_un
 {
     memcpy(u->theta, w->start, u->model->n * sizeof *u->theta);
     for (int i = 0; i < w->warm; i++) {
-        vld_batch p = step_batch(u, w, set, NULL, i);
+        pass p = step_pass(u, w, set, NULL, i);
         step(u, &p, u->theta, u->theta);
     }
     for (int i = 0; i < u->in.steps; i++) {
-        vld_batch p = step_batch(u, w, set, NULL, w->warm + i);
+        pass p = step_pass(u, w, set, NULL, w->warm + i);
         res->loss_last = step(u, &p, snapshot(u, i), snapshot(u, i + 1));
         if (i == 0)
             res->loss_first = res->loss_last;
@@ -197,6 +220,11 @@ static void end_point(vld_unroll *u, const vld_window *w, vld_unroll_result *res
     }
 }
 
+static size_t width_of(const vld_unroll *u, vld_set_part part)
+{
+    return vld_set_width(u->model, &u->in.objective, u->n, part);
+}
+
 static void clear(const vld_unroll *u, vld_set *grad)
 {
     for (vld_set_part part = 0; part < VLD_SET_PARTS; part++)
@@ -211,7 +239,7 @@ static void adjoint(vld_unroll *u, const vld_window *w, const vld_set *set, vld_
 
     clear(u, grad);
     for (int i = u->in.steps - 1; i >= 0; i--) {
-        vld_batch p = step_batch(u, w, set, grad, w->warm + i);
+        pass p = step_pass(u, w, set, grad, w->warm + i);
 
         step_gradient(u, &p, snapshot(u, i));
         for (int b = 0; b < VLM_BRANCHES; b++) {
@@ -223,7 +251,7 @@ static void adjoint(vld_unroll *u, const vld_window *w, const vld_set *set, vld_
             grad->rate[b] -= along;
         }
         vlt_tangent(u->graph.tape, u->graph.loss);
-        vld_batch_scatter(u->pool, &p);
+        vl_pool_run(u->pool, u->in.batch, scatter_one, &p);
         if (kind == VLD_EXACT)
             for (size_t k = 0; k < m->n; k++)
                 u->lambda[k] -= u->hv[k];

@@ -4,7 +4,6 @@
 #include "distill/unroll_lowrank.h"
 #include "distill/lowrank_first.h"
 #include "distill/lowrank_second.h"
-#include "distill/set_batch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -185,20 +184,6 @@ typedef struct at {
     int number, slot, vectors;
 } at;
 
-static vld_batch batch_of(const vld_lowrank *l, const at *s)
-{
-    return (vld_batch){.graph = &l->graph,
-                       .objective = &l->in.objective,
-                       .aug = &l->in.aug,
-                       .from = VLD_PART_S,
-                       .set = s->set,
-                       .grad = s->grad,
-                       .rows = s->rows,
-                       .seed = s->w->seed,
-                       .iter = s->w->iter,
-                       .step = (uint64_t)s->number};
-}
-
 static vlt_id rows_leaf(const vld_lowrank *l, int b)
 {
     return b == VLM_IMAGE ? l->graph.x : l->graph.y;
@@ -223,7 +208,7 @@ static void sum_of_rows(size_t rows, size_t d, const vl_real *g, vl_real *out)
 static double sweep(vld_lowrank *l, const at *s, vld_second_mode mode)
 {
     size_t batch = l->in.batch, d = l->d, bytes = batch * d * sizeof(vl_real);
-    const vld_batch rows = batch_of(l, s);
+    const vl_view none = {0};
     vlt_tape *t = l->graph.tape;
 
     bind(l, s->vectors);
@@ -238,8 +223,9 @@ static double sweep(vld_lowrank *l, const at *s, vld_second_mode mode)
             memcpy(x, kept, bytes);
         }
     }
-    vld_batch_gather(l->pool, &rows);
-    vlt_draw(t, rows.seed, rows.iter, rows.step);
+    for (size_t b = 0; b < batch; b++)
+        vld_set_gather(s->set, &l->in.objective, &l->graph, s->rows, b, &none);
+    vlt_draw(t, s->w->seed, s->w->iter, (uint64_t)s->number);
     vlt_forward(t);
     vlt_backward(t, l->graph.loss);
     for (int b = 0; b < VLM_BRANCHES; b++)
@@ -384,7 +370,7 @@ static void step_back(vld_lowrank *l, const at *s, bool exact)
 {
     size_t batch = l->in.batch, d = l->d;
     vlt_tape *t = l->graph.tape;
-    const vld_batch rows = batch_of(l, s);
+    const vl_view none = {0};
     vld_second_mode mode = exact ? VLD_SECOND_ADJOINT : VLD_SECOND_REPLAY;
     double along[VLM_BRANCHES];
 
@@ -394,7 +380,8 @@ static void step_back(vld_lowrank *l, const at *s, bool exact)
         vld_second_at(&l->side[b].second, mode, s->slot);
     direct(l, s, exact, along);
     vlt_tangent(t, l->graph.loss);
-    vld_batch_scatter(l->pool, &rows);
+    for (size_t b = 0; b < batch; b++)
+        vld_set_scatter(s->grad, &l->in.objective, &l->graph, s->rows, b, &none);
     for (int b = 0; b < VLM_BRANCHES; b++) {
         const vl_real *gxt = vlt_gxt(t, rows_leaf(l, b));
         s->grad->rate[b] -= along[b] + l->side[b].second.along;

@@ -17,6 +17,15 @@ void vl_clean(char *s)
             s[0] = s[1] = '?'; /* U+0080 to U+009F: CSI and its kin */
 }
 
+void vl_cut(char *text, size_t size)
+{
+    size_t at = size - 4;
+
+    while (at > size - 8 && ((unsigned char)text[at] & 0xc0) == 0x80)
+        at--; /* inside a character of UTF-8 */
+    memcpy(text + at, "...", 4);
+}
+
 static void put(vl_err *e, int code, const char *fmt, va_list ap)
 {
     int n = vsnprintf(e->text, sizeof e->text, fmt, ap);
@@ -25,7 +34,7 @@ static void put(vl_err *e, int code, const char *fmt, va_list ap)
     if (n < 0)
         e->text[0] = 0;
     else if ((size_t)n >= sizeof e->text)
-        memcpy(e->text + sizeof e->text - 4, "...", 4);
+        vl_cut(e->text, sizeof e->text);
     vl_clean(e->text);
 }
 

@@ -35,6 +35,10 @@ typedef struct vl_err {
  * come from strangers, and what is said of them stays one line and cannot drive a terminal. */
 void vl_clean(char *text);
 
+/* vl_cut -- ends a text that snprintf had no room for in size bytes (9 or more): "..." takes the place of its last
+ * characters, none of which is cut in two. */
+void vl_cut(char *text, size_t size);
+
 /* vl_fail -- sets code and text; returns code. e may be NULL.
  * Control bytes in the formatted text (names come from strangers) become '?'. */
 int vl_fail(vl_err *e, int code, const char *fmt, ...) VL_PRINTF(3, 4);

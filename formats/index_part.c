@@ -177,12 +177,14 @@ int vls_parts_of(int fd, uint64_t file_bytes, uint32_t shard, char name[], vls_p
 
 int vls_parts_scan(const char *path, const char *kind, bool all, vls_part *p, size_t n, vl_err *e)
 {
+    const vls_read_opts how = {
+        .no_id = true}; /* an index serves single records, of which no id is computed either */
     const vls_segment *seg;
     vls_reader *r = NULL;
     vls_record rec;
     uint64_t last = 0;
     size_t i = 0;
-    int rc = vls_reader_open(path, NULL, &r, e);
+    int rc = vls_reader_open(path, &how, &r, e);
 
     if (rc)
         return rc;

@@ -13,6 +13,7 @@
 #include "formats/seektab.h"
 #include "formats/tail.h"
 #include "formats/tarhead.h"
+#include "formats/walk_back.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -111,8 +112,9 @@ static int segment_before(int fd, uint64_t end, vls_plain_span *s, vl_err *e)
     return find_back(fd, not_before(s->data, JSON_SPAN_MAX), s->data, VLS_META ".manifest.", &s->start, e);
 }
 
-static int span_before(int fd, uint64_t end, vls_plain_span *s, vl_err *e)
+static int span_before(int fd, uint64_t end, void *span, uint64_t *start, vl_err *e)
 {
+    vls_plain_span *s = span;
     uint8_t last[VL_TERM_CONTENT];
     size_t i;
     int rc;
@@ -125,38 +127,21 @@ static int span_before(int fd, uint64_t end, vls_plain_span *s, vl_err *e)
     for (i = 0; i < sizeof last && !last[i];)
         i++;
     if (i < sizeof last)
-        return segment_before(fd, end, s, e);
-    *s = (vls_plain_span){end - sizeof last, end, end, end, true};
-    return VL_OK;
+        rc = segment_before(fd, end, s, e);
+    else
+        *s = (vls_plain_span){end - sizeof last, end, end, end, true};
+    *start = s->start;
+    return rc;
 }
 
 int vls_plain_walk(int fd, uint64_t file_bytes, vls_plain_span **spans, size_t *n, vl_err *e)
 {
-    vl_buf found = {0};
-    vls_plain_span s, *all;
-    uint64_t at;
-    size_t i, k;
-    int rc = VL_OK;
+    void *all;
+    int rc = vl_walk_back(fd, file_bytes, span_before, sizeof **spans, &all, n, e);
 
-    for (at = file_bytes; at && !rc; at = s.start) {
-        rc = span_before(fd, at, &s, e);
-        if (!rc)
-            rc = vl_buf_add(&found, &s, sizeof s, e);
-        if (rc) {
-            free(found.p);
-            return rc;
-        }
-    }
-    all = (vls_plain_span *)(void *)found.p;
-    k = found.n / sizeof s;
-    for (i = 0; i < k / 2; i++) {
-        s = all[i];
-        all[i] = all[k - 1 - i];
-        all[k - 1 - i] = s;
-    }
-    *spans = all;
-    *n = k;
-    return VL_OK;
+    if (!rc)
+        *spans = all;
+    return rc;
 }
 
 /* ---- sums ----------------------------------------------------------------------------------- */

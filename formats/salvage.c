@@ -7,6 +7,7 @@
  * make that costly, so there is a limit. Nothing is given that was not verified. */
 #include "formats/names.h"
 #include "formats/segment_read.h"
+#include "formats/tarhead.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -125,14 +126,59 @@ static int leave_out(vls_reader *r, vl_err *e)
     return vl_source_seek(&r->src, at, e);
 }
 
+/* TAIL of the segment in r->known, if it verifies and is one frame: into r->tail, with the keys it names. 1, else 0. */
+static int tail_alone(vls_reader *r)
+{
+    static const char sums[] = VLS_META ".sums.";
+    uint32_t n = r->known.n - !vl_seektab_get(&r->known, r->known.n - 1).dsize; /* but for the index */
+    vl_frame want = vl_seektab_get(&r->known, n ? n - 1 : 0), f;
+    uint64_t at = r->spans[r->span].start;
+    char id[VLS_ID_HEX + 1] = "";
+    uint8_t *p;
+    int more = 0;
+
+    for (uint32_t i = 0; i + 1 < n; i++)
+        at += vl_seektab_get(&r->known, i).csize;
+    if (n < 2 || vl_source_seek(&r->src, at, NULL) || vl_frame_pull(&r->src, &r->comp, &f, &more, NULL) ||
+        !more || memcmp(&f, &want, sizeof f) || f.dsize < VL_TAR_BLOCK)
+        return 0;
+    vls_tail_start(&r->tail, id, NULL, 0, true);
+    if (vl_buf_room(&r->tail.b, f.dsize, NULL))
+        return 0;
+    p = r->tail.b.p;
+    if (vl_frame_decode(r->codec, r->comp.p, &f, p, NULL) || memcmp(p, sums, sizeof sums - 1))
+        return 0;
+    memcpy(r->tail.id, p + sizeof sums - 1, VLS_ID_HEX);
+    r->tail.b.n = f.dsize;
+    return vls_tail_step(&r->tail, NULL) == 1 &&
+           !vls_tail_check(r->tail.json, &(vls_totals){0}, true, false, NULL);
+}
+
+/* HEAD failed. The kind of the records, their schema and their licence stand only there, so none is given; how many
+ * there were, and what their keys are, TAIL can say. */
+static int leave_segment(vls_reader *r, vl_err *e)
+{
+    json_int_t records = 0;
+    int rc = VL_OK;
+
+    r->counts.bad_frames += r->spans[r->span].n - 1;
+    if (tail_alone(r))
+        records = json_integer_value(json_object_get(r->tail.json, "records"));
+    if (records > 0 && records <= (json_int_t)VLS_RECORDS_MAX) {
+        r->counts.lost_records += (uint64_t)records;
+        rc = vls_note_lost(r, e);
+    } else {
+        r->counts.lost_tails++;
+    }
+    vls_tail_free(&r->tail);
+    return rc ? rc : vls_skip_span(r, e);
+}
+
 static int mend_known(vls_reader *r, vl_err *e)
 {
     r->counts.bad_frames++;
-    if (r->state == START) { /* HEAD: nothing can be known of the segment */
-        r->counts.bad_frames += r->spans[r->span].n - 1;
-        r->counts.lost_tails++;
-        return vls_skip_span(r, e);
-    }
+    if (r->state == START)
+        return leave_segment(r, e);
     if (r->state == DATA) {
         int rc = vls_note_gap(r, e);
         if (!rc && r->seen.n < r->known.n)

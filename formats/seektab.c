@@ -3,6 +3,7 @@
  * bounded, sizes must land exactly on byte 0 or on the end of another table, and the reader holds
  * every frame against its entry. */
 #include "formats/seektab.h"
+#include "formats/walk_back.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -91,8 +92,9 @@ static int sum_sizes(int fd, uint64_t at, uint32_t n, uint64_t *sum, vl_err *e)
 }
 
 /* The span whose table ends at `end`. */
-static int span_before(int fd, uint64_t end, vl_span *s, vl_err *e)
+static int span_before(int fd, uint64_t end, void *span, uint64_t *start, vl_err *e)
 {
+    vl_span *s = span;
     uint8_t foot[FOOTER], head[HEADER];
     uint64_t bytes, sum;
     int rc;
@@ -122,37 +124,18 @@ static int span_before(int fd, uint64_t end, vl_span *s, vl_err *e)
         return rc;
     if (sum > s->table)
         return vl_fail(e, VL_EFORMAT, "frames of a seek table begin before the file");
-    s->start = s->table - sum;
+    *start = s->start = s->table - sum;
     return VL_OK;
 }
 
 int vl_seektab_walk(int fd, uint64_t file_bytes, vl_span **spans, size_t *n, vl_err *e)
 {
-    vl_buf found = {0};
-    uint64_t at;
-    vl_span s, *all;
-    size_t i, k;
-    int rc = VL_OK;
+    void *all;
+    int rc = vl_walk_back(fd, file_bytes, span_before, sizeof **spans, &all, n, e);
 
-    for (at = file_bytes; at && !rc; at = s.start) {
-        rc = span_before(fd, at, &s, e);
-        if (!rc)
-            rc = vl_buf_add(&found, &s, sizeof s, e);
-        if (rc) {
-            free(found.p);
-            return rc;
-        }
-    }
-    all = (vl_span *)(void *)found.p;
-    k = found.n / sizeof s;
-    for (i = 0; i < k / 2; i++) {
-        s = all[i];
-        all[i] = all[k - 1 - i];
-        all[k - 1 - i] = s;
-    }
-    *spans = all;
-    *n = k;
-    return VL_OK;
+    if (!rc)
+        *spans = all;
+    return rc;
 }
 
 int vl_seektab_load(int fd, const vl_span *s, vl_seektab *t, vl_err *e)

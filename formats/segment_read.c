@@ -37,31 +37,30 @@ int vls_read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e)
     return rc;
 }
 
-/* The next frame of a file whose table is known: read in one piece, then held against its entry. */
-static int pull_known(vls_reader *r, vl_frame *f, vl_err *e)
+int vls_read_known(vls_reader *r, uint32_t i, vl_buf *comp, vl_frame *f, vl_err *e)
 {
     vl_frame want;
     vl_frame_walk w = {0};
     size_t need = 0;
     int rc;
 
-    if (r->seen.n >= r->known.n)
+    if (i >= r->known.n)
         return vl_fail(e, VL_EFORMAT, "the seek table ends before the segment's tail");
-    want = vl_seektab_get(&r->known, r->seen.n);
+    want = vl_seektab_get(&r->known, i);
     if (want.csize < FRAME_MIN || want.csize > VL_FRAME_COMP_MAX)
         return vl_fail(e, VL_EFORMAT, "the seek table says %" PRIu32 " bytes, %d to %d allowed", want.csize,
                        FRAME_MIN, VL_FRAME_COMP_MAX);
-    r->comp.n = 0;
-    rc = vl_buf_room(&r->comp, want.csize, e);
+    comp->n = 0;
+    rc = vl_buf_room(comp, want.csize, e);
     if (!rc)
-        rc = vls_read_exact(r, r->comp.p, want.csize, e);
+        rc = vls_read_exact(r, comp->p, want.csize, e);
     if (rc)
         return rc;
-    r->comp.n = want.csize;
-    rc = vl_frame_step(&w, r->comp.p, r->comp.n, &need, f, e);
+    comp->n = want.csize;
+    rc = vl_frame_step(&w, comp->p, comp->n, &need, f, e);
     if (rc)
         return rc;
-    if (need != r->comp.n || memcmp(f, &want, sizeof want))
+    if (need != comp->n || memcmp(f, &want, sizeof want))
         return vl_fail(e, VL_EFORMAT, "frame and seek table disagree");
     return VL_OK;
 }
@@ -75,31 +74,40 @@ static int pull(vls_reader *r, vl_frame *f, int *more, vl_err *e)
     r->frame_at = r->src.at;
     r->whole = false;
     if (r->known.n)
-        return pull_known(r, f, e);
+        return vls_read_known(r, r->seen.n, &r->comp, f, e);
     rc = vl_frame_pull(&r->src, &r->comp, f, more, e);
     r->whole = !rc && *more;
     return rc;
 }
 
-/* pull where a frame must come, decoded to dst's end and counted. dst->n stays: the caller adds. */
-static int pull_decode(vls_reader *r, vl_frame *f, int unpack, vl_err *e)
+/* pull where a frame must come, decoded to the end of r->u's bytes or (tail) of r->tail.b. */
+static int pull_here(vls_reader *r, vl_frame *f, bool tail, int *more, vl_err *e)
 {
     uint8_t *dst;
-    int more, rc = pull(r, f, &more, e);
+    int rc = pull(r, f, more, e);
 
-    if (!rc && !more)
-        return vls_truncated(r, e);
-    if (!rc && unpack)
+    if (rc || !*more)
+        return rc;
+    if (!tail) {
         rc = vls_unpack_room(&r->u, f->dsize, &dst, e);
-    else if (!rc)
+    } else {
         rc = vl_buf_room(&r->tail.b, f->dsize, e);
-    if (!rc && !unpack)
         dst = r->tail.b.p + r->tail.b.n;
+    }
+    return rc ? rc : vl_frame_decode(r->codec, r->comp.p, f, dst, e);
+}
+
+/* The next frame, decoded and counted. The bytes of r->u or r->tail.b stay as many: the caller adds. */
+static int pull_decode(vls_reader *r, vl_frame *f, bool tail, vl_err *e)
+{
+    int more = 1, rc = vls_ahead_take(r, f, tail, e);
+
     if (!rc)
-        rc = vl_frame_decode(r->codec, r->comp.p, f, dst, e);
-    if (rc)
-        return in_frame(r, e);
-    rc = vl_seektab_add(&r->seen, f, e);
+        rc = pull_here(r, f, tail, &more, e);
+    if (!more)
+        return vls_truncated(r, e);
+    if (rc >= 0)
+        rc = vl_seektab_add(&r->seen, f, e);
     if (rc)
         return in_frame(r, e);
     r->counts.frames++;
@@ -291,9 +299,12 @@ static int start_sha_queue(vls_reader *r, size_t n, vl_err *e)
 int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e)
 {
     vl_sha *seg = r->counts.segments > 1 ? r->sha_seg : NULL;
-    int rc = start_sha_queue(r, n, e);
+    int rc;
 
     r->sum.bytes += n;
+    if (r->opts.no_id)
+        return VL_OK;
+    rc = start_sha_queue(r, n, e);
     r->sha_bytes += n;
     if (rc)
         return rc;
@@ -323,7 +334,7 @@ int vls_read_data(vls_reader *r, vl_err *e)
 
     if (r->is_plain)
         return vls_plain_data(r, e);
-    rc = pull_decode(r, &f, 1, e);
+    rc = pull_decode(r, &f, false, e);
     if (rc)
         return rc;
     p = r->u.raw.p + r->u.raw.n;
@@ -362,7 +373,7 @@ static int end_tail(vls_reader *r, vl_err *e)
     rc = count_json(r, r->tail.b.n - r->tail.at, e); /* `at`: the last member's header */
     if (!rc && r->sha_queue)
         rc = vl_sha_queue_drain(r->sha_queue, e);
-    if (!rc)
+    if (!rc && !r->opts.no_id)
         rc = vl_sha_hex(r->counts.segments > 1 ? r->sha_seg : r->sha_all, r->sum.content_id, e);
     r->sum.members = r->u.members;
     if (!rc)
@@ -379,7 +390,7 @@ static int end_tail(vls_reader *r, vl_err *e)
     rc = vls_note_lost(r, e);
     r->state = r->is_plain ? START : SEEK;
     r->span += r->is_plain;
-    return rc;
+    return rc ? rc : vls_ahead_drop(r, e);
 }
 
 /* The bytes of TAIL that are there; the next frame when they are not enough. */
@@ -398,7 +409,7 @@ int vls_read_tail(vls_reader *r, vl_err *e)
     }
     if (r->is_plain)
         return vls_plain_tail(r, e);
-    rc = pull_decode(r, &f, 0, e);
+    rc = pull_decode(r, &f, true, e);
     if (!rc)
         r->tail.b.n += f.dsize;
     return rc;

@@ -18,6 +18,8 @@ typedef struct vls_seg {
     char id[VLS_ID_HEX + 1];
 } vls_seg;
 
+typedef struct vls_ahead vls_ahead;
+
 struct vls_reader {
     char *path;
     vl_source src;
@@ -26,6 +28,7 @@ struct vls_reader {
     vl_sha *sha_all, *sha_seg; /* sha_seg only from the second segment on: the first is sha_all's */
     vl_sha_queue *sha_queue;   /* NULL while there is little to hash */
     uint64_t sha_bytes;        /* so far */
+    vls_ahead *ahead;          /* NULL where no frame was worth reading ahead */
     vl_span *spans;            /* of a file whose tables chain, else NULL */
     size_t n_spans, span;      /* span: of the open segment */
     bool is_plain;             /* the `.tar` carrier */
@@ -80,6 +83,10 @@ VL_MUST_USE int vls_read_table(vls_reader *r, vl_err *e); /* SEEK: the table mus
 VL_MUST_USE int vls_read_exact(vls_reader *r, uint8_t *p, size_t n, vl_err *e);
 int vls_truncated(vls_reader *r, vl_err *e);
 
+/* vls_read_known -- frame i of a segment whose table is known, read in one piece into comp (replaced) and held
+ * against its entry. */
+VL_MUST_USE int vls_read_known(vls_reader *r, uint32_t i, vl_buf *comp, vl_frame *f, vl_err *e);
+
 /* vls_check_vlix -- the record index whose header of 8 bytes was read, `bytes` of payload, against r->places. */
 VL_MUST_USE int vls_check_vlix(vls_reader *r, uint32_t bytes, vl_err *e);
 
@@ -93,6 +100,19 @@ VL_MUST_USE int vls_plain_tail(vls_reader *r, vl_err *e);
 VL_MUST_USE int vls_take_head(vls_reader *r, const uint8_t *raw, size_t n, vl_err *e);
 VL_MUST_USE int vls_digest_data(vls_reader *r, const uint8_t *p, size_t n, vl_err *e);
 void vls_start_tail(vls_reader *r);
+
+/* ---- read_ahead.c: frames that a thread decodes before their turn ---- */
+
+/* vls_ahead_take -- the next frame, decoded, behind the bytes of r->u or (tail) of r->tail.b, not yet counted in;
+ * r->frame_at is set. Returns 1; 0 where nothing is read ahead: the caller reads the frame itself. Errors: those
+ * of that frame, without its place. */
+VL_MUST_USE int vls_ahead_take(vls_reader *r, vl_frame *f, bool tail, vl_err *e);
+
+/* vls_ahead_at -- the position behind the frames that were given: r->src may be further on. vls_ahead_drop -- and
+ * goes back to there. */
+uint64_t vls_ahead_at(const vls_reader *r);
+VL_MUST_USE int vls_ahead_drop(vls_reader *r, vl_err *e);
+void vls_ahead_free(vls_ahead *a); /* NULL is harmless */
 
 /* ---- salvage.c: going on behind what is bad ---- */
 

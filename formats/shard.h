@@ -53,10 +53,15 @@ typedef struct vls_segment {
 typedef struct vls_reader vls_reader;
 
 typedef struct vls_read_opts {
-    bool skip_bad;    /* leave out what does not verify, count it, go on behind it (default: fail) */
-    bool plain_fd;    /* treat even a regular file as a pipe (tests) */
-    bool heads_only;  /* hand out no record; in a file, step over the frames of records unread */
-    bool one_thread;  /* hash in the caller's thread; else, beyond 3 MiB, in one of the reader's own */
+    bool skip_bad;   /* leave out what does not verify, count it, go on behind it (default: fail) */
+    bool plain_fd;   /* treat even a regular file as a pipe (tests) */
+    bool heads_only; /* hand out no record; in a file, step over the frames of records unread */
+    bool
+        one_thread; /* the caller's alone; else, beyond 3 MiB, frames of a file are decoded in one of the reader's
+                         own and SHA-256 is computed in another */
+    bool no_id;     /* leave out SHA-256, which takes more time than all else: for iterating over records.
+                         Frames, sums and counts are compared as ever, the content id in the tail is not;
+                         vls_reader_id gives none, so what is read this way cannot become a parent */
     const char *name; /* what messages call it; NULL: the path */
 } vls_read_opts;
 
@@ -117,7 +122,7 @@ const vls_segment *vls_reader_segment(const vls_reader *r, uint64_t i);
 /* vls_reader_id -- after vls_next gave 0: the shard's content id, SHA-256 over the decoded DATA
  * bytes of all its segments, in hex, and the segments' common kind ("mixed" when they differ,
  * "empty" when there is none). With skip_bad: over the bytes that were verified. Empty id with
- * heads_only. Gives out->rights, those of all segments; one of them without a licence adds
+ * heads_only or no_id. Gives out->rights, those of all segments; one of them without a licence adds
  * VL_LICENCE_UNKNOWN where others have one. */
 void vls_reader_id(const vls_reader *r, vls_parent *out);
 

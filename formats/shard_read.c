@@ -10,7 +10,7 @@
  *   1. No byte of a frame is looked at before its zstd checksum (and, in a file, its entry) agrees.
  *   2. r->seen holds every frame of the open segment as it was read; the segment counts only when
  *      its own table says the same. A table is believed about nothing but where to look.
- *   3. Memory: one frame, three on their way into the digest, one record, 8 bytes a member of the open
+ *   3. Memory: one frame, two that are decoded ahead, three on their way into the digest, one record, 8 bytes a member of the open
  *      segment (16 in a plain file), 12 bytes a frame of it, 16 bytes a key, and the JSON of all segments, 64 MiB of text at most. */
 #include "formats/names.h"
 #include "formats/licence.h"
@@ -79,7 +79,7 @@ static int admit(vls_reader *r, const vls_record *rec, vl_err *e)
 /* The records of the bytes that are there. */
 static int unpack(vls_reader *r, vls_record *rec, vl_err *e)
 {
-    uint64_t at = r->src.at;
+    uint64_t at = vls_ahead_at(r);
     int rc = vls_unpack_next(&r->u, rec, e);
 
     if (r->u.left_out != r->left_out) { /* a record of a plain shard that its sums do not know */
@@ -147,7 +147,7 @@ int vls_next(vls_reader *r, vls_record *rec, const vls_segment **seg, vl_err *e)
     own.code = VL_OK;
     while (r->state != END && (rc == VL_OK || (rc == 1 && r->opts.heads_only)))
         rc = step(r, rec, &own);
-    r->counts.file_bytes = r->src.at;
+    r->counts.file_bytes = vls_ahead_at(r);
     if (r->sha_queue && (rc < 0 || r->state == END)) { /* nobody looks at a digest that is still moving */
         vl_err late;
         int fault = vl_sha_queue_drain(r->sha_queue, &late);
@@ -280,6 +280,7 @@ void vls_reader_close(vls_reader *r)
     free(r->want.p);
     vls_vlix_digest_free(&r->places);
     vl_sha_queue_free(r->sha_queue);
+    vls_ahead_free(r->ahead);
     vl_sha_free(r->sha_all);
     vl_sha_free(r->sha_seg);
     vl_codec_free(r->codec);
@@ -341,7 +342,7 @@ void vls_reader_id(const vls_reader *r, vls_parent *out)
     strcpy(out->kind, kind); /* vls_kind_check: at most VLS_KIND_MAX bytes */
     if (r->sha_queue && vl_sha_queue_drain(r->sha_queue, NULL))
         return;
-    if (!r->opts.heads_only && vl_sha_hex(r->sha_all, out->id, &e))
+    if (!r->opts.heads_only && !r->opts.no_id && vl_sha_hex(r->sha_all, out->id, &e))
         out->id[0] = 0;
     find_rights(r, out);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * stage.c -- a ring of jobs and some threads.
  *
- * Job number i lies in slot i mod depth. Three counters run along the ring, all under the lock:
- *     taken <= started <= put <= taken + depth
+ * Job number i lies in slot i mod depth. Counters run along the ring, all under the lock:
+ *     taken <= ready <= started <= put <= taken + depth
  * The owner moves put and taken, a worker moves started when it picks the job of that number, and
- * sets its slot's done when fn returned. The owner waits for the slot at taken, workers for started
- * < put. */
+ * sets its slot's done when fn returned; ready moves over slots that are done. Workers wait for started
+ * < put. An owner that finds nothing ready waits until half of what is inside is: small jobs take less time than
+ * waking it for each of them would. */
 #include "formats/stage.h"
 
 #include <assert.h>
@@ -24,10 +25,11 @@ typedef struct slot {
 struct vl_stage {
     pthread_mutex_t lock;
     pthread_cond_t work; /* put moved, or the end */
-    pthread_cond_t done; /* some slot is done */
+    pthread_cond_t done; /* ready reached wanted */
     slot *ring;
     size_t depth;
-    uint64_t taken, started, put;
+    uint64_t taken, ready, started, put;
+    uint64_t wanted; /* what the owner waits for ready to reach */
     bool end;
     void (*fn)(void *job, void *ctx);
     void *ctx;
@@ -50,7 +52,10 @@ static void *worker(void *arg)
         s->fn(mine->job, s->ctx);
         pthread_mutex_lock(&s->lock);
         mine->done = true;
-        pthread_cond_signal(&s->done);
+        while (s->ready < s->started && s->ring[s->ready % s->depth].done)
+            s->ready++;
+        if (s->ready >= s->wanted)
+            pthread_cond_signal(&s->done);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -105,16 +110,18 @@ void vl_stage_put(vl_stage *s, void *job)
 
 void *vl_stage_take(vl_stage *s)
 {
-    slot *oldest = &s->ring[s->taken % s->depth];
+    uint64_t inside = s->put - s->taken;
 
-    if (s->taken == s->put)
+    if (!inside)
         return NULL;
     pthread_mutex_lock(&s->lock);
-    while (!oldest->done)
-        pthread_cond_wait(&s->done, &s->lock);
-    s->taken++;
+    if (s->ready == s->taken) {
+        s->wanted = s->taken + (inside > 1 ? inside / 2 : 1);
+        while (s->ready < s->wanted)
+            pthread_cond_wait(&s->done, &s->lock);
+    }
     pthread_mutex_unlock(&s->lock);
-    return oldest->job;
+    return s->ring[s->taken++ % s->depth].job;
 }
 
 void vl_stage_free(vl_stage *s)

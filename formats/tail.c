@@ -358,7 +358,7 @@ int vls_tail_check(const json_t *tail, const vls_totals *got, bool gaps, bool pl
         rc = plain ? VL_OK : check_count(tail, "frames", got->frames, e);
     if (!rc)
         rc = check_count(tail, "bytes", got->bytes, e);
-    if (!rc && strcmp(id, got->content_id))
+    if (!rc && *got->content_id && strcmp(id, got->content_id))
         rc = vl_fail(e, VL_EFORMAT, "content id is %s, the tail says %.80s", got->content_id, id);
     return rc;
 }

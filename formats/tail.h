@@ -15,7 +15,7 @@
 /* What the tail says of the segment's DATA, and what its reader counted. */
 typedef struct vls_totals {
     uint64_t records, members, frames, bytes; /* bytes: decoded tar bytes */
-    char content_id[VL_SHA_HEX + 1];
+    char content_id[VL_SHA_HEX + 1];          /* empty: not computed, and not compared */
 } vls_totals;
 
 /* vls_sums_line -- appends "<16 hex>  <name>\n"; the hex is the XXH64 of the member's bytes. */

@@ -53,6 +53,31 @@ int vls_unpack_room(vls_unpack *u, size_t n, uint8_t **dst, vl_err *e)
     return rc;
 }
 
+int vls_unpack_give(vls_unpack *u, vl_buf *b, size_t headroom, size_t n, vl_err *e)
+{
+    size_t rest = u->raw.n - u->rec0, rec0 = headroom - rest;
+    vl_buf old = u->raw;
+    uint8_t *dst;
+    int rc;
+
+    if (rest > headroom) {
+        rc = vls_unpack_room(u, n, &dst, e);
+        if (!rc)
+            memcpy(dst, b->p + headroom, n);
+        return rc;
+    }
+    if (rest)
+        memcpy(b->p + rec0, old.p + u->rec0, rest);
+    u->raw = *b;
+    u->raw.n = headroom;
+    u->base += u->rec0 - rec0;
+    u->at += rec0 - u->rec0;
+    u->rec0 = rec0;
+    *b = old;
+    b->n = 0;
+    return VL_OK;
+}
+
 bool vls_unpack_at_member(const vls_unpack *u)
 {
     return u->at == u->raw.n;

@@ -17,7 +17,8 @@ typedef struct vls_unpack { /* {0} to start */
     vl_buf given;           /* vls_member[] of the record handed out last */
     vl_buf key;             /* and its names */
     uint64_t rec_bytes;
-    uint64_t base;        /* offset of raw.p[0] in the segment's DATA */
+    uint64_t
+        base; /* offset of raw.p[0] in the segment's DATA, modulo 2^64: bytes before rec0 may be none of it */
     vl_buf text;          /* the open record's lines of the sums */
     vls_place place;      /* of the record handed out last, without its frame */
     vl_buf lines;         /* u64 line hash of every member of the segment (tail.h) */
@@ -39,6 +40,10 @@ void vls_unpack_free(vls_unpack *u);
 /* vls_unpack_room -- where the next frame's n bytes go; count them in with u->raw.n += n.
  * Invalidates the record handed out last. */
 VL_MUST_USE int vls_unpack_room(vls_unpack *u, size_t n, uint8_t **dst, vl_err *e);
+
+/* vls_unpack_give -- the same for bytes that lie in a block already: n of them, `headroom` behind b->p. Takes the
+ * block and leaves the one that was in use; only where the open record is longer than headroom are the n copied. */
+VL_MUST_USE int vls_unpack_give(vls_unpack *u, vl_buf *b, size_t headroom, size_t n, vl_err *e);
 
 /* vls_unpack_at_member -- do the bytes so far end where a member ends? (TAIL may follow only then.) */
 bool vls_unpack_at_member(const vls_unpack *u);

@@ -2,6 +2,7 @@
 #include "pipeline/blas.h"
 
 #include <cblas.h>
+#include <f77blas.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -78,6 +79,30 @@ void vl_gemm(int ta, int tb, size_t m, size_t n, size_t k, vl_real alpha, const 
     atomic_fetch_add_explicit(&flops_done, 2ull * m * n * k, memory_order_relaxed);
     if (timed)
         atomic_fetch_add_explicit(&ns_inside, now_ns() - t0, memory_order_relaxed);
+}
+
+/* LAPACK counts in columns: to it a row-major lower triangle is an upper one. */
+size_t vl_cholesky(size_t n, double *a)
+{
+    char upper = 'U';
+    blasint size = (blasint)n, info = 0;
+
+    if (n)
+        BLASFUNC(dpotrf)(&upper, &size, a, &size, &info);
+    for (size_t i = 0; !info && i < n; i++) /* dpotrf lets NaN pass */
+        if (!(a[i * n + i] > 0))
+            info = (blasint)(i + 1);
+    return info > 0 ? (size_t)info : 0;
+}
+
+void vl_cholesky_solve(size_t n, const double *l, size_t columns, double *b, size_t ldb)
+{
+    if (!n || !columns)
+        return;
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, (int)n, (int)columns, 1, l,
+                (int)n, b, (int)ldb);
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasTrans, CblasNonUnit, (int)n, (int)columns, 1, l,
+                (int)n, b, (int)ldb);
 }
 
 const char *vl_blas_core(void)

@@ -76,10 +76,10 @@ static int end_segment(vl_cat *c, const vls_reader *r, uint64_t ordinal, vl_err 
                             &notes, e);
     if (!rc)
         rc = vl_cat_note_loss(bad_so_far(r) > c->bad ? vls_reader_loss_note(r) : NULL, &notes, e);
-    if (!rc)
-        rc = c->sink->tail(c->sink, parents, notes, e);
-    if (!rc)
+    if (!rc) {
+        vl_sink_tail(c->sink, parents, notes);
         rc = c->sink->end(c->sink, e);
+    }
     c->open = false;
     json_decref(parents);
     json_decref(notes);
@@ -190,10 +190,10 @@ static int write_merged(vl_cat *c, vl_err *e)
         rc = write_all(c, e);
     if (!rc && c->open && c->loss)
         rc = vl_cat_add_loss(c->loss, &notes, e);
-    if (!rc && c->open)
-        rc = c->sink->tail(c->sink, parents, notes, e);
-    if (!rc && c->open)
+    if (!rc && c->open) {
+        vl_sink_tail(c->sink, parents, notes);
         rc = c->sink->end(c->sink, e);
+    }
     json_decref(manifest);
     json_decref(parents);
     json_decref(notes);

@@ -41,11 +41,11 @@ int vl_cat_begin(vl_cat *c, const json_t *manifest, json_t *parents, json_t *not
     if (!rc && c->o->step)
         rc = add_step(m, c->o->step, e);
     if (!rc)
-        rc = c->sink->begin(c->sink, m, e);
+        rc = vl_sink_begin(c->sink, m, e);
     if (!rc) {
         c->open = c->any = true;
         if (parents)
-            rc = c->sink->tail(c->sink, parents, notes, e);
+            vl_sink_tail(c->sink, parents, notes);
     }
     json_decref(m);
     return rc;

@@ -5,9 +5,24 @@
 #include <string.h>
 #include <xxhash.h>
 
+/* What two captions are compared by: bytes. */
+static const void *bytes_of(const vl_data *d, size_t c, size_t *n)
+{
+    *n = d->caption ? strlen(d->caption[c]) : d->text_dim * sizeof *d->text;
+    return d->caption ? (const void *)d->caption[c] : d->text + c * d->text_dim;
+}
+
+static bool equal(const vl_data *d, size_t a, size_t b)
+{
+    size_t n, k;
+    const void *p = bytes_of(d, a, &n), *q = bytes_of(d, b, &k);
+
+    return n == k && !memcmp(p, q, n);
+}
+
 int vl_data_group(vl_data *d, vl_err *e)
 {
-    size_t slots = 16;
+    size_t slots = 16, n;
     uint32_t *table = NULL, next = 0; /* caption number + 1 of the first of each text; open addressing */
 
     while (slots < 2 * d->n_caps)
@@ -19,8 +34,9 @@ int vl_data_group(vl_data *d, vl_err *e)
         return VL_ENOMEM;
     }
     for (size_t c = 0; c < d->n_caps; c++) {
-        size_t at = XXH64(d->caption[c], strlen(d->caption[c]), 0) & (slots - 1);
-        while (table[at] && strcmp(d->caption[table[at] - 1], d->caption[c]))
+        const void *p = bytes_of(d, c, &n);
+        size_t at = XXH64(p, n, 0) & (slots - 1);
+        while (table[at] && !equal(d, table[at] - 1, c))
             at = (at + 1) & (slots - 1);
         if (!table[at]) {
             table[at] = (uint32_t)c + 1;
@@ -47,5 +63,6 @@ void vl_data_free(vl_data *d)
     free(d->cap);
     free(d->text);
     free(d->images);
+    free(d->features);
     memset(d, 0, sizeof *d);
 }

@@ -3,24 +3,22 @@
  *
  *   reader --record--> its pair side: captions kept, image --> stage (decode, square: o->threads) --> images
  *                      its text side: rows behind those that came before
- *   at the end: records in order, captions numbered, text rows brought into the captions' order
+ *   at the end: records in order, captions numbered, rows brought into their order (data_join.c)
  *
  * Invariants
  *   1. The sides of a record may come in any order and from any shard: an entry a key says what came.
- *   2. A record's place among the images is known when its pair comes: the number of the key where keys were
- *      asked for, else the count of pairs. Text rows stay where they came and are moved once, at the end,
+ *   2. A record's place is known when its pair comes, or its features where those are wanted: the number of the
+ *      key where keys were asked for, else how many came before. Rows stay where they came and are moved once, at the end,
  *      unless they lie in order already (a sidecar whose order is the pairs').
  *   3. Beyond the result, memory holds a few encoded images a thread, at most 256 MiB and one more, and a
- *      decoded one a thread; and the text once more when it has to be moved.
+ *      decoded one a thread; and the rows once more when they have to be moved.
  *   4. Whatever is wrong, images that were put into the stage before it are waited for, and the first of
  *      them that fails is what is reported: the thread count does not show.
  *   5. With left_out an image that fails is a remark in its entry, told of when all was read. */
 #include "pipeline/data_load.h"
-#include "formats/npy.h"
 #include "pipeline/image.h"
 #include "pipeline/pair_read.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +40,7 @@ const char *vl_load_name(const vl_loader *l, int path)
     return strcmp(l->path[path], "-") ? l->path[path] : "standard input";
 }
 
-static size_t doubled(size_t room, size_t need)
+size_t vl_load_doubled(size_t room, size_t need)
 {
     if (!room)
         room = FIRST_ROOM;
@@ -83,7 +81,7 @@ static int keep_image(vl_loader *l, const job *j, vl_err *e)
     size_t bytes = l->o->size * l->o->size * 3;
 
     if (j->at >= l->image_room) {
-        size_t room = doubled(l->image_room, j->at + 1);
+        size_t room = vl_load_doubled(l->image_room, j->at + 1);
         uint8_t *p = vl_realloc(l->images, room, bytes, e);
         if (!p)
             return VL_ENOMEM;
@@ -165,7 +163,7 @@ static int entry_of(vl_loader *l, const char *key, vl_load_entry **out, vl_err *
     if (l->o->keys && !vl_keytab_find(&l->keys, key, &i))
         return VL_OK;
     if (l->keys.n > l->room) {
-        size_t room = doubled(l->room, l->keys.n);
+        size_t room = vl_load_doubled(l->room, l->keys.n);
         vl_load_entry *p = vl_realloc(l->entry, room, sizeof *p, e);
         if (!p)
             return VL_ENOMEM;
@@ -175,6 +173,13 @@ static int entry_of(vl_loader *l, const char *key, vl_load_entry **out, vl_err *
     }
     *out = &l->entry[i];
     return VL_OK;
+}
+
+static void place(vl_loader *l, vl_load_entry *n)
+{
+    n->placed = true;
+    n->at = l->o->keys ? (size_t)(n - l->entry) : l->n_placed;
+    l->n_placed++;
 }
 
 /* *image stays NULL for a record that nobody asked for. *entry: the key's number. */
@@ -197,97 +202,33 @@ static int add_pair(vl_loader *l, const vls_record *rec, const vls_member **imag
         n->stored += strlen(n->caption[i]);
     n->pair = true;
     n->pair_path = l->now;
-    n->at = l->o->keys ? (size_t)(n - l->entry) : l->n_pairs;
     l->n_pairs++;
+    if (!l->o->features)
+        place(l, n);
     *image = vl_pair_image(rec);
     *entry = (size_t)(n - l->entry);
     return VL_OK;
 }
 
-/* The member with the text rows, NULL when there is none; settles which one it is when nobody said. */
-static int text_member(vl_loader *l, const vls_record *rec, const vls_member **out, vl_err *e)
-{
-    *out = NULL;
-    if (l->o->text_ext) {
-        *out = vls_get(rec, l->o->text_ext);
-        return VL_OK;
-    }
-    for (size_t i = 0; i < rec->n_members; i++) {
-        const char *ext = rec->members[i].ext;
-        size_t n = strlen(ext);
-        if (n < 8 || strcmp(ext + n - 8, ".txt.npy"))
-            continue;
-        if (l->ext && strcmp(l->ext, ext))
-            return vl_fail(e, VL_EFORMAT, "text rows '%s', and '%s' in %s: say which are meant", ext, l->ext,
-                           vl_load_name(l, l->ext_path));
-        if (!l->ext && !(l->ext = vl_strdup(ext, e)))
-            return VL_ENOMEM;
-        if (!*out)
-            l->ext_path = l->now;
-        *out = &rec->members[i];
-    }
-    return VL_OK;
-}
-
-/* The rows of m, [C,K], behind the others. */
-static int append_rows(vl_loader *l, const vls_member *m, size_t *n_rows, vl_err *e)
-{
-    vl_npy a;
-    size_t need;
-    int rc = vl_npy_parse(m->data, m->n, &a, e);
-
-    if (!rc)
-        rc = vl_npy_schema(l->manifest, m->ext, &a, e);
-    if (rc)
-        return rc;
-    if (a.rank != 2 || !a.shape[0] || !a.shape[1])
-        return vl_fail(e, VL_EFORMAT, "an array of rows [captions, dimensions] wanted");
-    if (!l->dim)
-        l->dim = (size_t)a.shape[1];
-    if (a.shape[1] != l->dim)
-        return vl_fail(e, VL_EFORMAT, "rows of %zu dimensions, those before had %zu", (size_t)a.shape[1],
-                       l->dim);
-    need = l->n_rows + (size_t)a.shape[0];
-    if (need > VL_LOAD_ROWS_MAX)
-        return vl_fail(e, VL_ENOMEM, "more than %zu captions", VL_LOAD_ROWS_MAX);
-    if (need > l->row_room) {
-        size_t room = doubled(l->row_room, need);
-        float *p = vl_realloc(l->text, room, l->dim * sizeof *p, e);
-        if (!p)
-            return VL_ENOMEM;
-        l->text = p;
-        l->row_room = room;
-    }
-    float *to = l->text + l->n_rows * l->dim;
-    rc = vl_npy_floats(&a, to, e);
-    for (size_t i = 0; !rc && i < a.n; i++)
-        if (!isfinite(to[i]))
-            rc = vl_fail(e, VL_EFORMAT, "row %zu is not finite", i / l->dim);
-    *n_rows = (size_t)a.shape[0];
-    return rc;
-}
-
-static int add_text(vl_loader *l, const vls_record *rec, vl_err *e)
+/* Embeddings of one kind, if the record has any. Features give a record its place where they are wanted. */
+static int add_rows(vl_loader *l, int side, const vls_record *rec, vl_err *e)
 {
     const vls_member *m;
     vl_load_entry *n;
-    size_t rows = 0;
-    int rc = text_member(l, rec, &m, e);
+    int rc = vl_load_rows_find(l, side, rec, &m, e);
 
     if (rc || !m)
         return rc;
     rc = entry_of(l, rec->key, &n, e);
     if (rc || !n)
         return rc;
-    if (n->n_rows)
-        return vl_fail(e, VL_EFORMAT, "%s was in %s already", m->ext, vl_load_name(l, n->text_path));
-    rc = append_rows(l, m, &rows, e);
+    if (n->rows[side].n)
+        return vl_fail(e, VL_EFORMAT, "%s was in %s already", m->ext, vl_load_name(l, n->rows[side].path));
+    rc = vl_load_rows_add(l, side, m, n, e);
     if (rc)
         return vl_within(e, "%s", m->ext);
-    n->row = l->n_rows;
-    n->n_rows = rows;
-    n->text_path = l->now;
-    l->n_rows += rows;
+    if (side == VL_LOAD_IMAGE)
+        place(l, n);
     return VL_OK;
 }
 
@@ -303,8 +244,9 @@ static int add_sides(vl_loader *l, const vls_record *rec, const char *kind, cons
     *image = NULL;
     if (pairs)
         rc = add_pair(l, rec, image, entry, e);
-    if (!rc && l->o->text && (pairs || !strcmp(kind, "embeddings")))
-        rc = add_text(l, rec, e);
+    for (int side = 0; !rc && side < VL_LOAD_SIDES; side++)
+        if (l->rows[side].wanted && (pairs || !strcmp(kind, "embeddings")))
+            rc = add_rows(l, side, rec, e);
     return rc ? vl_within(e, "%s: record '%s'", vl_load_name(l, l->now), rec->key) : VL_OK;
 }
 
@@ -380,21 +322,29 @@ static void loader_close(vl_loader *l)
     free(l->entry);
     vl_keytab_free(&l->keys);
     free(l->images);
-    free(l->text);
-    free(l->ext);
+    for (int side = 0; side < VL_LOAD_SIDES; side++) {
+        free(l->rows[side].v);
+        free(l->rows[side].ext);
+    }
 }
 
 int vl_data_load(const char *const *paths, size_t n_paths, const vl_data_opts *o, vl_data *out,
                  vls_parent *parents, vl_err *e)
 {
-    vl_loader l = {.path = paths, .n_paths = n_paths, .o = o};
+    vl_loader l = {.path = paths,
+                   .n_paths = n_paths,
+                   .o = o,
+                   .rows = {{.wanted = o->text, .want = o->text_ext, .ending = ".txt.npy"},
+                            {.wanted = o->features, .want = o->image_ext, .ending = ".img.npy"}}};
     vl_data d = {0};
     vl_err why = {0};
     int rc;
 
-    if (!n_paths || o->size < 1 || o->size > SIZE_PIXELS_MAX)
+    if (!n_paths || (!o->features && (o->size < 1 || o->size > SIZE_PIXELS_MAX)))
         return vl_fail(e, VL_EARG, "%zu shards of images of %zu pixels: 1 or more, and 1 to %d wanted",
                        n_paths, o->size, SIZE_PIXELS_MAX);
+    if (o->features && o->images)
+        return vl_fail(e, VL_EARG, "pixels and features of images: one of them");
     rc = ask_keys(&l, &why);
     if (!rc)
         rc = vl_stage_new(o->threads, (size_t)o->threads * DEPTH_PER_THREAD, decode, NULL, &l.stage, &why);

@@ -2,20 +2,20 @@
  * data_mend.c -- leaves out records that lost a side, and closes the gaps that they leave.
  *
  * Which records are whole is known only when everything was read, so that is when it is told: in the order of the
- * pairs, then embeddings without a pair. The order in which shards were named does not show, nor do threads. */
+ * pairs (or of the features), then what has no place. The order in which shards were named does not show, nor do threads. */
 #include "pipeline/data_load.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* order[keys.n]: the numbers of the keys, pairs by their place, the others behind them. */
+/* order[keys.n]: the numbers of the keys, records by their place, the others behind them. */
 static void order_of(const vl_loader *l, uint32_t *order)
 {
-    size_t behind = l->n_pairs;
+    size_t behind = l->n_placed;
 
     for (size_t i = 0; i < l->keys.n; i++) {
         const vl_load_entry *n = &l->entry[i];
-        order[l->o->keys ? i : n->pair ? n->at : behind++] = (uint32_t)i;
+        order[l->o->keys ? i : n->placed ? n->at : behind++] = (uint32_t)i;
     }
 }
 
@@ -24,7 +24,7 @@ static int lacks(const vl_loader *l, const char *key, const vl_load_entry *n, vl
 {
     int rc = vl_load_check(l, key, n, e);
 
-    if (rc && n->pair && (!l->o->text || n->n_rows))
+    if (rc && n->placed && (n->pair || !l->n_pairs) && (!l->o->text || n->rows[VL_LOAD_TEXT].n))
         return rc;
     if (rc || !n->why)
         return rc != 0;
@@ -50,7 +50,7 @@ int vl_load_mend(vl_loader *l, vl_err *e)
     vl_err why = {0};
     int rc = VL_OK;
 
-    if (!l->n_pairs)
+    if (!l->n_placed)
         return VL_OK; /* vl_load_join says so */
     if (!(order = vl_alloc(l->keys.n, sizeof *order, e)))
         return VL_ENOMEM;

@@ -112,12 +112,29 @@ static int frame_header(walk *w, int code, const uint8_t *p, size_t n, vl_err *e
     return VL_OK;
 }
 
+/* Steps over pieces of entropy-coded data in which each FF is stuffed: no marker begins there. One byte in 200 is
+ * FF, so a search for the next one alone would find little but stuffing; this loop becomes vector code. */
+static void skip_stuffed(walk *w)
+{
+    enum { PIECE = 64 };
+
+    for (; w->n - w->at > PIECE; w->at += PIECE) {
+        const uint8_t *p = w->bytes + w->at;
+        uint8_t marker = 0;
+        for (int i = 0; i < PIECE; i++)
+            marker |= (uint8_t)((p[i] == 0xff) & (p[i + 1] != 0));
+        if (marker)
+            return;
+    }
+}
+
 /* Steps over entropy-coded data; w->at stops on the FF of the marker that ends it. */
 static int scan(walk *w, vl_err *e)
 {
     int turn = 0;
 
     for (;;) {
+        skip_stuffed(w);
         const uint8_t *ff = memchr(w->bytes + w->at, 0xff, w->n - w->at);
         size_t at = ff ? (size_t)(ff - w->bytes) : w->n;
 

@@ -109,7 +109,9 @@ static int list_names(dir *d, listing *s, DIR *folder, vl_err *e)
             d->base.ignored++;
             continue;
         }
-        if (fstatat(dirfd(folder), f->d_name, &st, AT_SYMLINK_NOFOLLOW))
+        if (f->d_type != DT_UNKNOWN) /* most file systems say it here */
+            st.st_mode = DTTOIF(f->d_type);
+        else if (fstatat(dirfd(folder), f->d_name, &st, AT_SYMLINK_NOFOLLOW))
             return vl_fail_errno(e, "%s%s", d->path, f->d_name);
         rc = add(s, f->d_name, S_ISDIR(st.st_mode), S_ISLNK(st.st_mode), e);
         if (rc)
@@ -176,20 +178,27 @@ static int inside(const dir *d, const char *path, vl_err *e)
                  : vl_fail(e, VL_EFORMAT, "symbolic link leads out of %.*s", (int)d->root_n - 1, d->path);
 }
 
+/* Not by a FILE, whose buffer and fstat cost as much as the reading. */
 static int read_text(dir *d, size_t *n, vl_err *e)
 {
-    FILE *f = fopen(d->caption_path, "re");
-    int rc = VL_OK;
+    int fd = open(d->caption_path, O_RDONLY | O_CLOEXEC), rc = VL_OK;
+    ssize_t got = 1;
 
-    if (!f)
+    if (fd < 0)
         return vl_fail(e, errno == ENOMEM || errno == EMFILE || errno == ENFILE ? VL_EIO : VL_EFORMAT, "%s",
                        strerror(errno));
-    *n = fread(d->text, 1, VL_LAYOUT_LINE_MAX + 1, f);
-    if (ferror(f))
-        rc = vl_fail(e, VL_EFORMAT, "%s", strerror(errno));
-    else if (*n > VL_LAYOUT_LINE_MAX)
+    for (*n = 0; got && *n <= VL_LAYOUT_LINE_MAX; *n += (size_t)got) {
+        do
+            got = read(fd, d->text + *n, VL_LAYOUT_LINE_MAX + 1 - *n);
+        while (got < 0 && errno == EINTR);
+        if (got < 0) {
+            rc = vl_fail(e, VL_EFORMAT, "%s", strerror(errno));
+            break;
+        }
+    }
+    if (!rc && *n > VL_LAYOUT_LINE_MAX)
         rc = vl_fail(e, VL_EFORMAT, "more than %d bytes", VL_LAYOUT_LINE_MAX);
-    fclose(f);
+    close(fd);
     return rc;
 }
 

@@ -10,6 +10,17 @@
  *   "convnet:64x3": W = 64, three blocks (64, 96, 144). No normalisation: He-style initial weights keep the
  *   variance, so a batch of one and a batch of a thousand see the same network.
  *
+ * vit: a vision transformer and a text head
+ *   image  [B,S,S,3] -> patches, conv kP sP (3 -> D); a class token in front; positions added: [B N,D], N = (S / P)^2 + 1
+ *          -> blocks of h += attention(layernorm(h)), h += fc2(gelu(fc1(layernorm(h)))), fc1 to 4 D
+ *          -> layernorm, class token, linear -> [B,E]
+ *   text   as convnet
+ *   "vit:192x4x3/8": D = 192, four blocks of three heads, patches of 8 x 8 pixels
+ *   "vit:192x4x3/8,lora=4": the transformer is frozen, and what is trained of it are factors p [K,R], q [R,N] of
+ *   each of its six projections a block: x w + b + (A / R) (x p) q, R = 4. Theta holds the factors and the two
+ *   heads. ",alpha=A" when A is not R; ",seed=N" when the frozen weights are not those of seed 0.
+ *   Source: Dosovitskiy et al. 2021, pre-norm; Hu et al. 2021.
+ *
  * heads: two projection heads on frozen features, as in the published systems
  *   image  [B,F], text [B,K] -> p = linear(x) [B,D] -> layernorm(p + dropout(linear(gelu(p)))) [B,D]
  *   "heads:2304": F = 2304, dropout 0.1; "heads:2304,dropout=0": without. Parameters are named as in the
@@ -24,7 +35,14 @@
 #include "pipeline/tape.h"
 #include <stdint.h>
 
-enum { VLM_MAX_PARAMS = 64, VLM_MAX_LAYERS = 8, VLM_IMAGE = 0, VLM_TEXT = 1, VLM_BRANCHES = 2 };
+enum {
+    VLM_MAX_PARAMS = 256,
+    VLM_MAX_DIM = 65536,
+    VLM_MAX_LAYERS = 8,
+    VLM_IMAGE = 0,
+    VLM_TEXT = 1,
+    VLM_BRANCHES = 2
+};
 
 /* What every tool takes where nobody says otherwise; tests/experiments/demo/search says how they were found. */
 #define VLM_DEFAULT_SPEC  "convnet:64x2"
@@ -32,7 +50,7 @@ enum { VLM_MAX_PARAMS = 64, VLM_MAX_LAYERS = 8, VLM_IMAGE = 0, VLM_TEXT = 1, VLM
 #define VLM_DEFAULT_SCALE 7.0
 enum { VLM_DEFAULT_SIZE = 32, VLM_DEFAULT_EMBED = 512 };
 
-typedef enum vlm_kind { VLM_CONVNET, VLM_HEADS } vlm_kind;
+typedef enum vlm_kind { VLM_CONVNET, VLM_HEADS, VLM_VIT } vlm_kind;
 
 /* The parameters of a head, in this order, from branch * VLM_HEAD_PARAMS on. */
 enum { VLM_W1, VLM_B1, VLM_W2, VLM_B2, VLM_GAIN, VLM_SHIFT, VLM_HEAD_PARAMS };
@@ -48,23 +66,35 @@ typedef struct vlm_param {
 } vlm_param;
 
 typedef struct vlm_model {
-    char spec[64]; /* "convnet:64x3" */
+    char spec[64]; /* "convnet:64x3"; names all that makes the network, frozen weights too */
     vlm_kind kind;
-    size_t size;      /* convnet: S, pixels, a multiple of 4; heads: 0 */
+    size_t size;      /* S, pixels, a multiple of 4 (convnet) or of the patch (vit); heads: 0 */
     size_t image_n;   /* reals of one image input: S S 3, or F */
     size_t text_dim;  /* K */
     size_t embed_dim; /* D */
-    int layers;
-    double dropout; /* heads: probability, in training only */
-    double scale;   /* of the logits, 1 / temperature */
+    int layers;       /* vit: blocks */
+    double dropout;   /* heads: probability, in training only */
+    double scale;     /* of the logits, 1 / temperature */
+    size_t width;     /* vit: D */
+    size_t patch;     /* vit: P, pixels */
+    int heads;        /* vit: of attention */
+    size_t lora;      /* vit: R; 0: everything is trained */
+    double alpha;     /* vit with lora: A */
     vlm_param param[VLM_MAX_PARAMS];
     int n_params;
     size_t n;                       /* reals in the flat vector */
     size_t begin[VLM_BRANCHES + 1]; /* branch b is [begin[b], begin[b + 1]) */
     double macs;                    /* multiply-adds of one image and one text, forward */
+    /* What is not trained (vit with lora), with offsets of its own. Graphs read it from base, which is borrowed and
+     * outlives them, or make it from base_seed where base is NULL. Copies of a model share base. */
+    vlm_param frozen[VLM_MAX_PARAMS];
+    int n_frozen;
+    size_t n_base; /* reals in base */
+    uint64_t base_seed;
+    const vl_real *base;
 } vlm_model;
 
-/* vlm_parse -- fills *m from a convnet's spec. Errors: VL_EARG naming what is wrong with it. */
+/* vlm_parse -- fills *m from the spec of a model that takes pixels: convnet or vit. Errors: VL_EARG naming what is wrong with it. */
 VL_MUST_USE int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
                           vlm_model *m, vl_err *e);
 
@@ -73,21 +103,30 @@ VL_MUST_USE int vlm_parse(const char *spec, size_t size, size_t text_dim, size_t
 VL_MUST_USE int vlm_parse_heads(const char *spec, size_t text_dim, size_t embed_dim, double scale,
                                 vlm_model *m, vl_err *e);
 
+/* vlm_parse_any -- a spec of either kind; of heads where it begins with "heads:", size is then ignored. */
+VL_MUST_USE int vlm_parse_any(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
+                              vlm_model *m, vl_err *e);
+
 /* vlm_init -- fresh weights theta[m->n] from (seed, stream). */
 void vlm_init(const vlm_model *m, uint64_t seed, uint64_t stream, vl_real *theta);
+
+/* vlm_init_base -- the frozen weights base[m->n_base] of m->base_seed: what graphs use while m->base is NULL. */
+void vlm_init_base(const vlm_model *m, vl_real *base);
 
 /* A model recorded on a tape for one batch size. */
 typedef struct vlm_graph {
     const vlm_model *model;
     vlt_tape *tape;
     size_t batch;
-    vlt_id x, y; /* leaves: images [B,S,S,3] or [B,F], texts [B,K]; -1 when the graph lacks that side */
-    vlt_id u, v; /* unit embeddings [B,D] */
-    vlt_id loss; /* -1 when the graph lacks a side */
+    vlt_id x, y;   /* leaves: images [B,S,S,3] or [B,F], texts [B,K]; -1 when the graph lacks that side */
+    vlt_id u, v;   /* unit embeddings [B,D] */
+    vlt_id loss;   /* -1 when the graph lacks a side */
+    unsigned data; /* flow of x and y: VLT_DATA, with VLM_INPUTS VLT_G */
     /* Leaves of the similarity, -1 where there is none: s [B,B], or l and r [B,R] and w [B]. */
     vlt_id s, l, r, w;
-    vlt_id leaf[VLM_MAX_PARAMS]; /* -1: a parameter that a graph by maps lacks */
-    const vlt_map *fc;           /* of a graph by maps; else NULL */
+    vlt_id leaf[VLM_MAX_PARAMS];   /* -1: a parameter that a graph by maps lacks */
+    vlt_id frozen[VLM_MAX_PARAMS]; /* constants; none without the image side */
+    const vlt_map *fc;             /* of a graph by maps; else NULL */
 } vlm_graph;
 
 /* What is trained for. Zeroed: infonce, no similarity, no blend. */
@@ -108,16 +147,18 @@ typedef struct vlm_objective {
 enum { VLM_HAS_IMAGE = 1, VLM_HAS_TEXT = 2, VLM_HAS_BOTH = 3 };
 
 typedef enum vlm_use {
-    VLM_EMBED,  /* forward only */
-    VLM_TRAIN,  /* forward and backward */
-    VLM_ADJOINT /* and tangents, with mixed derivatives at x and y */
+    VLM_EMBED,   /* forward only */
+    VLM_TRAIN,   /* forward and backward */
+    VLM_ADJOINT, /* and tangents, with mixed derivatives at x and y */
+    VLM_INPUTS   /* forward and backward to x and y; weights are constants, nothing is masked or blended */
 } vlm_use;
 
 /* vlm_graph_new -- model and pool are borrowed. Free with vlm_graph_free. */
 VL_MUST_USE int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use,
                               vlm_graph *g, vl_err *e);
 /* The same with an objective (NULL: infonce). The similarity's leaves are data: VLM_ADJOINT gives their gxt.
- * Masks and blends: vlt_draw(g->tape, seed, iteration, step) before each forward; VLM_EMBED has neither.
+ * Masks and blends: vlt_draw(g->tape, seed, iteration, step) before each forward; VLM_EMBED and VLM_INPUTS have
+ * neither.
  * Errors: VL_EARG an objective without sense. */
 VL_MUST_USE int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
                                   int sides, vlm_use use, vlm_graph *g, vl_err *e);

@@ -65,9 +65,8 @@ int vlm_parse_heads(const char *spec, size_t text_dim, size_t embed_dim, double 
         return vl_fail(e, VL_EARG,
                        "model '%.40s': heads:FEATURES[,dropout=P] wanted, 1 to %d features, P under 1", spec,
                        VLM_MAX_DIM);
-    if (text_dim < 1 || text_dim > VLM_MAX_DIM || embed_dim < 1 || embed_dim > VLM_MAX_DIM)
-        return vl_fail(e, VL_EARG, "text and embedding sizes %zu and %zu: 1 to %d wanted", text_dim,
-                       embed_dim, VLM_MAX_DIM);
+    if (vlm_check_dims(text_dim, embed_dim, e))
+        return VL_EARG;
     snprintf(digits, sizeof digits, "%.6g", p);
     memset(m, 0, sizeof *m);
     m->kind = VLM_HEADS;
@@ -102,7 +101,7 @@ vlt_id vlm_heads_side(vlm_graph *g, int branch, bool train, double blend)
     if (g->fc)
         x = vlt_leaf(t, VLT_PARAM, 2, (size_t[]){g->batch, m->embed_dim});
     else
-        x = vlt_leaf(t, VLT_DATA, 2, (size_t[]){g->batch, branch == VLM_IMAGE ? m->image_n : m->text_dim});
+        x = vlt_leaf(t, g->data, 2, (size_t[]){g->batch, branch == VLM_IMAGE ? m->image_n : m->text_dim});
     *(branch == VLM_IMAGE ? &g->x : &g->y) = x;
     x = blend > 0 ? vlt_blend(t, x, blend) : x;
     p = g->fc ? x : vlt_linear(t, x, w[VLM_W1], w[VLM_B1]);

@@ -22,8 +22,8 @@ typedef struct vlt_node {
     size_t dim[VLT_MAX_RANK];
     size_t n; /* elements */
     vl_real *x, *gx, *xt, *gxt;
-    int attr[2];        /* conv2d: stride, pad; dropout: site */
-    double scale;       /* logits; dropout: p; lowrank: c; blend: alpha */
+    int attr[2];        /* conv2d: stride, pad; dropout: site; attention: heads, n; first: -, n */
+    double scale;       /* logits; dropout: p; lowrank, lora: c; blend: alpha */
     const vlt_map *map; /* matrix */
     size_t n_saved;     /* reals kept from forward to the other sweeps */
     size_t n_work;      /* reals of scratch for each worker, contents lost between kernels */

@@ -29,13 +29,10 @@ typedef struct tensor {
 typedef struct arrays {
     vl_sink s;
     vl_arrays_opts o;
-    vl_sink_counts *counts;
     vl_spill *spill;
     vl_keytab names; /* of tensors, by number */
     tensor *tensor;
     size_t room;
-    json_t *manifest; /* of the open segment */
-    json_t *parents;  /* likewise */
     json_t *segments; /* [{manifest, parents}], equal neighbours once */
     uint8_t block[COPY];
 } arrays;
@@ -83,7 +80,7 @@ static int add_member(arrays *s, const char *key, const vls_member *m, vl_err *e
     int added, rc = vl_npy_parse(m->data, m->n, &a, e);
 
     if (!rc && !s->o.npz) /* .npz is .npy again, which has no bf16 */
-        rc = vl_npy_schema(s->manifest, m->ext, &a, e);
+        rc = vl_npy_schema(s->s.manifest, m->ext, &a, e);
     if (!rc && (size_t)snprintf(name, sizeof name, "%s%s%.*s", bare ? "" : key, bare ? "" : ".", (int)stem,
                                 m->ext) >= sizeof name)
         rc = vl_fail(e, VL_EFORMAT, "the tensor's name is over %d bytes", VL_ST_NAME_MAX);
@@ -114,40 +111,28 @@ static int arrays_add(vl_sink *sink, const vls_record *rec, vl_err *e)
     for (size_t i = 0; !rc && i < rec->n_members; i++) {
         if (is_array(rec->members[i].ext))
             rc = add_member(s, rec->key, &rec->members[i], e);
-        else if (s->counts)
-            s->counts->left_out++;
+        else if (s->s.counts)
+            s->s.counts->left_out++;
     }
     return rc;
 }
 
-static int arrays_begin(vl_sink *sink, const json_t *manifest, vl_err *e)
+/* Kept is what a copy of the records would carry. */
+static int arrays_begin(vl_sink *sink, vl_err *e)
 {
-    arrays *s = (arrays *)sink;
+    json_t *kept = vl_carry_manifest(sink->manifest, e);
 
-    json_decref(s->manifest);
-    json_decref(s->parents);
-    s->parents = NULL;
-    s->manifest = vl_carry_manifest(manifest, e);
-    return s->manifest ? VL_OK : VL_ENOMEM;
-}
-
-static int arrays_tail(vl_sink *sink, json_t *parents, json_t *notes, vl_err *e)
-{
-    arrays *s = (arrays *)sink;
-
-    (void)notes;
-    (void)e;
-    json_decref(s->parents);
-    s->parents = json_incref(parents);
-    return VL_OK;
+    json_decref(sink->manifest);
+    sink->manifest = kept;
+    return kept ? VL_OK : VL_ENOMEM;
 }
 
 static int arrays_end(vl_sink *sink, vl_err *e)
 {
     arrays *s = (arrays *)sink;
     size_t n = json_array_size(s->segments);
-    json_t *now = json_pack("{s:O, s:o}", "manifest", s->manifest, "parents",
-                            s->parents ? json_incref(s->parents) : json_array());
+    json_t *now = json_pack("{s:O, s:o}", "manifest", s->s.manifest, "parents",
+                            s->s.parents ? json_incref(s->s.parents) : json_array());
     int bad = !now;
 
     if (!bad && !(n && json_equal(json_array_get(s->segments, n - 1), now)))
@@ -294,8 +279,7 @@ static void arrays_abort(vl_sink *sink)
     free(s->tensor);
     vl_keytab_free(&s->names);
     vl_spill_free(s->spill);
-    json_decref(s->manifest);
-    json_decref(s->parents);
+    vl_sink_clear(sink);
     json_decref(s->segments);
     free(s);
 }
@@ -309,8 +293,8 @@ static int arrays_close(vl_sink *sink, vl_err *e)
         rc = vl_fail(e, VL_EFORMAT, "no record holds an array (.npy)");
     if (!rc)
         rc = s->o.npz ? write_npz(s, e) : write_safetensors(s, e);
-    if (!rc && s->counts)
-        s->counts->files = 1;
+    if (!rc && s->s.counts)
+        s->s.counts->files = 1;
     arrays_abort(sink);
     return rc;
 }
@@ -323,13 +307,12 @@ int vl_arrays_open(const vl_arrays_opts *o, vl_sink_counts *counts, vl_sink **ou
     if (!s)
         return VL_ENOMEM;
     s->s = (vl_sink){.begin = arrays_begin,
-                     .tail = arrays_tail,
                      .add = arrays_add,
                      .end = arrays_end,
                      .close = arrays_close,
                      .abort = arrays_abort};
     s->o = *o;
-    s->counts = counts;
+    s->s.counts = counts;
     s->segments = json_array();
     rc = s->segments ? vl_spill_new(&s->spill, e) : vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     if (rc)

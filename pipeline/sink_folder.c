@@ -17,10 +17,8 @@ enum { FRAME_TARGET = 1 << 20 }; /* FORMAT.md section 2: where a frame of DATA e
 
 typedef struct folder {
     vl_sink s;
-    vl_sink_counts *counts;
     vl_outfolder *f;
     vl_sha *sha;
-    json_t *manifest, *parents, *notes;
     uint64_t ordinal;
     bool head; /* the segment's manifest is written */
     char id[VLS_ID_HEX + 1];
@@ -41,8 +39,8 @@ static int put_members(folder *s, const uint8_t *p, size_t n, vl_err *e)
         rc = vl_tar_parse(p + at, n - at, name, &size, &used, e);
         if (!rc)
             rc = vl_outfolder_put(s->f, name, p + at + used, (size_t)size, e);
-        if (!rc && s->counts)
-            s->counts->files++;
+        if (!rc && s->s.counts)
+            s->s.counts->files++;
         at += used + (size_t)(size + vl_tar_padding(size));
     }
     return rc;
@@ -53,7 +51,7 @@ static int put_head(folder *s, const char *first_key, vl_err *e)
     int rc;
 
     s->meta.n = 0;
-    rc = vls_head_build(s->manifest, s->ordinal, first_key, &s->meta, s->id, e);
+    rc = vls_head_build(s->s.manifest, s->ordinal, first_key, &s->meta, s->id, e);
     s->head = true;
     return rc ? rc : put_members(s, s->meta.p, s->meta.n, e);
 }
@@ -97,40 +95,21 @@ static int put_member(folder *s, const char *name, const vls_member *m, vl_err *
         rc = vls_sums_line(name, XXH64(m->data, m->n, 0), &s->sums, e);
     end_frame(s, FRAME_TARGET);
     s->sum.members++;
-    if (s->counts)
-        s->counts->files++;
+    if (s->s.counts)
+        s->s.counts->files++;
     return rc;
 }
 
 /* ---- the sink ------------------------------------------------------------------------------------- */
 
-static int folder_begin(vl_sink *sink, const json_t *manifest, vl_err *e)
+static int folder_begin(vl_sink *sink, vl_err *e)
 {
     folder *s = (folder *)sink;
 
-    json_decref(s->manifest);
-    json_decref(s->parents);
-    json_decref(s->notes);
-    s->parents = s->notes = NULL;
     s->sum = (vls_totals){0};
     s->in_frame = s->sums.n = 0;
     s->head = false;
-    s->manifest = json_deep_copy(manifest);
-    if (!s->manifest)
-        return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     return vl_sha_reset(s->sha, e);
-}
-
-static int folder_tail(vl_sink *sink, json_t *parents, json_t *notes, vl_err *e)
-{
-    folder *s = (folder *)sink;
-
-    (void)e;
-    json_decref(s->parents);
-    json_decref(s->notes);
-    s->parents = json_incref(parents);
-    s->notes = json_incref(notes);
-    return VL_OK;
 }
 
 static int folder_add(vl_sink *sink, const vls_record *rec, vl_err *e)
@@ -163,8 +142,8 @@ static int folder_end(vl_sink *sink, vl_err *e)
     if (!rc)
         rc = vl_sha_hex(s->sha, s->sum.content_id, e);
     if (!rc)
-        rc = vls_tail_build(s->id, &s->sums, &s->sum, s->parents ? s->parents : none,
-                            s->notes ? s->notes : nothing, false, &s->meta, e);
+        rc = vls_tail_build(s->id, &s->sums, &s->sum, s->s.parents ? s->s.parents : none,
+                            s->s.notes ? s->s.notes : nothing, false, &s->meta, e);
     if (!rc)
         rc = put_members(s, s->meta.p, s->meta.n, e);
     s->ordinal++;
@@ -181,9 +160,7 @@ static void folder_abort(vl_sink *sink)
         return;
     vl_outfolder_abort(s->f);
     vl_sha_free(s->sha);
-    json_decref(s->manifest);
-    json_decref(s->parents);
-    json_decref(s->notes);
+    vl_sink_clear(sink);
     free(s->sums.p);
     free(s->meta.p);
     free(s);
@@ -207,12 +184,11 @@ int vl_folder_open(const char *path, vl_sink_counts *counts, vl_sink **out, vl_e
     if (!s)
         return VL_ENOMEM;
     s->s = (vl_sink){.begin = folder_begin,
-                     .tail = folder_tail,
                      .add = folder_add,
                      .end = folder_end,
                      .close = folder_close,
                      .abort = folder_abort};
-    s->counts = counts;
+    s->s.counts = counts;
     rc = vl_sha_new(&s->sha, e);
     if (!rc)
         rc = vl_outfolder_open(path, &s->f, e);

@@ -15,14 +15,12 @@
 typedef struct shards {
     vl_sink s;
     vl_shards_opts o;
-    vl_sink_counts *counts;
     vls_writer *w;
     char *name;      /* of the shard that is open; NULL: standard output */
     uint64_t number; /* of the next shard */
     uint64_t records, bytes;
     vls_keyset keys; /* of all shards of a set */
     bool open;       /* a segment is open */
-    json_t *manifest, *parents, *notes;
 } shards;
 
 static bool is_set(const shards *s)
@@ -44,8 +42,8 @@ static int open_shard(shards *s, vl_err *e)
             return VL_ENOMEM;
     }
     s->records = s->bytes = 0;
-    if (s->counts)
-        s->counts->shard = s->number;
+    if (s->s.counts)
+        s->s.counts->shard = s->number;
     return vls_writer_open_opts(s->name, &how, &s->w, e);
 }
 
@@ -75,7 +73,7 @@ static int close_shard(shards *s, vl_err *e)
 
 static int begin_segment(shards *s, vl_err *e)
 {
-    int rc = vls_segment_begin(s->w, s->manifest, 0, e);
+    int rc = vls_segment_begin(s->w, s->s.manifest, 0, e);
 
     s->open = !rc;
     return rc;
@@ -88,8 +86,8 @@ static int end_segment(shards *s, vl_err *e)
     size_t i;
     int rc = VL_OK;
 
-    json_array_foreach (s->parents, i, j) {
-        vls_parent p = {.rights = s->notes}; /* which have them, where any parent has */
+    json_array_foreach (s->s.parents, i, j) {
+        vls_parent p = {.rights = s->s.notes}; /* which have them, where any parent has */
         const char *id = json_string_value(json_object_get(j, "content_id"));
         const char *kind = json_string_value(json_object_get(j, "kind"));
         if (id)
@@ -99,7 +97,7 @@ static int end_segment(shards *s, vl_err *e)
         if (!rc)
             rc = vls_add_parent(s->w, &p, e);
     }
-    json_object_foreach (s->notes, name, j)
+    json_object_foreach (s->s.notes, name, j)
         if (!rc)
             rc = vls_segment_note(s->w, name, json_incref(j), e);
     s->open = false;
@@ -108,30 +106,9 @@ static int end_segment(shards *s, vl_err *e)
 
 /* ---- the sink ------------------------------------------------------------------------------------- */
 
-static int shards_begin(vl_sink *sink, const json_t *manifest, vl_err *e)
+static int shards_begin(vl_sink *sink, vl_err *e)
 {
-    shards *s = (shards *)sink;
-
-    json_decref(s->manifest);
-    json_decref(s->parents);
-    json_decref(s->notes);
-    s->parents = s->notes = NULL;
-    s->manifest = json_deep_copy(manifest);
-    if (!s->manifest)
-        return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
-    return begin_segment(s, e);
-}
-
-static int shards_tail(vl_sink *sink, json_t *parents, json_t *notes, vl_err *e)
-{
-    shards *s = (shards *)sink;
-
-    (void)e;
-    json_decref(s->parents);
-    json_decref(s->notes);
-    s->parents = json_incref(parents);
-    s->notes = json_incref(notes);
-    return VL_OK;
+    return begin_segment((shards *)sink, e);
 }
 
 /* Tar bytes of the record, headers and padding with them. */
@@ -174,7 +151,7 @@ static int shards_add(vl_sink *sink, const vls_record *rec, vl_err *e)
         return vls_add(s->w, rec, e);
     rc = tar_bytes(rec, &bytes, e);
     if (!rc)
-        rc = vls_keyset_add(&s->keys, json_string_value(json_object_get(s->manifest, "kind")), rec->key, e);
+        rc = vls_keyset_add(&s->keys, json_string_value(json_object_get(s->s.manifest, "kind")), rec->key, e);
     if (rc == 0)
         return vl_fail(e, VL_EARG, "record '%s': the key is there twice", rec->key);
     if (rc < 0)
@@ -201,9 +178,7 @@ static void clear(shards *s)
 {
     vls_writer_abort(s->w);
     vls_keyset_free(&s->keys);
-    json_decref(s->manifest);
-    json_decref(s->parents);
-    json_decref(s->notes);
+    vl_sink_clear(&s->s);
     free(s->name);
     free(s);
 }
@@ -233,8 +208,8 @@ static int shards_close(vl_sink *sink, vl_err *e)
         shards_abort(sink);
         return rc;
     }
-    if (s->counts)
-        s->counts->files = s->number;
+    if (s->s.counts)
+        s->s.counts->files = s->number;
     clear(s);
     return VL_OK;
 }
@@ -268,13 +243,12 @@ int vl_shards_open(const vl_shards_opts *o, vl_sink_counts *counts, vl_sink **ou
         return VL_ENOMEM;
     s->s = (vl_sink){.early = o->records || o->bytes,
                      .begin = shards_begin,
-                     .tail = shards_tail,
                      .add = shards_add,
                      .end = shards_end,
                      .close = shards_close,
                      .abort = shards_abort};
     s->o = *o;
-    s->counts = counts;
+    s->s.counts = counts;
     rc = open_shard(s, e);
     if (rc)
         clear(s);

@@ -162,6 +162,11 @@ vlt_id vlt_matrix(vlt_tape *t, vlt_id x, vlt_id b, const vlt_map *map)
     return record_map(t, VLT_OP_matrix, (vlt_id[]){x, b}, NULL, 0, map);
 }
 
+vlt_id vlt_lora(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, vlt_id p, vlt_id q, double c)
+{
+    return record(t, VLT_OP_lora, (vlt_id[]){x, w, b, p, q}, NULL, c);
+}
+
 vlt_id vlt_gelu(vlt_tape *t, vlt_id x)
 {
     return record(t, VLT_OP_gelu, &x, NULL, 0);
@@ -180,6 +185,21 @@ vlt_id vlt_dropout(vlt_tape *t, vlt_id x, double p, int site)
 vlt_id vlt_layernorm(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b)
 {
     return record(t, VLT_OP_layernorm, (vlt_id[]){x, g, b}, NULL, 0);
+}
+
+vlt_id vlt_tokens(vlt_tape *t, vlt_id x, vlt_id c, vlt_id p)
+{
+    return record(t, VLT_OP_tokens, (vlt_id[]){x, c, p}, NULL, 0);
+}
+
+vlt_id vlt_attention(vlt_tape *t, vlt_id q, vlt_id k, vlt_id v, int heads, int n)
+{
+    return record(t, VLT_OP_attention, (vlt_id[]){q, k, v}, (int[]){heads, n}, 0);
+}
+
+vlt_id vlt_first(vlt_tape *t, vlt_id x, int n)
+{
+    return record(t, VLT_OP_first, &x, (int[]){0, n}, 0);
 }
 
 vlt_id vlt_blend(vlt_tape *t, vlt_id x, double alpha)
@@ -311,17 +331,30 @@ void vlt_forward(vlt_tape *t)
             vlt_ops[t->node[i].op]->fwd(t, &t->node[i]);
 }
 
-void vlt_backward(vlt_tape *t, vlt_id loss)
+void vlt_backward_from(vlt_tape *t, const vlt_id *node, const vl_real *const *seed, int n)
 {
-    for (int i = 0; i <= loss; i++)
+    vlt_id last = 0;
+
+    for (int i = 0; i < n; i++)
+        last = node[i] > last ? node[i] : last;
+    for (int i = 0; i <= last; i++)
         if (t->node[i].gx)
             memset(t->node[i].gx, 0, t->node[i].n * sizeof(vl_real));
-    if (!t->node[loss].gx)
-        return;
-    t->node[loss].gx[0] = 1;
-    for (int i = loss; i >= 0; i--)
+    for (int i = 0; i < n; i++) {
+        vlt_node *y = &t->node[node[i]];
+        for (size_t k = 0; y->gx && k < y->n; k++)
+            y->gx[k] += seed[i] ? seed[i][k] : 1;
+    }
+    for (int i = last; i >= 0; i--)
         if (t->node[i].op >= 0 && t->node[i].gx)
             vlt_ops[t->node[i].op]->bwd(t, &t->node[i]);
+}
+
+void vlt_backward(vlt_tape *t, vlt_id loss)
+{
+    const vl_real *one = NULL;
+
+    vlt_backward_from(t, &loss, &one, 1);
 }
 
 void vlt_tangent(vlt_tape *t, vlt_id loss)

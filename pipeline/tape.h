@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { VLT_MAX_RANK = 4, VLT_MAX_IN = 3 };
+enum { VLT_MAX_RANK = 4, VLT_MAX_IN = 5 };
 
 /* What flows through a node. A leaf says so; an op inherits it from its inputs. */
 enum {
@@ -59,6 +59,9 @@ vlt_id vlt_conv2d(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, int stride, int pad
 vlt_id vlt_linear(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b);
 /* x [B,K], b [N] -> [B,N]: x W + b with a W that is the map's business; map is borrowed. */
 vlt_id vlt_matrix(vlt_tape *t, vlt_id x, vlt_id b, const vlt_map *map);
+/* the same with a low-rank correction: x w + b + c (x p) q, p [K,r], q [r,N]; c = alpha / r. What is frozen is a
+ * leaf of flow VLT_CONST and costs no gradient product. */
+vlt_id vlt_lora(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, vlt_id p, vlt_id q, double c);
 /* any shape: x Phi(x) */
 vlt_id vlt_gelu(vlt_tape *t, vlt_id x);
 /* a, b of one shape -> a + b; a residual connection */
@@ -68,6 +71,13 @@ vlt_id vlt_add(vlt_tape *t, vlt_id a, vlt_id b);
 vlt_id vlt_dropout(vlt_tape *t, vlt_id x, double p, int site);
 /* x [B,D], g [D], b [D] -> [B,D]: g (x - mean) / sqrt(var + 1e-5) + b, mean and var of each row */
 vlt_id vlt_layernorm(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b);
+/* Parts of a vision transformer; N rows an image.
+ *   tokens     patches x [B,H,W,D], class token c [D], positions p [N,D], N = H W + 1 -> [B N,D]
+ *   attention  q, k, v [B N,D] -> [B N,D], `heads` dividing D, N at most 4096
+ *   first      x [B N,D] -> [B,D], the class tokens */
+vlt_id vlt_tokens(vlt_tape *t, vlt_id x, vlt_id c, vlt_id p);
+vlt_id vlt_attention(vlt_tape *t, vlt_id q, vlt_id k, vlt_id v, int heads, int n);
+vlt_id vlt_first(vlt_tape *t, vlt_id x, int n);
 /* x [B,...] -> y_i = lam x_i + (1 - lam) x_perm(i); lam ~ Beta(alpha, alpha), 0 < alpha <= 1000, and perm follow
  * from vlt_draw alone: every blend of a tape has the same. */
 vlt_id vlt_blend(vlt_tape *t, vlt_id x, double alpha);
@@ -104,6 +114,9 @@ void vlt_draw(vlt_tape *t, uint64_t seed, uint64_t iter, uint64_t step);
 
 void vlt_forward(vlt_tape *t);
 void vlt_backward(vlt_tape *t, vlt_id loss); /* loss: a node of one element */
+/* vlt_backward_from -- the same from n nodes at once: gx of node[i] begins as seed[i] (its elements, or NULL: 1),
+ * and what flows into it from a later node comes on top. The gradient of sum_i <seed[i], node[i]>. */
+void vlt_backward_from(vlt_tape *t, const vlt_id *node, const vl_real *const *seed, int n);
 void vlt_tangent(vlt_tape *t, vlt_id loss);
 
 /* ---- looking ---- NULL where the flow has none. */

@@ -57,38 +57,46 @@ static long source(long i, int d, bool mirror, long size)
     return mirror ? size - 1 - s : s;
 }
 
-void vl_view_apply(const vl_real *img, size_t size, vl_view v, vl_real *out)
+/* The two sources of pixels: value i of img. */
+typedef vl_real value_fn(const void *img, long i);
+
+static inline vl_real real_value(const void *img, long i)
+{
+    return ((const vl_real *)img)[i];
+}
+
+static inline vl_real u8_value(const void *img, long i)
+{
+    const vl_real scale = VL_R(1.0) / (VL_R(255.0) * VL_PIXEL_SD), shift = VL_PIXEL_MEAN / VL_PIXEL_SD;
+
+    return (vl_real)((const uint8_t *)img)[i] * scale - shift;
+}
+
+/* Inlined, so that the call by value costs nothing. */
+static inline __attribute__((always_inline)) void apply(const void *img, value_fn *value, size_t size,
+                                                        vl_view v, vl_real *out)
 {
     long n = (long)size;
 
     for (long y = 0; y < n; y++) {
         long sy = source(y, v.dy, false, n);
         for (long x = 0; x < n; x++, out += 3) {
-            long sx = source(x, v.dx, v.flip, n);
-            const vl_real *p = img + (sy * n + sx) * 3;
+            long sx = source(x, v.dx, v.flip, n), at = (sy * n + sx) * 3;
             bool in = sy >= 0 && sx >= 0;
-            out[0] = in ? p[0] : VL_PIXEL_WHITE;
-            out[1] = in ? p[1] : VL_PIXEL_WHITE;
-            out[2] = in ? p[2] : VL_PIXEL_WHITE;
+            for (int c = 0; c < 3; c++)
+                out[c] = in ? value(img, at + c) : VL_PIXEL_WHITE;
         }
     }
 }
 
+void vl_view_apply(const vl_real *img, size_t size, vl_view v, vl_real *out)
+{
+    apply(img, real_value, size, v, out);
+}
+
 void vl_view_apply_u8(const uint8_t *img, size_t size, vl_view v, vl_real *out)
 {
-    const vl_real scale = VL_R(1.0) / (VL_R(255.0) * VL_PIXEL_SD), shift = VL_PIXEL_MEAN / VL_PIXEL_SD;
-    long n = (long)size;
-
-    for (long y = 0; y < n; y++) {
-        long sy = source(y, v.dy, false, n);
-        for (long x = 0; x < n; x++, out += 3) {
-            long sx = source(x, v.dx, v.flip, n);
-            const uint8_t *p = img + (sy * n + sx) * 3;
-            bool in = sy >= 0 && sx >= 0;
-            for (int c = 0; c < 3; c++)
-                out[c] = in ? (vl_real)p[c] * scale - shift : VL_PIXEL_WHITE;
-        }
-    }
+    apply(img, u8_value, size, v, out);
 }
 
 void vl_view_adjoint_add(const vl_real *g, size_t size, vl_view v, vl_real s, vl_real *img)

@@ -82,6 +82,10 @@ static vlt_id build_matrix(vlt_tape *t, const vlt_id *in, const op_case *c)
     map = (vlt_map){o.k, o.n, &o, dense_forward, dense_backward, dense_forward, dense_backward};
     return vlt_matrix(t, in[0], in[1], &map);
 }
+static vlt_id build_lora(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    return vlt_lora(t, in[0], in[1], in[2], in[3], in[4], c->scale);
+}
 static vlt_id build_gelu(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
     (void)c;
@@ -100,6 +104,19 @@ static vlt_id build_layernorm(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
     (void)c;
     return vlt_layernorm(t, in[0], in[1], in[2]);
+}
+static vlt_id build_tokens(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    (void)c;
+    return vlt_tokens(t, in[0], in[1], in[2]);
+}
+static vlt_id build_attention(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    return vlt_attention(t, in[0], in[1], in[2], c->attr[0], c->attr[1]);
+}
+static vlt_id build_first(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    return vlt_first(t, in[0], c->attr[1]);
 }
 static vlt_id build_blend(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
@@ -163,9 +180,17 @@ static const op_case cases_conv2d[] = {
     {                                                                                                        \
         .rank = {2, 2, 1}, .dim = { {b, k}, {k, n}, {n} }                                                    \
     }
-static const op_case cases_linear[] = {LINEAR(1, 1, 1),   LINEAR(1, 7, 3),      LINEAR(5, 1, 2),
-                                       LINEAR(13, 3, 1),  LINEAR(17, 31, 11),   LINEAR(20, 230, 270),
-                                       LINEAR(3, 64, 64), LINEAR(20, 300, 500), LINEAR(61, 40, 701)};
+static const op_case cases_linear[] = {LINEAR(1, 1, 1),    LINEAR(1, 7, 3),      LINEAR(5, 1, 2),
+                                       LINEAR(13, 3, 1),   LINEAR(17, 31, 11),   LINEAR(20, 230, 270),
+                                       LINEAR(3, 64, 64),  LINEAR(20, 300, 500), LINEAR(61, 40, 701),
+                                       LINEAR(900, 70, 33)}; /* cut by rows */
+
+#define LORA(b, k, n, r, s)                                                                                  \
+    {                                                                                                        \
+        .rank = {2, 2, 1, 2, 2}, .dim = {{b, k}, {k, n}, {n}, {k, r}, {r, n}}, .scale = s                    \
+    }
+static const op_case cases_lora[] = {LORA(1, 1, 1, 1, 1), LORA(5, 3, 7, 2, 0.5), LORA(13, 8, 5, 3, -2),
+                                     LORA(3, 2, 3, 5, 1), LORA(333, 80, 70, 4, 0.25)};
 
 #define MATRIX(b, k, n)                                                                                      \
     {                                                                                                        \
@@ -204,6 +229,28 @@ static const op_case cases_dropout[] = {DROP(1, 1, 0, 0), DROP(3, 7, 0.5, 1), DR
 static const op_case cases_layernorm[] = {LAYER(1, 2, 1),    LAYER(3, 7, 1),  LAYER(1, 1, 1),
                                           LAYER(5, 31, 0.5), LAYER(5, 13, 9), LAYER(20, 257, 1),
                                           LAYER(33, 1031, 1)};
+
+#define TOKENS(b, h, w, d)                                                                                   \
+    {                                                                                                        \
+        .rank = {4, 1, 2}, .dim = { {b, h, w, d}, {d}, {h * w + 1, d} }                                      \
+    }
+static const op_case cases_tokens[] = {TOKENS(1, 1, 1, 1), TOKENS(3, 2, 5, 7), TOKENS(15, 3, 3, 129)};
+
+/* heads, rows a group, groups, width */
+#define ATTEND(h, n, b, d, s)                                                                                \
+    {                                                                                                        \
+        .rank = {2, 2, 2}, .dim = {{b * n, d}, {b * n, d}, {b * n, d}}, .attr = {h, n}, .spread = s          \
+    }
+static const op_case cases_attention[] = {ATTEND(1, 1, 1, 1, 1), ATTEND(1, 3, 1, 5, 1),
+                                          ATTEND(3, 5, 2, 6, 1), ATTEND(2, 17, 3, 10, 0.7),
+                                          ATTEND(4, 7, 3, 4, 2), ATTEND(2, 33, 2, 34, 0.5)};
+
+/* rows a group (attr 1, as in attention), groups, width */
+#define FIRST(n, b, d)                                                                                       \
+    {                                                                                                        \
+        .rank = {2}, .dim = {{b * n, d}}, .attr = { 0, n }                                                   \
+    }
+static const op_case cases_first[] = {FIRST(1, 1, 1), FIRST(1, 5, 3), FIRST(7, 3, 5), FIRST(65, 9, 31)};
 
 #define BLEND(a, b, s)                                                                                       \
     {                                                                                                        \
@@ -408,7 +455,8 @@ static void compare_identity(const fixture *f)
                  left, right);
 }
 
-static const unsigned all_param[VLT_MAX_IN] = {VLT_PARAM, VLT_PARAM, VLT_PARAM};
+static const unsigned all_param[VLT_MAX_IN] = {VLT_PARAM, VLT_PARAM, VLT_PARAM, VLT_PARAM, VLT_PARAM};
+static const unsigned no_flow[VLT_MAX_IN]; /* VLT_CONST */
 
 /* ---- plain ----------------------------------------------------------------------------------- */
 
@@ -419,7 +467,7 @@ static void test_plain(void **state)
     for (size_t c = 0; c < row->n_cases; c++) {
         fixture f;
         plain p;
-        open_case(&f, row, c, (unsigned[]){VLT_CONST, VLT_CONST, VLT_CONST}, NULL);
+        open_case(&f, row, c, no_flow, NULL);
         p.y = calloc(f.y->n, sizeof *p.y);
         p.size = calloc(f.y->n, sizeof *p.size);
         assert_true(p.y && p.size);
@@ -450,6 +498,15 @@ static void test_identity(void **state)
 
 /* ---- flows ----------------------------------------------------------------------------------- */
 
+/* Inputs with one letter share a flow: a weight and its bias do. */
+static const char *flow_groups(const op_row *row)
+{
+    return row->op == VLT_OP_lora                                    ? "abbcc"
+           : row->op == VLT_OP_attention || row->op == VLT_OP_tokens ? "abc"
+           : row->n_in == 3                                          ? "abb"
+                                                                     : "ab";
+}
+
 static void near(const fixture *f, const char *what, const vl_real *a, const vl_real *b, size_t n,
                  vl_real start)
 {
@@ -461,9 +518,10 @@ static void near(const fixture *f, const char *what, const vl_real *a, const vl_
     top = fmax(vec_max(a, n), vec_max(b, n));
     for (size_t i = 0; i < n; i++)
         if (!(fabs(a[i] - (b[i] + start)) <= 500 * EPS * (1 + top)))
-            fail_msg("%s case %zu, flows %u %u %u, %s[%zu]: %.17g, all-parameter result %.17g",
+            fail_msg("%s case %zu, flows %u %u %u %u, %s[%zu]: %.17g, all-parameter result %.17g",
                      vlt_ops[f->row->op]->name, f->number, f->in[0]->flow, f->in[1] ? f->in[1]->flow : 0,
-                     f->in[2] ? f->in[2]->flow : 0, what, i, a[i], b[i] + start);
+                     f->in[2] ? f->in[2]->flow : 0, f->in[3] ? f->in[3]->flow : 0, what, i, a[i],
+                     b[i] + start);
 }
 
 /* One combination against all-parameter with the tangents that the combination lacks set to zero. */
@@ -496,12 +554,22 @@ static void test_flows(void **state)
 {
     static const unsigned flows[] = {VLT_CONST, VLT_DATA, VLT_PARAM, VLT_G, VLT_G | VLT_T, VLT_G | VLT_GT};
     const op_row *row = *state;
-    size_t n = sizeof flows / sizeof *flows, free_inputs = row->n_in == 3 ? 2 : (size_t)row->n_in;
+    const char *group = flow_groups(row);
+    size_t n = sizeof flows / sizeof *flows, ways = 1;
 
+    for (int i = 0, groups = 0; i < row->n_in; i++)
+        if (group[i] - 'a' == groups) {
+            groups++;
+            ways *= n;
+        }
     for (size_t c = 0; c < row->n_cases; c++)
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < (free_inputs == 2 ? n : 1); j++)
-                compare_flows(row, c, (unsigned[]){flows[i], flows[j], flows[j]});
+        for (size_t way = 0; way < ways; way++) {
+            const size_t digit[3] = {way % n, way / n % n, way / n / n};
+            unsigned flow[VLT_MAX_IN] = {0};
+            for (int i = 0; i < row->n_in; i++)
+                flow[i] = flows[digit[group[i] - 'a']];
+            compare_flows(row, c, flow);
+        }
 }
 
 /* ---- threads --------------------------------------------------------------------------------- */

@@ -75,6 +75,37 @@ static void plain_matrix(const vlt_node *y, vlt_node *const *in, plain p)
     }
 }
 
+/* Row i of x times column c of w; also the sum of sizes. */
+static double plain_product(const vlt_node *x, size_t i, const vlt_node *w, size_t c, double *size)
+{
+    size_t k = w->dim[0], n = w->dim[1];
+    double sum = 0;
+
+    *size = 0;
+    for (size_t j = 0; j < k; j++) {
+        double v = (double)x->x[i * k + j] * (double)w->x[j * n + c];
+        sum += v;
+        *size += fabs(v);
+    }
+    return sum;
+}
+
+static void plain_lora(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    size_t n = y->dim[1], r = in[4]->dim[0];
+
+    for (size_t i = 0; i < y->n; i++) {
+        double size, b = (double)in[2]->x[i % n];
+        p.y[i] = b + plain_product(in[0], i / n, in[1], i % n, &size);
+        p.size[i] = fabs(b) + size;
+        for (size_t j = 0; j < r; j++) {
+            double q = y->scale * (double)in[4]->x[j * n + i % n];
+            p.y[i] += q * plain_product(in[0], i / n, in[3], j, &size);
+            p.size[i] += 2 * fabs(q) * size;
+        }
+    }
+}
+
 static void plain_gelu(const vlt_node *y, vlt_node *const *in, plain p)
 {
     for (size_t i = 0; i < y->n; i++) {
@@ -118,6 +149,62 @@ static void plain_layernorm(const vlt_node *y, vlt_node *const *in, plain p)
             var += ((double)x[k] - mean) * ((double)x[k] - mean) / (double)d;
         p.y[i] = g * ((double)x[i % d] - mean) / sqrt(var + 1e-5) + b;
         p.size[i] = fabs(g) * (fabs((double)x[i % d]) + sum) / sqrt(var + 1e-5) + fabs(b);
+    }
+}
+
+static void plain_tokens(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    size_t d = y->dim[1], n = in[2]->dim[0];
+
+    for (size_t i = 0; i < y->n; i++) {
+        size_t c = i % d, row = i / d % n, image = i / d / n;
+        double v = row ? (double)in[0]->x[(image * (n - 1) + row - 1) * d + c] : (double)in[1]->x[c];
+        p.y[i] = v + (double)in[2]->x[row * d + c];
+        p.size[i] = fabs(p.y[i]);
+    }
+}
+
+/* Of row i and head h: weight of key j, not yet divided by their sum; size: of what was summed. */
+static double plain_weight(const vlt_node *y, vlt_node *const *in, size_t i, size_t j, size_t h, double *size)
+{
+    size_t width = y->dim[1], d = width / (size_t)y->attr[0];
+    double s = 0, sizes = 0;
+
+    for (size_t k = h * d; k < (h + 1) * d; k++) {
+        double v = (double)in[0]->x[i * width + k] * (double)in[1]->x[j * width + k] / sqrt((double)d);
+        s += v;
+        sizes += fabs(v);
+    }
+    *size = fmax(*size, sizes);
+    return exp(s);
+}
+
+static void plain_attention(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    size_t width = y->dim[1], heads = (size_t)y->attr[0], n = (size_t)y->attr[1];
+
+    for (size_t e = 0; e < y->n; e++) {
+        size_t i = e / width, c = e % width, first = i / n * n;
+        double sum = 0, out = 0, out_size = 0, size = 0;
+        for (size_t j = first; j < first + n; j++) {
+            double w = plain_weight(y, in, i, j, c / (width / heads), &size);
+            double v = (double)in[2]->x[j * width + c];
+            sum += w;
+            out += w * v;
+            out_size += w * fabs(v);
+        }
+        p.y[e] = out / sum;
+        p.size[e] = out_size / sum * (1 + 2 * size);
+    }
+}
+
+static void plain_first(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    size_t d = y->dim[1], n = (size_t)y->attr[1];
+
+    for (size_t i = 0; i < y->n; i++) {
+        p.y[i] = (double)in[0]->x[i / d * n * d + i % d];
+        p.size[i] = fabs(p.y[i]);
     }
 }
 

@@ -220,6 +220,62 @@ static inline reading read_pipe(const uint8_t *p, size_t n)
     return out;
 }
 
+/* ---- damage --------------------------------------------------------------------------------- */
+
+/* What a look at the damaged file "c" may say of it; at: the byte it is cut at, the bit that is flipped. */
+typedef void (*look_fn)(const reading *whole, size_t at);
+
+/* Every cut of a file, as file "c". */
+static inline void each_cut(const char *path, look_fn look)
+{
+    reading whole = read_all(path, NULL);
+    uint8_t *p;
+    size_t n;
+
+    assert_int_equal(whole.rc, 0);
+    slurp(path, &p, &n);
+    for (size_t k = 0; k < n; k++) {
+        spill("c", p, k);
+        look(&whole, k);
+    }
+    free(whole.log.p);
+    free(p);
+}
+
+/* A file with each of its bits flipped in turn, as file "c". Gives the number of bits. */
+static inline size_t each_bit(const char *path, look_fn look)
+{
+    reading whole = read_all(path, NULL);
+    uint8_t *p;
+    size_t n;
+
+    assert_int_equal(whole.rc, 0);
+    slurp(path, &p, &n);
+    for (size_t k = 0; k < 8 * n; k++) {
+        p[k / 8] ^= (uint8_t)(1 << k % 8);
+        spill("c", p, n);
+        look(&whole, k);
+        p[k / 8] ^= (uint8_t)(1 << k % 8);
+    }
+    free(whole.log.p);
+    free(p);
+    return 8 * n;
+}
+
+/* What was given is a beginning of the true records. */
+static inline void is_beginning(const reading *whole, const reading *r, const char *what, size_t at)
+{
+    if (r->log.n > whole->log.n || (r->log.n && memcmp(r->log.p, whole->log.p, r->log.n)))
+        fail_msg("%s %zu: wrong records were released", what, at);
+}
+
+/* An error is one of format, and its message names a place. */
+static inline void complains_well(const reading *r, const char *what, size_t at)
+{
+    if (r->rc && (r->rc != VL_EFORMAT || !strstr(r->e.text, ":")))
+        fail_msg("%s %zu: code %d '%s'", what, at, r->rc, r->e.text);
+}
+
 static inline void same_log(const reading *a, const reading *b)
 {
     assert_int_equal(a->log.n, b->log.n);

@@ -72,9 +72,9 @@ static void models_refused(void **state)
         {CARD("\"convnet:8x1\"", "16", "\"10\"", "6", "1"), lacks},
         {CARD("7", "16", "10", "6", "1"), lacks},
         {CARD("\"vit\"", "16", "10", "6", "1"),
-         "manifest: model 'vit': convnet:WIDTHxLAYERS wanted, such as convnet:64x3"},
+         "manifest: model 'vit': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH"},
         {CARD("\"convnet:8x1 \"", "16", "10", "6", "1"),
-         "manifest: model 'convnet:8x1 ': convnet:WIDTHxLAYERS wanted, such as convnet:64x3"},
+         "manifest: model 'convnet:8x1 ': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH"},
         {CARD("\"convnet:8x1\"", "12", "10", "6", "1"),
          "manifest: image size 12: a multiple of 4 from 16 to 1024 wanted"},
         {CARD("\"convnet:8x1\"", "9223372036854775804", "10", "6", "1"), NULL},
@@ -164,10 +164,49 @@ static void manifests(void **state)
     json_decref(j);
 }
 
+static void objectives(void **state)
+{
+    static const vlm_objective good[] = {{.loss = VLM_INFONCE},
+                                         {.loss = VLM_BCE, .sim = VLM_SIM_FULL},
+                                         {.loss = VLM_WBCE, .sim = VLM_SIM_LOWRANK, .rank = 10, .alpha = 3},
+                                         {.loss = VLM_ENCE, .blend = 0.5}};
+    static const char *const bad[] = {"{}",
+                                      "{\"loss\": \"wbce\"}",
+                                      "{\"loss\": 1, \"similarity\": \"none\"}",
+                                      "{\"loss\": \"mse\", \"similarity\": \"none\"}",
+                                      "{\"loss\": \"bce\", \"similarity\": \"half\"}",
+                                      "{\"loss\": \"infonce\", \"similarity\": \"full\"}",
+                                      "{\"loss\": \"bce\", \"similarity\": \"lowrank\"}",
+                                      "{\"loss\": \"bce\", \"similarity\": \"lowrank\", \"rank\": 65537}",
+                                      "{\"loss\": \"bce\", \"similarity\": \"none\", \"blend\": -1}"};
+    vlm_objective o;
+    vl_err e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        json_t *j = NULL;
+        assert_int_equal(vld_objective_to_json(&good[i], &j, &e), VL_OK);
+        assert_int_equal(vld_objective_from_json(j, &o, &e), VL_OK);
+        assert_true(o.loss == good[i].loss && o.sim == good[i].sim && o.rank == good[i].rank &&
+                    o.alpha == good[i].alpha && o.blend == good[i].blend);
+        json_decref(j);
+    }
+    assert_int_equal(vld_objective_from_json(NULL, &o, &e), VL_OK);
+    assert_int_equal(o.loss, VLM_INFONCE);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_t *j = json_loads(bad[i], 0, NULL);
+        assert_non_null(j);
+        assert_int_equal(vld_objective_from_json(j, &o, &e), VL_EFORMAT);
+        assert_memory_equal(e.text, "manifest: objective", 19);
+        json_decref(j);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(models_return), cmocka_unit_test(models_refused),
-                                       cmocka_unit_test(augments), cmocka_unit_test(manifests)};
+                                       cmocka_unit_test(augments), cmocka_unit_test(manifests),
+                                       cmocka_unit_test(objectives)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,8 +34,8 @@ static const cli_opt options[] = {
     {'y', "flag-too", CLI_FLAG, &v.other, NULL, "its name begins like another's", 0, 0, NULL},
     {0, "real", CLI_LIST, &v.real, "FILE", "several", 0, 0, NULL},
     CLI_END};
-static const cli_tool tool = {"vltry", "[options] FILE...", "Tries.", "vltry a", options, &v.common, 63, 1,
-                              3};
+static const cli_tool tool = {"vltry", "[options] FILE...", "Tries.", "vltry a", options, &v.common, 63, 1, 3,
+                              NULL};
 
 enum { ARGS = 12 };
 

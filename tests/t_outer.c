@@ -86,7 +86,7 @@ static vld_outer_opts opts(void)
     return (vld_outer_opts){.inner = {.steps = 4, .warm_max = 3, .batch = 4},
                             .start_max = 2,
                             .expert_epochs = 2,
-                            .step_pixels = 0.05,
+                            .step_image = 0.05,
                             .step_text = 0.02,
                             .step_rates = 0.05,
                             .iterations = 30,
@@ -172,7 +172,7 @@ static void first_step(void **state)
         if (fabs((double)grad.image[i]) < 1e-7)
             continue;
         moved++;
-        assert_float_equal(s.image[i] - before.image[i], copysign(o.step_pixels, -grad.image[i]), 1e-3);
+        assert_float_equal(s.image[i] - before.image[i], copysign(o.step_image, -grad.image[i]), 1e-3);
     }
     assert_true(moved > 4 * REALS);
     for (int b = 0; b < VLM_BRANCHES; b++)
@@ -182,6 +182,171 @@ static void first_step(void **state)
     vld_set_free(&grad);
     vld_set_free(&before);
     vld_set_free(&s);
+}
+
+/* Gradient of stretch number it on set s, where the report says its branches start. */
+static vld_set gradient_at(const vld_outer_opts *o, const vld_outer_report *r, uint64_t it, const vld_set *s)
+{
+    const vlm_model *m = &experts.model;
+    vld_window w = {.seed = o->seed, .iter = it, .warm = r->warm};
+    vl_real *at[2]; /* start, target */
+    vld_unroll_result res;
+    vld_unroll *direct;
+    vld_set grad;
+    vl_err e;
+
+    for (int i = 0; i < 2; i++) {
+        const vl_real *theta = experts.theta[r->expert];
+        size_t image = (size_t)(r->start + i * o->expert_epochs) * m->n;
+        size_t text = (size_t)(r->text_start + i * o->expert_epochs) * m->n;
+        at[i] = malloc(m->n * sizeof **at);
+        for (size_t k = 0; k < m->n; k++)
+            at[i][k] = theta[(k < m->begin[VLM_TEXT] ? image : text) + k];
+    }
+    w.start = at[0];
+    w.target = at[1];
+    assert_int_equal(vld_set_new_for(m, &o->inner.objective, s->n, &grad, &e), VL_OK);
+    assert_int_equal(vld_unroll_new(m, NULL, s->n, &o->inner, &direct, &e), VL_OK);
+    assert_int_equal(vld_unroll_run(direct, &w, s, VLD_EXACT, false, &grad, &res, &e), VL_OK);
+    vld_unroll_free(direct);
+    free(at[0]);
+    free(at[1]);
+    return grad;
+}
+
+static vld_set with_similarity(const vlm_objective *o, size_t n)
+{
+    vld_set plain = pairs(&experts.model, n), s;
+    vl_err e;
+
+    assert_int_equal(vld_set_new_for(&experts.model, o, n, &s, &e), VL_OK);
+    memcpy(s.image, plain.image, n * REALS * sizeof *s.image);
+    memcpy(s.text, plain.text, n * TEXT * sizeof *s.text);
+    memcpy(s.rate, plain.rate, sizeof s.rate);
+    vld_set_similarity(o, 3, &s);
+    vld_set_free(&plain);
+    return s;
+}
+
+static void near_all(const vl_real *got, const vl_real *start, const vl_real *a, double ca, const vl_real *b,
+                     double cb, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double move = ca * (double)a[i] + (b ? cb * (double)b[i] : 0), is = (double)got[i] - (double)start[i];
+        if (fabs(is - move) > 1e-5 * fmax(1, fabs((double)start[i])) + 1e-4 * fabs(move))
+            fail_msg("number %zu moved by %g, %g is expected", i, is, move);
+    }
+}
+
+/* Gradient descent with momentum, twice; every part of the set moves, and rates on themselves. */
+static void sgd_steps(void **state)
+{
+    vld_outer_opts o = opts();
+    vld_set s, zero, first, one, two;
+    vld_outer_report r;
+    vld_outer *u;
+
+    (void)state;
+    o.inner.objective = (vlm_objective){.loss = VLM_BCE, .sim = VLM_SIM_LOWRANK, .rank = 2, .alpha = 1};
+    o.optimiser = VLD_SGD;
+    o.momentum = 0.5;
+    o.constant = true;
+    o.step_image = 3;
+    o.step_text = 2;
+    o.step_similarity = 0.5;
+    o.step_rates = 1e-4;
+    zero = with_similarity(&o.inner.objective, 8);
+    first = with_similarity(&o.inner.objective, 8);
+    s = with_similarity(&o.inner.objective, 8);
+    u = outer(&o, NULL, &s);
+    r = step(u, 0);
+    one = gradient_at(&o, &r, 0, &zero);
+    for (vld_set_part p = 0; p < VLD_SET_PARTS; p++) {
+        size_t n = 8 * vld_set_width(&experts.model, &o.inner.objective, 8, p);
+        double by = p == VLD_PART_IMAGE ? 3 : p == VLD_PART_TEXT ? 2 : 0.5;
+        if (!n)
+            continue;
+        near_all(vld_set_part_of(&s, p), vld_set_part_of(&zero, p), vld_set_part_of(&one, p), -by, NULL, 0,
+                 n);
+        memcpy(vld_set_part_of(&first, p), vld_set_part_of(&s, p), n * sizeof *s.text);
+    }
+    memcpy(first.rate, s.rate, sizeof s.rate);
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        assert_true(fabs(s.rate[b] - (zero.rate[b] - 1e-4 * one.rate[b])) < 1e-7 &&
+                    s.rate[b] != zero.rate[b]);
+    r = step(u, 1);
+    two = gradient_at(&o, &r, 1, &first);
+    near_all(s.text, first.text, one.text, -1, two.text, -2, 8 * TEXT);
+    vld_outer_free(u);
+    vld_set_free(&zero);
+    vld_set_free(&first);
+    vld_set_free(&s);
+    vld_set_free(&one);
+    vld_set_free(&two);
+}
+
+/* A gradient that is too long is shortened; rates stay between their bounds. */
+static void clipped(void **state)
+{
+    vld_outer_opts o = opts();
+    vld_set s = pairs(&experts.model, 8), before = pairs(&experts.model, 8);
+    double moved = 0;
+    vld_outer *u;
+
+    (void)state;
+    o.optimiser = VLD_SGD;
+    o.clip = 1e-4;
+    o.step_rates = 1e6;
+    o.rate_min = 0.01;
+    o.rate_max = 0.07;
+    u = outer(&o, NULL, &s);
+    step(u, 0);
+    for (size_t i = 0; i < 8 * TEXT; i++)
+        moved += pow((double)s.text[i] - (double)before.text[i], 2);
+    assert_true(fabs(sqrt(moved) / (0.02 * 1e-4) - 1) < 0.05);
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        assert_true(s.rate[b] == 0.01 || s.rate[b] == 0.07);
+    vld_outer_free(u);
+    vld_set_free(&before);
+    vld_set_free(&s);
+}
+
+/* Branches that start apart, and a committee of two: the mean of the stretches' gradients. */
+static void committee(void **state)
+{
+    vld_outer_opts o = opts(), alone;
+    vld_set s = pairs(&experts.model, 8), other = pairs(&experts.model, 8), before = pairs(&experts.model, 8);
+    vld_set grad[2];
+    vld_outer *u, *v;
+    int apart = 0;
+
+    (void)state;
+    o.optimiser = VLD_SGD;
+    o.text_start_max = 2;
+    alone = o;
+    o.committee = 2;
+    u = outer(&o, NULL, &s);
+    step(u, 0);
+    alone.step_image = alone.step_text = alone.step_rates = 0;
+    v = outer(&alone, NULL, &other);
+    for (int i = 0; i < 2; i++) {
+        vld_outer_report r = step(v, i);
+        grad[i] = gradient_at(&alone, &r, (uint64_t)i, &before);
+    }
+    near_all(s.image, before.image, grad[0].image, -0.025, grad[1].image, -0.025, 8 * REALS);
+    near_all(s.text, before.text, grad[0].text, -0.01, grad[1].text, -0.01, 8 * TEXT);
+    for (int k = 2; k < 12; k++) {
+        vld_outer_report r = step(v, k);
+        apart += r.start != r.text_start;
+    }
+    assert_true(apart > 0 && apart < 10);
+    vld_outer_free(u);
+    vld_outer_free(v);
+    vld_set_free(&grad[0]);
+    vld_set_free(&grad[1]);
+    vld_set_free(&s);
+    vld_set_free(&other);
+    vld_set_free(&before);
 }
 
 static void all_experts_and_starts(void **state)
@@ -390,21 +555,21 @@ static void refused(void **state)
     o = opts();
     o.start_max = 3; /* the last start would aim behind the end */
     refuse(&o, &experts, "expert 0 has 4 snapshots; 3 starts and 2 epochs ahead need 5");
+    o = opts();
+    o.inner.objective = (vlm_objective){.loss = VLM_ENCE, .sim = VLM_SIM_FULL};
+    refuse(&o, &experts, "the set lacks the similarity that its objective has");
     vld_outer_free(NULL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pools_do_not_show),
-        cmocka_unit_test(first_step),
-        cmocka_unit_test(all_experts_and_starts),
-        cmocka_unit_test(match_falls),
-        cmocka_unit_test(cosine_when_asked),
-        cmocka_unit_test(diverging),
-        cmocka_unit_test(huge_gradient),
-        cmocka_unit_test(rates_stay_positive),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(pools_do_not_show),   cmocka_unit_test(first_step),
+        cmocka_unit_test(sgd_steps),           cmocka_unit_test(clipped),
+        cmocka_unit_test(committee),           cmocka_unit_test(all_experts_and_starts),
+        cmocka_unit_test(match_falls),         cmocka_unit_test(cosine_when_asked),
+        cmocka_unit_test(diverging),           cmocka_unit_test(huge_gradient),
+        cmocka_unit_test(rates_stay_positive), cmocka_unit_test(refused),
     };
 
     return cmocka_run_group_tests(tests, make_experts, free_experts);

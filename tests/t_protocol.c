@@ -142,8 +142,12 @@ static void test_choice_is_blind(void **state)
     assert_int_equal(mine.best, best);
     assert_int_equal(mine.epochs, epochs);
     assert_int_equal(mine.n_students, 2);
+    assert_int_equal(mine.hits.students, 2);
+    assert_true(kind.query_low < (kind.test_mean[0] + kind.test_mean[1]) / 2 &&
+                kind.query_high > (kind.test_mean[0] + kind.test_mean[1]) / 2);
     for (size_t i = 0; i < mine.n_students; i++) {
         const vld_student *s = &mine.student[i], *k = &kind.student[i];
+        assert_true(s->gauges.image_cosine > -0.1 && s->gauges.image_cosine < 1 && s->gauges.gap > 0);
         assert_true(s->rate[VLM_IMAGE] == grid[best][VLM_IMAGE]);
         assert_true(s->rate[VLM_TEXT] == grid[best][VLM_TEXT]);
         /* the same student, whatever it is tested on; and it was tested on what it was given */
@@ -287,6 +291,99 @@ static void test_lengths(void **state)
     vld_outcome_free(&c);
 }
 
+/* Which epoch counts: three tasks with one choice between them, and the same ones alone. */
+static void test_select(void **state)
+{
+    vld_draw draw = {{&train, NULL, 0, NULL}, {1, 1}};
+    vld_task t[3] = {task_of(&draw, 1), task_of(&draw, 1), task_of(&draw, 1)};
+    vld_outcome o[3], alone, brief;
+    vld_row_stats s[3];
+    size_t seen = 0;
+    vl_err e;
+
+    (void)state;
+    t[1].select = VLD_AT_LAST;
+    t[1].shares = 1;
+    t[2].select = VLD_BY_TEST;
+    t[2].shares = 2;
+    memset(o, 0, sizeof o);
+    vld_protocol p = {&model, NULL, 5, &val, count, &seen};
+    assert_int_equal(vld_protocol_choose(&p, t, 3, o, &e), VL_OK);
+    assert_int_equal(seen, GRID); /* one choice for all three */
+    finish(&val, &hostile, t, 3, NULL, o);
+    assert_int_equal(o[1].epochs, t[1].epochs);
+    for (size_t i = 0; i < GRID; i++)
+        assert_true(o[1].point[i].valid[3] <= o[1].best_valid);
+    assert_true(o[1].best_valid == o[1].point[o[1].best].valid[3]);
+    assert_int_equal(o[2].best, o[0].best);
+    for (int i = 0; i < 3; i++)
+        s[i] = vld_outcome_stats(&o[i]);
+    assert_true(s[0].flops > s[1].flops); /* the grid's students are counted once */
+
+    t[1].shares = 0; /* nobody shows */
+    choose(&val, &t[1], 1, NULL, &alone);
+    finish(&val, &hostile, &t[1], 1, NULL, &alone);
+    assert_equal_outcomes(&o[1], &alone, t[1].epochs);
+    vld_outcome_free(&alone);
+
+    /* Chosen on test: no worse than at any reading, and what a student of so many epochs has. */
+    for (size_t i = 0; i < o[2].n_students; i++) {
+        const vld_student *k = &o[2].student[i];
+        assert_true(k->test.mean >= o[0].student[i].test.mean);
+        for (int r = 0; r < o[2].n_readings; r++) {
+            vld_task b = t[0];
+            b.grid = grid + o[2].best;
+            b.n_grid = 1;
+            b.epochs = o[2].at[r];
+            b.readings = 1;
+            choose(&val, &b, 1, NULL, &brief);
+            finish(&val, &hostile, &b, 1, NULL, &brief);
+            if (o[2].at[r] == k->epoch)
+                assert_memory_equal(&k->test, &brief.student[i].test, sizeof k->test);
+            else
+                assert_true(brief.student[i].test.mean <= k->test.mean);
+            vld_outcome_free(&brief);
+        }
+    }
+    for (int i = 3; i-- > 0;)
+        vld_outcome_free(&o[i]);
+    for (int i = 0; i < 3; i++) { /* nobody there, not alike, itself sharing */
+        vld_task bad[3] = {t[0], t[0], t[0]};
+        bad[2].shares = i == 0 ? 3 : 1;
+        bad[1].shares = i == 2;
+        bad[2].epochs += i == 1;
+        memset(o, 0, sizeof o);
+        assert_int_equal(vld_protocol_choose(&p, bad, 3, o, &e), VL_EARG);
+        for (int k = 3; k-- > 0;)
+            vld_outcome_free(&o[k]);
+    }
+}
+
+/* A task may have a network of its own; its numbers are those of a table of that network. */
+static void test_models(void **state)
+{
+    vld_draw draw = {{&train, NULL, 0, NULL}, {1, 1}};
+    vld_task t[2] = {task_of(&draw, 1), task_of(&draw, 1)};
+    vlm_model wide, keep = model;
+    vld_outcome both[2], alone;
+    vl_err e;
+
+    (void)state;
+    assert_int_equal(vlm_parse("convnet:8x2", SIDE, TEXT, 16, 10.0, &wide, &e), VL_OK);
+    t[1].model = &wide;
+    choose(&val, t, 2, NULL, both);
+    finish(&val, &hostile, t, 2, NULL, both);
+    model = wide;
+    choose(&val, t, 1, NULL, &alone);
+    finish(&val, &hostile, t, 1, NULL, &alone);
+    model = keep;
+    assert_equal_outcomes(&both[1], &alone, t[0].epochs);
+    assert_true(both[0].point[1].loss[0] != both[1].point[1].loss[0]);
+    vld_outcome_free(&alone);
+    vld_outcome_free(&both[1]);
+    vld_outcome_free(&both[0]);
+}
+
 static void test_bad_tasks(void **state)
 {
     static const double bad_grid[][VLM_BRANCHES] = {{0.1, 0}};
@@ -338,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice_is_blind), cmocka_unit_test(test_threads_and_neighbours),
         cmocka_unit_test(test_divergence),      cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_select),          cmocka_unit_test(test_models),
         cmocka_unit_test(test_bad_tasks),
     };
 

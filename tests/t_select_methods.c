@@ -427,6 +427,53 @@ static void rs2_epochs(void **state)
     assert_int_equal(vld_select_rs2(5, 6, 0, 0, out, &e), VL_EARG);
 }
 
+/* ---- drawn twins ----------------------------------------------------------------------------------- */
+
+/* Fisher and Yates as rng.h tells of it: from the back, a place at or below is drawn and exchanged. */
+static void order_twin(size_t n, uint64_t seed, uint64_t pass, uint32_t *order)
+{
+    const uint64_t stream = vl_rng_stream("select", pass, 0, 0);
+
+    for (size_t i = 0; i < n; i++)
+        order[i] = (uint32_t)i;
+    for (size_t i = n; i > 1; i--) {
+        size_t j = vl_rng_below(seed, stream, i, i);
+        uint32_t keep = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = keep;
+    }
+}
+
+/* Random takes the head of the first order; epoch e of RS2 the next k of what is left of its pass. */
+static void draws_are_their_twins(void **state)
+{
+    static const size_t size[][2] = {{1, 1}, {5, 5}, {7, 3}, {100, 1}, {101, 50}, {101, 51}, {700, 13}};
+    uint32_t order[N_MAX], out[N_MAX];
+    uint8_t want[N_MAX];
+    vl_err e;
+
+    (void)state;
+    for (size_t r = 0; r < sizeof size / sizeof *size; r++) {
+        size_t n = size[r][0], k = size[r][1], left = 0;
+        uint64_t pass = 0;
+        for (uint64_t epoch = 0; epoch < 9; epoch++, left -= k) {
+            if (left < k) {
+                order_twin(n, r, pass++, order);
+                left = n;
+            }
+            memset(want, 0, n);
+            for (size_t i = 0; i < k; i++)
+                want[order[n - left + i]] = 1;
+            assert_int_equal(vld_select_rs2(n, r, epoch, k, out, &e), VL_OK);
+            check("rs2", r, out, k, want, n);
+            if (epoch)
+                continue;
+            assert_int_equal(vld_select_random(NULL, n, 0, r, NULL, k, out, &e), VL_OK);
+            check("random", r, out, k, want, n);
+        }
+    }
+}
+
 /* ---- by score -------------------------------------------------------------------------------------- */
 
 /* A record is among the k best when fewer than k are better, or as good and earlier in the drawn order. */
@@ -478,6 +525,7 @@ int main(void)
         cmocka_unit_test(kmeans_finds_blobs),
         cmocka_unit_test(density_is_its_twin),
         cmocka_unit_test(rs2_epochs),
+        cmocka_unit_test(draws_are_their_twins),
         cmocka_unit_test(scores_are_ranked),
     };
 

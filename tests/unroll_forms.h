@@ -175,8 +175,47 @@ static void test_form_threads(void **state)
     vl_pool_free(pool);
 }
 
+/* Left to itself, the form is low-rank where the steps' pairs and the set's are few against the dimensions; it keeps
+ * no parameter vectors. A convnet has no such form. */
+static void test_form_chosen(void **state)
+{
+    const struct {
+        const char *spec;
+        int steps;
+        size_t n;
+        vld_form form;
+        bool low;
+    } rows[] = {{"heads:45", 4, 20, VLD_FORM_AUTO, true},   {"heads:45", 14, 20, VLD_FORM_AUTO, true},
+                {"heads:45", 15, 20, VLD_FORM_AUTO, false}, {"heads:45", 4, 71, VLD_FORM_AUTO, false},
+                {"heads:45", 4, 20, VLD_FORM_DENSE, false}, {"heads:45", 15, 71, VLD_FORM_LOWRANK, true}};
+    vlm_model m;
+    vl_err e = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const vld_inner inner = {.steps = rows[i].steps, .batch = 5, .form = rows[i].form};
+        vld_unroll *u = NULL;
+        size_t growing, all;
+
+        assert_int_equal(vlm_parse_heads(rows[i].spec, F_TEXT, F_EMBED, 4, &m, &e), VL_OK);
+        assert_int_equal(vld_unroll_new(&m, NULL, rows[i].n, &inner, &u, &e), VL_OK);
+        all = vld_unroll_bytes(u, &growing);
+        assert_true(all > growing);
+        if ((growing == ((size_t)rows[i].steps + 1) * m.n * sizeof(vl_real)) == rows[i].low)
+            fail_msg("row %zu: not the form that was wanted", i);
+        vld_unroll_free(u);
+    }
+    const vld_inner inner = {.steps = 2, .batch = 2, .form = VLD_FORM_LOWRANK};
+    vld_unroll *u = NULL;
+
+    assert_int_equal(vlm_parse("convnet:4x2", 16, F_TEXT, F_EMBED, 4, &m, &e), VL_OK);
+    assert_int_equal(vld_unroll_new(&m, NULL, 4, &inner, &u, &e), VL_EARG);
+    assert_string_equal(e.text, "model 'convnet:4x2' has no heads");
+}
+
 static const struct CMUnitTest form_tests[] = {
     cmocka_unit_test(test_forms),
+    cmocka_unit_test(test_form_chosen),
     cmocka_unit_test(test_form_threads),
 };
 

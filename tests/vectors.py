@@ -3,7 +3,8 @@
 
 usage: vectors.py FOLDER                    reads FOLDER/good and FOLDER/bad, prints lines of EXPECT.tsv
        vectors.py --compare EXPECT SEEN     prints a line a file: 0 or 1, its name, what differs
-       vectors.py --second READSHARD FOLDER EXPECT     prints where the second reader differs in verdict or keys
+       vectors.py --second READSHARD FOLDER EXPECT     prints where the second reader (its folder) differs in
+                                                       verdict or keys, from pipes, files and for arrays
 
 The tools are those in PATH. tests/vectors.sh says what the columns are.
 """
@@ -147,26 +148,28 @@ def compare(expect, seen):
 
 
 def second(readshard, folder, expect):
-    """From files; where it must decode arrays, a shard is good when all of them are."""
+    """What the second reader says otherwise. readshard.py reads as from a pipe, readfile.py files; where it must
+    decode arrays, a shard is good when all of them are."""
     want = table(expect)
-    keys, bad = {n: [] for n in want}, set()
-    for arrays in (False, True):
-        names = [n for n in want if ('tensors' in want[n]) == arrays]
-        p = subprocess.run([sys.executable, '-B', readshard] + ['--tensors'] * arrays +
+    for how, program, option in (('pipe', 'readshard.py', []), ('file', 'readfile.py', []),
+                                 ('tensors', 'readfile.py', ['--tensors'])):
+        names = sorted(n for n in want if how in want[n])
+        keys, bad = {n: [] for n in names}, set()
+        p = subprocess.run([sys.executable, '-B', os.path.join(readshard, program)] + option +
                            [os.path.join(folder, n) for n in names], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for line in p.stdout.decode().split('\n'):
             if line.startswith('{"bytes":'):     # of a record
                 record = json.loads(line)
                 keys[os.path.relpath(record['file'], folder)].append(record['key'])
         for line in p.stderr.decode('utf-8', 'backslashreplace').split('\n'):
-            if line.startswith('readshard: '):
+            if line:
+                assert line.startswith('readshard: '), line
                 bad.add(os.path.relpath(line[11:].split(': ')[0], folder))
-    for name, how in sorted(want.items()):
-        rc, out, _ = how['file']
-        fails = rc == '1' or how.get('tensors', '0')[0] == '1'
-        got = ','.join(keys[name]) or '-'
-        if fails != (name in bad) or (got != out and 'tensors' not in how):
-            print('%s: exit %d, keys %s; EXPECT.tsv: exit %d, keys %s' % (name, name in bad, got, fails, out))
+        for name in names:
+            rc, out, _ = want[name][how]
+            got = ','.join(keys[name]) or '-'
+            if (rc == '1') != (name in bad) or (got != out and how != 'tensors'):
+                print('%s, %s: exit %d, keys %s; EXPECT.tsv: exit %s, keys %s' % (name, how, name in bad, got, rc, out))
 
 
 if __name__ == '__main__':

@@ -1,32 +1,58 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""readshard.py [--tensors] [FILE|-]... -- a second reader of vlkit shards, written from FORMAT.md alone.
+"""readshard.py [FILE|-]... -- a second reader of vlkit shards, written from FORMAT.md alone.
 
-Prints a JSON line for each record, segment and shard that verified, and on standard error one line for each shard
-that did not; exits 1 if there was one. Needs the program zstd. Made to be read, not to be fast; no salvage.
-Numbers in comments are sections of FORMAT.md."""
+Prints a JSON line for each record, segment and shard that verified, and on standard error a line
+for each shard that did not; exits 1 if there was one. A file is read forward, like a pipe.
+Needs libzstd and libxxhash. Numbers in comments are sections of FORMAT.md.
+"""
+import ctypes.util
 import hashlib
 import json
-import math
 import re
 import struct
 import sys
+from ctypes import c_size_t, c_uint64
 from itertools import accumulate
 
-import arrays
-from carrier import (GIB, MIB, SEEK, TERM, VLIX, ZSTD, Frames, Plain, Source, need, next_header, padded, parse_header,
-                     table, walk_tables, xxh64)
+MIB, GIB = 1 << 20, 1 << 30
+ZSTD, SEEK, VLIX = b"\x28\xb5\x2f\xfd", b"\x5e\x2a\x4d\x18", b"\x5d\x2a\x4d\x18"
+TERM = bytes.fromhex("28b52ffd6400034d00001000000100fb2b8005cdac85f0"
+                     "5e2a4d18150000001700000000040000cdac85f00100000080b1ea928f")
+HEADER = re.compile(  # 3: name, size, checksum, type
+    b"([^\0]+)\0*" b"0000444\0" b"(?:0000000\0){2}" b"([0-7]{11})\0" b"0{11}\0" b"([0-7]{6})\0 "
+    b"([0x])" b"\0{100}" b"ustar\0" b"00" b"\0{64}" b"(?:0000000\0){2}" b"\0{167}")
+META = rb"__vl__/\.%s\.([0-9a-f]{16})%s"
+PARENT = {"content_id": '"[0-9a-f]{64}"', "kind": '"[a-z-]{1,23}"'}  # JSON values, as text
+MANIFEST = {"format": "1", "kind": PARENT["kind"], "ordinal": "[0-9]+", "first_key": 'null|".*"'}
+compact = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+NAME = re.compile(  # 4: key, extension
+    r"((?:(?!\.|__)[^/\\\0-\x1f\x7f-\x9f]+/)*(?!__)[^/.\\\0-\x1f\x7f-\x9f]+)"
+    r"\.(?=.{1,255}$)([a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*)")
+LIBZSTD, LIBXXHASH = (ctypes.CDLL(ctypes.util.find_library(name)) for name in ("zstd", "xxhash"))
+LIBZSTD.ZSTD_findFrameCompressedSize.restype = LIBZSTD.ZSTD_decompress.restype = c_size_t
+LIBZSTD.ZSTD_getFrameContentSize.restype = LIBXXHASH.XXH64_digest.restype = c_uint64
 
 
-def split_name(name):
-    """4: key and extension."""
-    text = name.decode()
-    stem, dot, ext = text[text.rfind("/") + 1:].partition(".")
-    key = text[:text.rfind("/") + 1] + stem
-    need(not re.search(r"[\0-\x1f\x7f-\x9f\\]", key) and all(p and not re.match(r"\.|__", p) for p in key.split("/")),
-         "key of member %r", text)
-    need(re.fullmatch(r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*", ext) and len(ext) <= 255, "extension of member %r", text)
-    return key, ext
+def need(true, cause, *values):
+    if not true:
+        raise ValueError(cause % values)
+
+
+def xxh64(pieces):
+    """XXH64 with seed 0 of pieces of bytes, one behind the other."""
+    state = (c_uint64 * 16)()  # more than XXH64_state_t
+    LIBXXHASH.XXH64_reset(state, c_uint64(0))
+    for piece in pieces:
+        LIBXXHASH.XXH64_update(state, piece, c_size_t(len(piece)))
+    return LIBXXHASH.XXH64_digest(state)
+
+
+def parse_header(h):
+    m = HEADER.fullmatch(h)
+    need(m and int(m[3], 8) == sum(h[:148] + b" " * 8 + h[156:]) and int(m[2], 8) <= GIB,
+         "header %r is not in its one form", h[:100].rstrip(b"\0"))
+    return m[1], int(m[2], 8), m[4]
 
 
 def parse_json(raw, what):
@@ -36,226 +62,233 @@ def parse_json(raw, what):
         return dict(items)
 
     def integer(text):
-        need(len(text) < 21 and -1 << 63 <= int(text) < 1 << 63, "an integer of more than 64 bits")
+        need(-1 << 63 <= int(text) < 1 << 63, "an integer of more than 64 bits")
         return int(text)
-
-    def real(text):
-        need(math.isfinite(float(text)), "a real that is too large")
-        return float(text)
-
     try:
         bare = re.sub(r'"(\\.|[^"\\])*"', "", raw.decode())
-        need(max(accumulate((c in "[{") - (c in "]}") for c in bare), default=0) <= 2048, "nested too deep")
-        obj = json.loads(raw.decode(), object_pairs_hook=pairs, parse_int=integer, parse_float=real,
-                         parse_constant=lambda word: need(0, word))
-        text = json.dumps(obj, ensure_ascii=False)
+        depth = accumulate((c in "[{") - (c in "]}") for c in bare)
+        need(max(depth, default=0) <= 2048, "nested too deep")
+        obj = json.loads(raw.decode(), object_pairs_hook=pairs, parse_int=integer)
+        text = json.dumps(obj, ensure_ascii=False, allow_nan=False)
         need("\\u0000" not in text.replace("\\\\", ""), "U+0000 in a text")
-        text.encode()                       # fails for half a surrogate pair
+        text.encode()  # fails for half a surrogate pair
     except (ValueError, RecursionError) as bad:
         raise ValueError("%s is not JSON: %s" % (what, bad)) from None
-    need(type(obj) is dict, "%s is no JSON object", what)
     return obj
 
 
-def is_parent(p):
-    return type(p) is dict and type(p.get("kind")) is str and re.fullmatch("[a-z-]{1,23}", p["kind"]) \
-        and type(p.get("content_id")) is str and re.fullmatch("[0-9a-f]{64}", p["content_id"])
+def check(what, obj, rules):
+    """The names that must be there, each with the form of its value."""
+    for name, form in rules.items():
+        need(type(obj) is dict and re.fullmatch(form, json.dumps(obj.get(name, {}))),
+             "%s: %s is not %s", what, name, form)
 
 
-class Segment:
-    """5, 6: HEAD, DATA and the members of TAIL, from either carrier."""
-
-    def __init__(self, shard, tape):
-        self.shard, self.tape, self.open = shard, tape, None
-        self.lines, self.index, self.keys, self.bytes, self.sha = [], [], b"", 0, hashlib.sha256()
-        name, self.man_raw = self.meta(rb"__vl__/\.manifest\.[0-9a-f]{16}\.json", MIB)
-        self.id = name[17:33]
-        need(self.id == b"%016x" % xxh64(self.man_raw), "the id of the manifest is not that of its content")
-        need(tape.edge() and len(tape.entries) < 2, "HEAD is more than one frame with the manifest")
-        self.man = man = parse_json(self.man_raw, "manifest")
-        need(type(man.get("format")) is int and man["format"] == 1, "format %r, not 1", man.get("format"))
-        self.kind, self.first = man.get("kind"), man.get("first_key", 0)
-        need(type(self.kind) is str and re.fullmatch("[a-z-]{1,23}", self.kind), "kind %r", self.kind)
-        need(type(man.get("ordinal")) is int and man["ordinal"] >= 0, "ordinal %r", man.get("ordinal"))
-        self.data()
-        self.tail()
-
-    def meta(self, name, limit, header=None):
-        got, size, raw = header or next_header(self.tape)
-        need(re.fullmatch(name, got), "member %r where %s must be", got, name.decode())
-        need(size <= limit, "%s has %d bytes", got.decode(), size)
-        self.shard.text += size if limit == MIB else 0
-        need(self.shard.text <= 64 * MIB, "more than 64 MiB of JSON in the shard")
-        raw = padded(self.tape, size)
-        self.shard.raw_bytes += 512 + len(raw)
-        return got, raw[:size]
-
-    def data(self):
-        """All records, up to the header of the sums."""
-        while True:
-            edge, self.at, header = self.tape.edge(), self.tape.number(), next_header(self.tape)
-            name, size, raw = header
-            if name.startswith(b"__vl__/"):
-                break
-            key, ext = split_name(name)
-            if not self.open or self.open["key"] != key:
-                self.release()
-                self.begin(key)
-            r, i = self.open, len(self.lines)
-            need(ext not in r["members"], "record %r: two members %s", key, ext)
-            r["bytes"] += size
-            need(len(r["members"]) < 4096 and r["bytes"] <= GIB, "record %r: more than 4096 members or 1 GiB", key)
-            need(i < 1 << 22, "more than 2^22 members in a segment")
-            raw += padded(self.tape, size)
-            content = raw[len(header[2]):][:size]
-            line = b"%016x  %s\n" % (xxh64(content), name)
-            known = getattr(self.tape, "sums", None)
-            need(known is None or known[i:i + 1] == [line], "member %r differs from the sums", name)
-            self.lines.append(line)
-            self.sha.update(raw)
-            self.shard.sha.update(raw)
-            self.bytes += len(raw)
-            r["members"][ext], r["sums"][ext] = size, line[:16].decode()
-            if self.shard.tensors and ext.endswith((".npy", ".vlt")):
-                r["arrays"][ext] = content
-        need(edge and re.fullmatch(rb"__vl__/\.sums\." + self.id, name), "member %r where it must not be", name)
-        self.frames = len(self.tape.entries) - 2            # HEAD, and TAIL has begun
-        self.release()
-        need(self.index or self.first is None, "first_key %r, but no record", self.first)
-        self.sums_header = header
-
-    def begin(self, key):
-        need(len(self.index) < 1 << 20 and self.shard.records < 1 << 26, "too many records")
-        need(self.index or self.first == key, "first key %r, but first_key %r", key, self.first)
-        need((self.kind, key) not in self.shard.keys, "key %r is used twice", key)
-        self.shard.keys.add((self.kind, key))
-        self.open = dict(key=key, bytes=0, members={}, sums={}, arrays={}, at=(self.bytes, self.at, len(self.lines)))
-
-    def release(self):
-        """The open record is whole: the next one, or TAIL, has begun."""
-        r, self.open = self.open, None
-        if r:
-            (offset, frame, line), self.keys = r["at"], self.keys + r["key"].encode()
-            self.index.append(struct.pack("<QIIQI", offset, self.bytes - offset, frame,
-                                          xxh64(b"".join(self.lines[line:])), len(self.keys)))
-            self.shard.release(self, r)
-
-    def tail(self):
-        _, sums = self.meta(rb"__vl__/\.sums\." + self.id, GIB, self.sums_header)
-        name, self.tail_raw = self.meta(rb"__vl__/\.tail\." + self.id + rb"\.json", MIB)
-        want, last = b"".join(self.lines), b"%016x  %s\n" % (xxh64(self.tail_raw), name)
-        need(sums in (want, want + last), "the sums differ from the members")
-        need(self.tape.edge(), "TAIL holds more than sums and tail")
-        said, self.shard.raw_bytes = parse_json(self.tail_raw, "tail"), self.shard.raw_bytes + self.bytes
-        found = dict(records=len(self.index), members=len(self.lines), bytes=self.bytes, content_id=self.sha.hexdigest())
-        if type(self.tape) is not Plain:
-            found["frames"] = self.frames
-        for k, v in found.items():
-            need(type(said.get(k)) is type(v) and said[k] == v, "tail: %s %r, found %r", k, said.get(k), v)
-        need(type(said.get("parents")) is list and all(map(is_parent, said["parents"])), "tail: parents")
+def table(entries):
+    """7: SEEK, the table of a segment's frames."""
+    rows = b"".join(struct.pack("<3I", *e) for e in entries)
+    foot = struct.pack("<IBI", len(entries), 0x80, 0x8F92EAB1)
+    return SEEK + struct.pack("<I", len(rows) + 9) + rows + foot
 
 
-def record_index(segment):
-    """7: VLIX of a segment that was read."""
-    body = struct.pack("<4s3I", b"VLIX", 1, len(segment.index), len(segment.keys)) + b"".join(segment.index) + segment.keys
-    return VLIX + struct.pack("<I", len(body) + 8) + body + struct.pack("<Q", xxh64(body))
+class Tape:
+    """The tar bytes of a shard, segment by segment, in either carrier."""
 
+    def __init__(self, data):
+        self.data, self.pos, self.buf, self.at, self.taken = data, 0, b"", 0, 0
+        self.plain = data[:4] not in (ZSTD, b"")
 
-def walk_plain(f, end):
-    """10: {first byte of a segment: lines of its sums}, or {} where the segments do not chain."""
-    def back(end, name):
-        for at in range(end - 512, -1, -512):
-            f.seek(at)
-            if got := parse_header(f.read(512)):
-                need(re.fullmatch(name, got[0]) and at + 512 + -got[1] // 512 * -512 == end, "no chain")
-                return at, f.read(got[1])
-        raise ValueError("no chain")
-    plan = {}
-    while end:
-        f.seek(max(end - 1024, 0))
-        if f.read(1024) == bytes(1024):
-            end -= 1024
-            continue
-        at, tail = back(end, rb"__vl__/\.tail\.[0-9a-f]{16}\.json")
-        at, sums = back(at, rb"__vl__/\.sums\.[0-9a-f]{16}")
-        data = parse_json(tail, "tail").get("bytes")
-        need(type(data) is int and 0 <= data < at, "no chain")
-        end, _ = back(at - data, rb"__vl__/\.manifest\.[0-9a-f]{16}\.json")
-        whole = sums[-1:] in (b"", b"\n")       # else no member agrees
-        plan[end] = [line + b"\n" for line in sums.split(b"\n")[:-1]] if whole else [b""]
-    return plan
+    def raw(self, n):
+        """Bytes of the file. They must be there: else the shard is truncated."""
+        raw = self.data[self.pos:self.pos + n]
+        self.pos += len(raw)
+        need(len(raw) == n, "truncated: no tail or seek table, file ends at byte %d", self.pos)
+        return raw
+
+    def frame(self):
+        """2: the content of the next frame."""
+        raw, i = self.data[self.pos:self.pos + 8 * MIB + 65536], len(self.entries)
+        need(raw[:4] == ZSTD[:len(raw)], "byte %d: no zstd frame where one must be", self.pos)
+        n = LIBZSTD.ZSTD_findFrameCompressedSize(raw, c_size_t(len(raw)))
+        need(n <= len(raw), "truncated: no seek table, and no whole frame at byte %d", self.pos)
+        raw, flags, window = self.raw(n), raw[4], raw[5]
+        window = 0 if flags & 0x20 else 8 + (window & 7) << 7 + (window >> 3)
+        need(flags & 0x1F == 4 and window <= 8 * MIB, "frame %d: descriptor or window", i)
+        size = LIBZSTD.ZSTD_getFrameContentSize(raw, c_size_t(n))
+        need(1 <= size <= 8 * MIB and i < 1 << 22, "frame %d: %d bytes of content", i, size)
+        self.entries.append((n, size, int.from_bytes(raw[-4:], "little")))
+        out = ctypes.create_string_buffer(size)
+        got = LIBZSTD.ZSTD_decompress(out, c_size_t(size), raw, c_size_t(n))
+        need(got == size, "frame %d: does not decode", i)
+        return out.raw
+
+    def edge(self):
+        """Does the next byte begin a frame?"""
+        return self.at == len(self.buf)
+
+    def pieces(self, n, *digests):
+        """The next n bytes of a segment, as they come, on their way into digests."""
+        while n:
+            if self.edge():
+                self.buf, self.at = self.raw(min(n, MIB)) if self.plain else self.frame(), 0
+            piece = self.buf[self.at:self.at + n]
+            self.at, self.taken, n = self.at + len(piece), self.taken + len(piece), n - len(piece)
+            for digest in digests:
+                digest.update(piece)
+            yield piece
+
+    def take(self, n):
+        return b"".join(self.pieces(n))
+
+    def padding(self, n, *digests):
+        need(not any(map(any, self.pieces(-n % 512, *digests))), "padding is not zero")
+
+    def header(self):
+        """3: (name, size, header bytes) of the next member, with its PAX header."""
+        raw = self.take(512)
+        name, size, kind = parse_header(raw)
+        if kind == b"0":
+            return name, size, raw
+        text = self.take(size) if size <= 1011 else b""  # 1011 path=NAME, newline
+        long = re.fullmatch(rb"\d+ path=(.{101,1000})\n", text, re.DOTALL)
+        need(name == b"././@PaxHeader" and long and text == b"%d path=%s\n" % (size, long[1]),
+             "PAX header of another form")
+        self.padding(size)
+        raw, long = raw + text + bytes(-size % 512) + self.take(512), long[1]
+        name, size, kind = parse_header(raw[-512:])
+        short = long.decode()[:100].encode()[:100].decode(errors="ignore").encode()
+        need(kind == b"0" and name == short, "member %r does not go with its PAX header", name)
+        return long, size, raw
 
 
 class Shard:
-    """1: segments one behind the other; what is known of all of them."""
+    """1: segments one behind the other; what is known of all of them, then of the open one."""
 
-    def __init__(self, name, src, tensors):
-        self.name, self.src, self.tensors = name, src, tensors
-        self.segments = self.records = self.raw_bytes = self.text = self.frames = 0
-        self.keys, self.sha, self.chain = set(), hashlib.sha256(), {}
-
-    def say(self, **line):
-        print(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
-
-    def release(self, segment, r):
-        extra = {}
-        if self.tensors:
-            extra["tensors"], self.chain = arrays.describe(r["key"], r["arrays"], self.chain, segment.man.get("schema"), xxh64)
-        self.records += 1
-        self.say(bytes=r["bytes"], file=self.name, key=r["key"], kind=segment.kind, members=r["members"],
-                 segment=self.segments, sums=r["sums"], **extra)
+    def __init__(self, name, tape):
+        self.name, self.tape = name, tape
+        self.segments = self.records = self.text = self.frames = 0
+        self.keys, self.sha = set(), hashlib.sha256()
 
     def read(self):
-        plain = self.src.peek(4) not in (ZSTD, b"")
-        read, self.src.lacks = (self.read_plain, "tail") if plain else (self.read_frames, "seek table")
-        plan = {}
-        try:
-            plan = (walk_plain if plain else walk_tables)(self.src.f, self.src.end)
-        except ValueError:
-            pass                            # where the chain breaks, read as from a pipe
-        self.src.rewind()
-        while self.src.peek(1) or not self.src.pos:
-            read(plan.get(self.src.pos))
-        self.say(content_id=self.sha.hexdigest(), file=self.name, file_bytes=self.src.pos, frames=self.frames,
-                 raw_bytes=self.raw_bytes, records=self.records, segments=self.segments)
+        tape = self.tape
+        end, seen = (bytes(1024), 512) if tape.plain else (TERM, 23)
+        while tape.pos < len(tape.data) or not tape.pos:
+            if tape.data[tape.pos:tape.pos + seen] == end[:seen]:
+                need(tape.raw(len(end)) == end, "half an end-of-archive mark")
+            else:
+                self.segment()
+        print(compact(dict(content_id=self.sha.hexdigest(), file=self.name, file_bytes=tape.pos,
+                           frames=self.frames, raw_bytes=tape.taken, records=self.records,
+                           segments=self.segments)))
 
-    def read_plain(self, sums):
-        if self.src.peek(512) == bytes(512):
-            need(not any(self.src.take(1024)), "half an end-of-archive mark")
-        else:
-            self.finish(Segment(self, Plain(self.src, sums)))
-
-    def read_frames(self, entries):
-        if self.src.peek(23) == TERM[:23]:
-            need(self.src.take(52) == TERM, "end-of-archive mark without its table")
-            return
-        tape = Frames(self.src, entries)
-        segment, at = Segment(self, tape), self.src.pos
-        if self.src.peek(4) == VLIX:
-            index = record_index(segment)
-            need(self.src.take(len(index)) == index, "byte %d: the record index differs from the records", at)
-            tape.entries.append((len(index), 0, 0x51D8E999))
-            at = self.src.pos
-        want = table(tape.entries)
-        need(self.src.take(4) == SEEK, "byte %d: no seek table where it must be", at)
-        need(self.src.take(len(want) - 4) == want[4:], "byte %d: the seek table differs from the frames", at)
+    def segment(self):
+        tape = self.tape
+        tape.entries, self.open, self.id = [], None, None
+        self.digests, self.lines, self.index = [self.sha, hashlib.sha256()], [], []
+        self.index_keys = b""
+        # 5: HEAD
+        manifest = self.meta(tape.header(), b"manifest")
+        need(self.id == b"%016x" % xxh64([manifest]), "the manifest has another id")
+        need(tape.edge() and len(tape.entries) < 2, "HEAD is more than one frame")
+        self.man = parse_json(manifest, "manifest")
+        check("manifest", self.man, MANIFEST)
+        self.kind, self.first = self.man["kind"], self.man["first_key"]
+        # 6: DATA and TAIL
+        header, frames, size = self.data()
+        sums = self.meta(header, b"sums", b"", GIB)
+        header = tape.header()
+        tail = self.meta(header, b"tail")
+        need(tape.edge(), "TAIL holds more than sums and tail")
+        want, last = b"".join(self.lines), b"%016x  %s\n" % (xxh64([tail]), header[0])
+        need(sums in (want, want + last), "the sums differ from the members")
+        said = parse_json(tail, "tail")
+        check("tail", said, dict(
+            records=str(len(self.index)), members=str(len(self.lines)), bytes=str(size),
+            content_id='"%s"' % self.digests[1].hexdigest(), parents=r"\[.*\]",
+            frames=".*" if tape.plain else str(frames)))
+        for parent in said["parents"]:
+            check("a parent", parent, PARENT)
+        # 7: VLIX, if there is one, and SEEK are what follows from the records and frames
+        if not tape.plain and tape.data[tape.pos:tape.pos + 4] == VLIX:
+            body = struct.pack("<4s3I", b"VLIX", 1, len(self.index), len(self.index_keys)) \
+                + b"".join(self.index) + self.index_keys
+            vlix = VLIX + struct.pack("<I%dsQ" % len(body), len(body) + 8, body, xxh64([body]))
+            need(tape.raw(len(vlix)) == vlix, "the record index differs from the records")
+            tape.entries.append((len(vlix), 0, 0x51D8E999))
+        seek = b"" if tape.plain else table(tape.entries)
+        need(tape.raw(len(seek)) == seek, "the seek table differs from the frames")
         self.frames += len(tape.entries)
-        self.finish(segment)
-
-    def finish(self, s):
-        """A sealed segment: its JSON as it stands in the file, without the newline."""
-        man, tail = (raw.decode().rstrip("\n") for raw in (s.man_raw, s.tail_raw))
-        name = json.dumps(self.name, ensure_ascii=False)
-        print('{"file":%s,"manifest":%s,"segment":%d,"tail":%s}' % (name, man, self.segments, tail))
+        print('{"file":%s,"manifest":%s,"segment":%d,"tail":%s}' % (
+            compact(self.name), manifest.decode()[:-1], self.segments, tail.decode()[:-1]))
         self.segments += 1
 
+    def meta(self, header, what, suffix=rb"\.json", limit=MIB):
+        """A member of HEAD or TAIL: its content."""
+        name, size, _ = header
+        named = re.fullmatch(META % (what, suffix), name)
+        need(named and self.id in (None, named[1]), "member %r where %r must be", name, what)
+        self.id, self.text = named[1], self.text + (size if suffix else 0)
+        need(size <= limit and self.text <= 64 * MIB, "%r: too much text", name)
+        raw = self.tape.take(size)
+        self.tape.padding(size)
+        return raw
 
-def main(args):
-    tensors, failed = args[:1] == ["--tensors"], 0
-    for name in args[tensors:] or ["-"]:
+    def data(self):
+        """All records. Returns the header of the sums, number of frames and bytes before it."""
+        self.start = self.tape.taken
+        while True:
+            edge, taken = self.tape.edge(), self.tape.taken
+            frame = len(self.tape.entries) - (not edge)
+            header = self.tape.header()
+            if header[0].startswith(b"__vl__/"):
+                break
+            self.member(*header, frame, taken - self.start)
+        need(edge and header[0] == b"__vl__/.sums." + self.id, "member %r inside DATA", header[0])
+        self.release(taken - self.start)
+        need(self.index or self.first is None, "first_key %r, but no record", self.first)
+        return header, frame - 1, taken - self.start  # HEAD is frame 0
+
+    def member(self, name, size, raw, frame, at):
+        i, match = len(self.lines), NAME.fullmatch(name.decode())
+        need(match, "name of member %r", name)
+        key, ext = match.groups()
+        if not self.open or self.open["key"] != key:
+            self.release(at)
+            need(len(self.index) < 1 << 20 and self.records < 1 << 26, "too many records")
+            need(self.index or self.first == key, "first key %r, not %r", key, self.first)
+            need((self.kind, key) not in self.keys, "key %r is used twice", key)
+            self.keys.add((self.kind, key))
+            self.open, self.begun = dict(key=key, bytes=0, members={}), (at, frame, i)
+        r = self.open
+        r["bytes"] += size
+        need(ext not in r["members"], "record %r: two members %s", key, ext)
+        need(len(r["members"]) < 4096 and r["bytes"] <= GIB and i < 1 << 22, "%r: too large", key)
+        for digest in self.digests:
+            digest.update(raw)
+        self.lines.append(b"%016x  %s\n" % (xxh64(self.tape.pieces(size, *self.digests)), name))
+        self.tape.padding(size, *self.digests)
+        r["members"][ext] = size
+
+    def release(self, end):
+        """The open record is whole: the next one, or TAIL, has begun."""
+        r, self.open = self.open, None
+        if r:
+            start, frame, line = self.begun
+            self.index_keys += r["key"].encode()
+            self.index.append(struct.pack("<QIIQI", start, end - start, frame,
+                                          xxh64(self.lines[line:]), len(self.index_keys)))
+            self.records += 1
+            print(compact(dict(r, file=self.name, kind=self.kind, segment=self.segments)))
+
+
+def main(names, shard=lambda name, f: Shard(name, Tape(f.read()))):
+    failed = 0
+    sys.stdout.reconfigure(encoding="utf-8")
+    sys.setrecursionlimit(10000)  # JSON of 2048 levels
+    for name in names or ["-"]:
         try:
             with sys.stdin.buffer if name == "-" else open(name, "rb") as f:
-                Shard(name, Source(f), tensors).read()
+                shard(name, f).read()
         except (ValueError, OSError) as bad:
             failed = 1
             print("readshard: %s: %s" % (name, bad), file=sys.stderr)
@@ -263,6 +296,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(encoding="utf-8")
-    sys.setrecursionlimit(10000)            # JSON of 2048 levels
     sys.exit(main(sys.argv[1:]))

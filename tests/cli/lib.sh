@@ -12,6 +12,10 @@
 #   ok 'what' CMD...                    # any command that must succeed
 #   no 'what' CMD...                    # any command that must fail
 #   skip 'why'                          # ends the test without failing: something is not there
+#   refuses 'regex' TOOL ARG...         # exit 1, one line "TOOL: regex", nothing called out.tar.zst*
+#   misused 'regex' TOOL ARG...         # exit 2, a line "TOOL: regex", nothing on stdout or called so
+#   system_fails KIB TOOL ARG...        # a full disk, no folder, a closed pipe, files of so many KiB at most
+#   ended_by_term PID                   # SIGTERM ends it
 #
 # The test starts in an empty scratch folder that is removed at its end, under LC_ALL=C, with the
 # tools of $BIN first in PATH. $TOP is the tree, $OUT and $ERR are the files of the last run.
@@ -181,4 +185,49 @@ skip() {
     fi
     echo "1..0 # SKIP $1"
     exit 0
+}
+
+# ---- what tools that write shards have in common: how they fail --------------------------------------
+refuses() {
+    t_regex=$1
+    shift
+    run 1 "$@"
+    err_like "^$1: $t_regex\$"
+    ok 'one line' test "$(wc -l <"$ERR")" -eq 1
+    absent 'out.tar.zst*'
+}
+
+misused() {
+    t_regex=$1
+    shift
+    run 2 "$@"
+    err_like "^$1: $t_regex\$"
+    out_is ''
+    absent 'out.tar.zst*'
+}
+
+# What a limit leaves behind is for the caller to look at.
+system_fails() {
+    t_kib=$1
+    shift
+    run 1 sh -c '"$@" >/dev/full' - "$@"
+    err_is "$1: standard output: write at byte 0: No space left on device"
+    run 1 "$@" --run-log /dev/full -o out.tar.zst
+    err_like "^$1: /dev/full: .*No space left on device\$"
+    rm -f out.tar.zst
+    run 1 "$@" -o no-such-folder/out.tar.zst
+    err_like "^$1: no-such-folder/out\.tar\.zst.*: No such file or directory\$"
+    { sleep 0.2; t_rc=0; "$@" 2>"$ERR" || t_rc=$?; echo $t_rc >"$T_KEEP/rc"; } | true
+    ok 'a closed pipe: exit 1' test "$(cat "$T_KEEP/rc")" -eq 1
+    err_like 'standard output: write at byte [0-9]+: Broken pipe$'
+    # shellcheck disable=SC2016
+    run 1 bash -c 'ulimit -f "$0"; "$@"' "$t_kib" "$@" -o out.tar.zst
+    err_like "^$1: .*out\.tar\.zst: write at byte $((1024 * t_kib)): File too large\$"
+}
+
+ended_by_term() {
+    kill -TERM "$1"
+    t_rc=0
+    wait "$1" || t_rc=$?
+    ok 'SIGTERM ends it' test $t_rc -eq 143
 }

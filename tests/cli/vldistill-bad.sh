@@ -16,15 +16,11 @@ vltrain-expert -q --size 20 --model convnet:4x1 --embed-dim 8 --batch 4 -n 1 -e 
 real='--real pairs.tar.zst --real emb.tar.zst'
 small='--pairs 4 --batch 3 --inner-steps 3 --iterations 4 --expert-epochs 1 --rate-text 0.4'
 
-# fails 'message' ARGUMENTS: exit 1, one line, no output.
-fails() {
+fails() { # MESSAGE ARGUMENTS
     want=$1
     shift
     # shellcheck disable=SC2086
-    run 1 vldistill -q $small -o out.tar.zst "$@"
-    err_like "^vldistill: $want\$"
-    ok 'one line' test "$(wc -l <"$ERR")" -eq 1
-    absent 'out.tar.zst*'
+    refuses "$want" vldistill -q $small -o out.tar.zst "$@"
 }
 
 head -c 3000 experts.tar.zst >cut.tar.zst
@@ -38,8 +34,10 @@ echo 'not a shard' >text
     fails '.*wide\.tar\.zst.*experts\.tar\.zst.*|.*experts\.tar\.zst.*wide\.tar\.zst.*' $real experts.tar.zst wide.tar.zst
     fails 'expert 0 has 3 snapshots; 3 starts and 1 epochs ahead need 4' --start-max 3 $real experts.tar.zst
     fails 'expert 0 has 3 snapshots; 1 starts and 3 epochs ahead need 4' --expert-epochs 3 $real experts.tar.zst
+    fails '--init k-means needs experts of scope heads.*' --init k-means --expert-epochs 2 $real experts.tar.zst
+    fails '--image: the experts are of scope image, and see pixels' --image x --expert-epochs 2 $real experts.tar.zst
     fails '8 real pairs; 9 synthetic ones are asked for' --pairs 9 $real experts.tar.zst
-    fails 'the experts know texts of 32 numbers, the embeddings have 16' \
+    fails "real pairs for the experts' network: images of 16 pixels and texts of 16 numbers; the network has 16 and 32" \
         --real pairs.tar.zst --real emb16.tar.zst experts.tar.zst
     fails '.*no text embedding.*' --real pairs.tar.zst experts.tar.zst
     fails 'emb\.tar\.zst: .*no records of pairs' --real emb.tar.zst experts.tar.zst
@@ -61,38 +59,21 @@ echo 'not a shard' >text
     rm out.tar.zst
 
     # The system fails.
-    run 1 sh -c "vldistill -q $small $real experts.tar.zst >/dev/full"
-    err_is 'vldistill: standard output: write at byte 0: No space left on device'
-    run 1 vldistill -q $small --run-log /dev/full -o out.tar.zst $real experts.tar.zst
-    err_like '^vldistill: /dev/full: .*No space left on device$'
-    rm -f out.tar.zst
-    run 1 vldistill -q $small -o no-such-folder/out.tar.zst $real experts.tar.zst
-    err_like '^vldistill: no-such-folder/out\.tar\.zst.*: No such file or directory$'
-    run 1 bash -c "ulimit -f 8; vldistill -q $small -o out.tar.zst $real experts.tar.zst"
-    err_like '^vldistill: .*out\.tar\.zst: write at byte 8192: File too large$'
+    system_fails 8 vldistill -q $small $real experts.tar.zst
     absent 'out.tar.zst*'
-    { sleep 0.2; rc=0; vldistill -q $small $real experts.tar.zst 2>"$ERR" || rc=$?; echo $rc >"$T_KEEP/rc"; } | true
-    ok 'a closed pipe: exit 1' test "$(cat "$T_KEEP/rc")" -eq 1
-    err_like 'standard output: write at byte [0-9]+: Broken pipe$'
     # Killed while it iterates: the temporary file goes.
     vldistill -q $small --iterations 10000000 -o out.tar.zst $real experts.tar.zst &
     pid=$!
     sleep 0.5
-    kill -TERM $pid
-    rc=0
-    wait $pid || rc=$?
-    ok 'SIGTERM ends it' test $rc -eq 143
+    ended_by_term $pid
     absent 'out.tar.zst*'
 }
 
 # The command line: exit 2, nothing touched.
-misuse() {
+misuse() { # MESSAGE ARGUMENTS
     want=$1
     shift
-    run 2 vldistill -o out.tar.zst "$@"
-    err_like "^vldistill: $want\$"
-    out_is ''
-    absent 'out.tar.zst*'
+    misused "$want" vldistill -o out.tar.zst "$@"
 }
 run 2 vldistill
 # shellcheck disable=SC2086
@@ -100,7 +81,11 @@ run 2 vldistill
     misuse '--real is missing: the set starts from real pairs' experts.tar.zst
     misuse 'standard input \(-\) is named 2 times, it can be read once' $real - -
     misuse 'standard input \(-\) is named 2 times, it can be read once' --real - --real emb.tar.zst -
-    misuse '--batch 5 is more than --pairs 4' --pairs 4 --batch 5 $real experts.tar.zst
+    misuse "--similarity: 'lowrank:0' is none of none, full, lowrank:RANK" --similarity lowrank:0 --loss bce $real experts.tar.zst
+    misuse "--similarity: 'half' is none of none, full, lowrank:RANK" --similarity half --loss bce $real experts.tar.zst
+    misuse '--similarity full: infonce takes none, ence does' --similarity full $real experts.tar.zst
+    misuse '--rate-min 0.2 is more than --rate-max 0.1' --rate-min 0.2 --rate-max 0.1 $real experts.tar.zst
+    misuse '.*--method.*' --method nothing $real experts.tar.zst
     misuse '--pairs: 1 is outside 2 to 100000' --pairs 1 $real experts.tar.zst
     misuse '.*--gradient.*' --gradient both $real experts.tar.zst
     misuse '.*--rate-image.*' --rate-image 0 $real experts.tar.zst

@@ -37,7 +37,7 @@ both='experts0.tar.zst experts1.tar.zst'
     same j1.tar.zst "$OUT"
 
     # What changes the set, and what does not.
-    for how in '--gradient tesla' '--seed 1' '--step-pixels 0.01' '--step-text 0.1' '--step-rates 0' '--rate-image 0.1'; do
+    for how in '--gradient tesla' '--seed 1' '--step-image 0.01' '--step-text 0.1' '--step-rates 0' '--rate-image 0.1'; do
         run 0 vldistill -q $small $how -o other.tar.zst $both
         no "$how: other bytes" cmp -s j1.tar.zst other.tar.zst
     done

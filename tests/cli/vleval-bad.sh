@@ -66,8 +66,8 @@ refused() { # MESSAGE ARGS...
     refused 'absent.tar.zst: open: No such file or directory' $val $test absent.tar.zst
     refused 'absent.tar.zst: open: No such file or directory' $val $test --train absent.tar.zst $pair
     refused 'six.tar.zst: 6 pairs; a.tar.zst has 8, and a table compares equal numbers' $val $test a.tar.zst six.tar.zst
-    refused 'a.tar.zst and narrow.tar.zst: different networks, views or batches' $val $test a.tar.zst narrow.tar.zst
-    refused 'val.tar.zst: text embeddings of 40 numbers, the students take 32' \
+    refused 'a.tar.zst and narrow.tar.zst: different networks or views' $val $test a.tar.zst narrow.tar.zst
+    refused 'val.tar.zst: images of 16 pixels and texts of 40 numbers; the network has 16 and 32' \
         --val val.tar.zst --val val.emb40.tar.zst $test a.tar.zst
     refused '--size 32: the distilled set has images of 16 pixels' $val $test --size 32 a.tar.zst
     refused 'a random subset of 21 pairs: the training data have 20' $val $test $train --size 16 --pairs 21 \

@@ -41,7 +41,7 @@ same got want
 
 # Notes and conclusions.
 cp table.tsv "$OUT"
-out_like '^# vleval [0-9.]+, scope image: students train image encoder and text head from a fresh random start; no expert weight reaches a student$'
+out_like '^# vleval [0-9.]+, protocol image: students train image encoder and text head from a fresh random start; no expert weight reaches a student$'
 out_like '^# grid of distilled sets: each set.s learned rates times 0\.5 1 2$'
 out_like '^# distilled-8 / random-8: [0-9.]+ \(95 % [0-9.]+ to [0-9.]+\), intervals apart: (yes|no)$'
 out_like '^# distilled-8 / initial-rates-8: [0-9.]+ \('

@@ -34,12 +34,17 @@ done
 for m in herding k-means density; do
     no "$m is not k-center" cmp -s $m.tsv k-center.tsv
 done
-for joint in image text sum concat; do
-    run 0 vlselect -q -n 9 --method herding --joint $joint --list $joint.tsv -o j.tar.zst pairs.tar.zst emb.tar.zst
+for m in herding k-center k-means density; do
+    for joint in image text sum concat; do
+        run 0 vlselect -q -n 9 --method $m --joint $joint --list $joint.tsv -o j.tar.zst pairs.tar.zst emb.tar.zst
+        ok "$m, $joint: nine records" test "$(wc -l <$joint.tsv)" -eq 9
+        run 0 vlls --manifest j.tar.zst
+        out_like "\"joint\":\"$joint\",\"method\":\"$m\""
+    done
+    no "$m: what is looked at decides" cmp -s image.tsv text.tsv
+    no "$m: a sum is not both behind one another" cmp -s sum.tsv concat.tsv
+    same sum.tsv $m.tsv
 done
-no 'what is looked at decides' cmp -s image.tsv text.tsv
-no 'a sum is not both behind one another' cmp -s sum.tsv concat.tsv
-same sum.tsv herding.tsv
 run 0 vlselect -q -n 9 --method density --clusters 3 --list d3.tsv -o d3.tar.zst emb.tar.zst
 no 'other clusters, other records' cmp -s d3.tsv density.tsv
 run 0 vlls --manifest d3.tar.zst

@@ -35,13 +35,16 @@ cut_and_resume() {
     reached=0
     wrong=
     resumed=0
+    hit=0
     while read -r threads when; do
         # shellcheck disable=SC2086
         vltrain-expert -j"$threads" $common "$@" --resume -o run.tar.zst pairs.tar.zst emb.tar.zst 2>says &
         pid=$!
         sleep "$(awk -v w="$when" -v t="$took" 'BEGIN { printf "%.3f", w * t / 1000 }')"
         kill -KILL $pid 2>/dev/null || :
-        wait $pid 2>/dev/null || :
+        rc=0
+        wait $pid 2>/dev/null || rc=$?
+        [ $rc -ne 137 ] || hit=$((hit + 1))
         at=$(place says)
         [ -z "$at" ] || resumed=$((resumed + 1))
         [ "${at:-$reached}" -ge "$reached" ] || wrong="$wrong went back from $reached to $at;"
@@ -56,7 +59,7 @@ cut_and_resume() {
         fi
     done <moments
     ok "$left kills:${wrong:- no partial file under the final name, the bytes so far are right}" test -z "$wrong"
-    echo "# $resumed of $left runs went on with an earlier one" # chance; the cuts below always do
+    echo "# $hit of $left runs ended by it, $resumed went on with an earlier one" # chance; the cuts below always do
     # shellcheck disable=SC2086
     run 0 vltrain-expert -q $common "$@" --resume -o run.tar.zst pairs.tar.zst emb.tar.zst
     same whole.tar.zst run.tar.zst

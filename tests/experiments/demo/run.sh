@@ -77,7 +77,7 @@ distil_one() {
     vldistill -j "$2" --progress "$3" --seed "$1" --pairs 100 \
         --real "$DEMO/train.tar.zst" --real "$DEMO/train.emb.tar.zst" \
         --inner-steps 4 --warm-steps 50 --batch 50 --expert-epochs 3 --iterations 600 --rate-image 0.12 --rate-text 2 \
-        --step-pixels 0.015 --step-text 0.002 --step-rates 0.02 --augment flip --log-cosine 200 \
+        --step-image 0.015 --step-text 0.002 --step-rates 0.02 --augment flip --log-cosine 200 \
         --run-log "$DEMO/distilled-$1.log" -o "$DEMO/distilled-$1.tar.zst" "$DEMO/experts.tar.zst"
 }
 

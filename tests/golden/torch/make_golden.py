@@ -24,9 +24,9 @@ here = os.path.dirname(os.path.abspath(__file__))
 SCALE, T, SEED, ITER = 1 / 0.07, 8, 5, 3
 
 
-def save(name, tensors):
+def save(name, tensors, script="make_golden.py"):
     """safetensors, F64 only, names in order."""
-    head, data = {"__metadata__": {"made_by": "make_golden.py", "torch": torch.__version__.split("+")[0]}}, b""
+    head, data = {"__metadata__": {"made_by": script, "torch": torch.__version__.split("+")[0]}}, b""
     for key in sorted(tensors):
         t = torch.as_tensor(tensors[key]).detach().double().contiguous()
         raw = struct.pack("<%dd" % t.numel(), *t.flatten().tolist())
@@ -111,12 +111,12 @@ class Flat:
         return self.theta[self.at - n:self.at].reshape(shape)
 
 
-def unroll(sizes, start, target, rates, step_loss):
-    """J after T steps of gradient descent, every step kept in the graph. sizes: reals of the two branches."""
+def unroll(sizes, start, target, rates, step_loss, n_steps):
+    """J after n_steps of gradient descent, every step kept in the graph. sizes: reals of the two branches."""
     theta = start
     steps = torch.cat([rates[b].expand(sizes[b]) for b in range(2)])
     values = []
-    for i in range(T):
+    for i in range(n_steps):
         loss = step_loss(i, theta)
         values.append(loss.detach())
         theta = theta - steps * torch.autograd.grad(loss, theta, create_graph=True)[0]
@@ -126,20 +126,22 @@ def unroll(sizes, start, target, rates, step_loss):
     return torch.stack(ratio), torch.stack(values)
 
 
-def iteration(name, sizes, data, rates, step_loss, gen):
-    """Writes inputs, and the gradient with respect to every entry of data and the rates."""
+def iteration(name, sizes, data, rates, step_loss, gen, n_steps=T, script="make_golden.py", more=None):
+    """Writes inputs, the gradient with respect to every entry of data and the rates, and `more`."""
     n = sum(sizes)
     data = {k: v.requires_grad_() for k, v in data.items()}
     start = data.pop("start").detach().requires_grad_()
     target = start.detach() + 0.1 * torch.randn(n, generator=gen)
     rates = torch.tensor(rates).requires_grad_()
-    match, values = unroll(sizes, start, target.detach(), rates, lambda i, th: step_loss(i, th, data))
+    match, values = unroll(sizes, start, target.detach(), rates, lambda i, th: step_loss(i, th, data),
+                           n_steps)
     names = list(data)
     grads = torch.autograd.grad(match.sum(), [data[k] for k in names] + [rates])
-    out = {"start": start, "target": target, "rates": rates, "match": match, "losses": values, "g.rates": grads[-1]}
+    out = {"start": start, "target": target, "rates": rates, "match": match, "losses": values,
+           "g.rates": grads[-1]}
     for k, g in zip(names, grads):
         out[k], out["g." + k] = data[k], g
-    save(name + ".safetensors", out)
+    save(name + ".safetensors", {**out, **(more or {})}, script)
 
 
 def cosine_logits(u, v):

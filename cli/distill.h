@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ * distill.h -- the parts of vldistill: its options (vldistill.c), the published methods as sets of options
+ * (distill_method.c), where the set starts (distill_start.c), the run (distill_run.c), and the methods without inner
+ * training (distill_single.c). */
+#ifndef CLI_DISTILL_H
+#define CLI_DISTILL_H
+
+#include "cli/loss.h"
+#include "cli/opt.h"
+#include "cli/runlog.h"
+#include "distill/distilled.h"
+#include "distill/outer.h"
+#include "distill/single.h"
+#include "pipeline/data.h"
+
+typedef struct distill_options {
+    cli_common common;
+    cli_list real;
+    const char *method, *dataset, *text, *image, *augment, *gradient, *loss, *similarity, *normaliser, *init,
+        *optimizer, *schedule, *kernel;
+    bool teacher;
+    int64_t pairs, inner_steps, warm_steps, batch, start_max, text_start_max, expert_epochs, committee,
+        iterations, log_cosine, real_batch;
+    double alpha, blend, rate_image, rate_text, rate_min, rate_max, step_image, step_text, step_similarity,
+        step_rates, momentum, clip, rho, lambda, gke, sigma, width, ridge, text_to_image, merge;
+} distill_options;
+
+typedef struct distiller {
+    const distill_options *o;
+    vl_pool *pool;
+    vld_experts experts;
+    vl_data data;
+    vl_augment aug; /* of the inner steps */
+    vlm_objective objective;
+    vld_distilled d;
+    vld_outer *outer;    /* trajectory matching, or */
+    vld_single *single;  /* a method without inner training */
+    vls_parent *parents; /* of the trajectories, then of the real shards */
+    size_t n_paths, n_real;
+    cli_losses losses; /* of both, with --skip-bad */
+    vls_writer *writer;
+    cli_runlog *log;
+    double match[VLM_BRANCHES]; /* mean over the last tenth of the iterations, NAN when all of it diverged */
+    double loss;                /* single: the same */
+    int n_match, diverged;
+} distiller;
+
+/* ---- distill_method.c ---- */
+
+/* distill_preset -- the options of a published method for a data set and a budget, over those in *o. NULL or
+ * unknown names: the defaults (cli_parse refuses them later). */
+void distill_preset(const char *method, const char *dataset, int64_t pairs, distill_options *o);
+extern const char distill_methods[]; /* "best|mtt-vl|..." */
+
+/* distill_objective -- loss, similarity and blend of the options. Errors: VL_EARG. */
+VL_MUST_USE int distill_objective(const distill_options *o, vlm_objective *out, vl_err *e);
+
+/* ---- distill_start.c ---- */
+
+/* distill_start -- p->d.set and what is known of its members, from p->experts, p->data and the options.
+ * Errors: VL_EFORMAT too few real pairs; VL_ENOMEM. */
+VL_MUST_USE int distill_start(distiller *p, vl_err *e);
+
+/* distill_name_texts -- the real caption whose row points most nearly the same way, for people to read. */
+VL_MUST_USE int distill_name_texts(distiller *p, vl_err *e);
+
+/* ---- distill_single.c ---- */
+
+/* Is a teacher made of the experts' snapshots? False for the methods that match trajectories. */
+bool distill_takes_teacher(const distill_options *o);
+
+/* p->single; all of its iterations; and what is told of it in the manifest and in the set's json (non-zero: memory
+ * is short). */
+VL_MUST_USE int distill_single_new(distiller *p, vl_err *e);
+VL_MUST_USE int distill_single_iterate(distiller *p, vl_err *e);
+int distill_single_describe(const distiller *p, json_t *options, json_t *about);
+
+/* ---- distill_run.c ---- */
+
+/* distill_run -- from the shards to the written set. Everything in *p is freed by distill_close. */
+VL_MUST_USE int distill_run(distiller *p, const char *tool, char **operand, vl_err *e);
+VL_MUST_USE int distill_close(distiller *p, vl_err *e);
+
+#endif

@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# vldistill-heads.sh -- frozen features: experts of scope heads, the published methods, sets of features.
+. "$(dirname "$0")/lib.sh"
+
+python3 "$TOP/tests/data/make_pairs.py" 24 >pairs.tsv
+vlpack -q -o pairs.tar.zst pairs.tsv
+vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 12 -o emb.tar.zst pairs.tar.zst
+experts="--scope heads --embed-dim 10 --batch 6 -n 3 -e 3"
+
+# shellcheck disable=SC2086
+{
+    # Embeddings alone, or with their pairs; at any -j.
+    run 0 vltrain-expert -q $experts -j1 -o experts.tar.zst emb.tar.zst
+    run 0 vltrain-expert -q $experts -j3 -o j3.tar.zst emb.tar.zst
+    same experts.tar.zst j3.tar.zst
+    run 0 vltrain-expert $experts --val pairs.tar.zst --val emb.tar.zst -o val.tar.zst emb.tar.zst
+    err_like '^vltrain-expert: expert 2, epoch 3: loss [0-9.]+ nats, validation recall [0-9.]+ %$'
+    same experts.tar.zst val.tar.zst
+    run 0 vltrain-expert -q $experts --dropout 0 -o still.tar.zst emb.tar.zst
+    run 0 sh -c 'vlls --manifest still.tar.zst | head -1'
+    out_like '"heads:12,dropout=0"'
+    run 0 vlls --check experts.tar.zst
+
+    small="--pairs 8 --iterations 4 --real emb.tar.zst"
+    for method in best mtt-vl tesla-vl lors repblend; do
+        for data in flickr30k coco; do
+            how="--method $method --dataset $data --inner-steps 3 --start-max 1 --expert-epochs 2"
+            run 0 vldistill -q -j1 $small $how -o $method-$data.tar.zst experts.tar.zst
+            run 0 vldistill -q -j3 $small $how -o j3.tar.zst experts.tar.zst
+            same $method-$data.tar.zst j3.tar.zst
+            run 0 vlls --check $method-$data.tar.zst
+        done
+    done
+
+    # What the sets hold.
+    run 0 vlls lors-coco.tar.zst
+    out_like '^set	.*rates.npy=[0-9]+ similarity.left.npy=[0-9]+ similarity.right.npy=[0-9]+ similarity.diag.npy=[0-9]+ json='
+    out_like '^syn-00007	[0-9]+	feature.npy=176 text.npy=224 json='
+    run 0 vlls tesla-vl-coco.tar.zst
+    out_like '^set	[0-9]+	rates.npy=[0-9]+ json='
+    run 0 sh -c 'vlls --manifest repblend-flickr30k.tar.zst'
+    out_like '"objective": ?{"alpha": ?3.0, ?"blend": ?1.0, ?"loss": ?"wbce", ?"rank": ?10, ?"similarity": ?"lowrank"}'
+    run 0 vldistill -q $small --loss ence --similarity full -o full.tar.zst --expert-epochs 2 experts.tar.zst
+    run 0 vlls full.tar.zst
+    out_like '^set	.*rates.npy=[0-9]+ similarity.npy=384 json='
+
+    # With the pairs beside them texts are named.
+    run 0 vldistill -q --pairs 8 --iterations 4 --expert-epochs 2 --real emb.tar.zst --real pairs.tar.zst -o named.tar.zst experts.tar.zst
+    run 0 vlls named.tar.zst
+    out_like '^syn-00000	[0-9]+	feature.npy=176 text.npy=224 txt=[0-9]+ json='
+
+    # Other starts, and starts apart.
+    for how in '--init k-means' '--init k-center' '--init noise' '--committee 2' '--start-max 2 --text-start-max 2' '--clip 1e-6'; do
+        run 0 vldistill -q $small --expert-epochs 1 $how -o other.tar.zst experts.tar.zst
+        no "$how: other bytes" cmp -s named.tar.zst other.tar.zst
+    done
+
+    # A convnet cannot be made of heads.
+    run 1 vlembed -q --text-model none --image-model 'convnet:4x1@experts.tar.zst#expert-0000/snap-0003' -o out.tar.zst pairs.tar.zst
+    err_like "heads"
+    absent out.tar.zst
+}

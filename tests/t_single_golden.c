@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT
+ * t_single_golden.c -- single-level losses, their gradients and merged experts against PyTorch's, in float. */
+#define GOLDEN_BOUND 1e-5
+#include "tests/single_cases.h"
+
+int main(void)
+{
+    return cmocka_run_group_tests(single_tests, NULL, NULL);
+}
