@@ -6,7 +6,6 @@
 
 #include "pipeline/model.h"
 
-
 /* A parameter at the end of the vector; sd and start as in vlm_param. */
 void vlm_add_param(vlm_model *m, int branch, const char *name, int rank, const size_t *dim, double sd,
                    double start);

@@ -2,7 +2,8 @@
  * b_unroll_heads.c -- a whole iteration of trajectory matching on projection heads at RepBlend's size: 2304 -> 2304
  * and 768 -> 2304, 99 pairs, mini-batches of 20, features given. The exact gradient in low-rank and dense form;
  * beside it the arithmetic of the official loop in PyTorch (peer_repblend.py), where torch is installed: PEER
- * names the Python, else python3. */
+ * names the Python, else python3. One thread is timed by the processor, which other programs do not disturb; two
+ * by the clock.  b_unroll_heads [THREADS] */
 #include "tests/bench/network.h"
 #include "distill/unroll.h"
 
@@ -66,10 +67,10 @@ static void iterate(bench *b, const vlm_objective *o, vld_form form, int steps, 
     for (int i = 0; i <= reps; i++) {
         const vld_window w = {b->start, b->target, 0, 1, (uint64_t)i};
         vld_unroll_result res;
-        double begin = net_clock();
+        double begin = bench_now(threads);
         net_need(!vld_unroll_run(u, &w, &b->set, VLD_EXACT, false, &b->grad, &res, NULL), "vld_unroll_run");
         if (i > 0)
-            *t++ = net_clock() - begin;
+            *t++ = bench_now(threads) - begin;
     }
     all = vld_unroll_bytes(u, &growing);
     printf("%-8s %-7s T %2d  -j %d  %5.0f MB, %4.0f MB of it grow with T  ",
@@ -99,7 +100,7 @@ static double measure(const vlm_objective *o, vld_form form, int steps, int thre
 }
 
 /* Seconds of the PyTorch loop; 0 where there is none. */
-static double peer(int steps)
+static double peer(int steps, int threads)
 {
     const char *python = getenv("PEER") ? getenv("PEER") : "python3";
     char command[1000], line[200] = "";
@@ -107,9 +108,10 @@ static double peer(int steps)
     FILE *f;
 
     snprintf(command, sizeof command,
-             "env -u OPENBLAS_CORETYPE MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=500000000 "
-             "MALLOC_MMAP_THRESHOLD_=4000000000 '%s' tests/bench/peer_repblend.py %d %d",
-             python, steps, NET_REPS);
+             "env -u OPENBLAS_CORETYPE OMP_NUM_THREADS=%d MALLOC_TRIM_THRESHOLD_=8000000000 "
+             "MALLOC_TOP_PAD_=500000000 MALLOC_MMAP_THRESHOLD_=4000000000 "
+             "'%s' tests/bench/peer_repblend.py %d %d %d",
+             threads, python, steps, NET_REPS, threads);
     f = popen(command, "r");
     net_need(f != NULL, "popen");
     if (!fgets(line, sizeof line, f) || sscanf(line, "%lf %lf %lf", &median, &least, &most) != 3)
@@ -121,23 +123,30 @@ static double peer(int steps)
     return median;
 }
 
-int main(void)
+static void compare(int threads)
 {
     const vlm_objective infonce = {.loss = VLM_INFONCE};
-    double ours, again, long_run, other;
+    double ours = measure(&repblend, VLD_FORM_LOWRANK, 8, threads, NET_REPS), other = peer(8, threads);
+    double again = measure(&repblend, VLD_FORM_LOWRANK, 8, threads, NET_REPS);
+    double long_run = measure(&repblend, VLD_FORM_LOWRANK, 64, threads, 2);
 
+    measure(&infonce, VLD_FORM_LOWRANK, 8, threads, NET_REPS);
+    measure(&repblend, VLD_FORM_DENSE, 8, threads, 3);
+    if (other > 0)
+        printf("PyTorch takes %.1f times as long (%.1f before it, %.1f after it)\n",
+               2 * other / (ours + again), other / ours, other / again);
+    printf("T 64 takes %.1f times T 8\n", 2 * long_run / (ours + again));
+}
+
+int main(int argc, char **argv)
+{
+    int only = argc > 1 ? atoi(argv[1]) : 0;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
     printf("heads:%d, texts %d, embedding %d, %d pairs, mini-batch %d, core %s\n", F_IMAGE, F_TEXT, EMBED,
            PAIRS, BATCH, vl_blas_core());
-    ours = measure(&repblend, VLD_FORM_LOWRANK, 8, 2, NET_REPS);
-    other = peer(8);
-    again = measure(&repblend, VLD_FORM_LOWRANK, 8, 2, NET_REPS);
-    long_run = measure(&repblend, VLD_FORM_LOWRANK, 64, 2, 3);
-    measure(&repblend, VLD_FORM_LOWRANK, 8, 1, NET_REPS);
-    measure(&infonce, VLD_FORM_LOWRANK, 8, 2, NET_REPS);
-    measure(&repblend, VLD_FORM_DENSE, 8, 2, 3);
-    if (other > 0)
-        printf("PyTorch takes %.1f times (%.1f before it, %.1f after it)\n", 2 * other / (ours + again),
-               other / ours, other / again);
-    printf("T 64 takes %.1f times T 8\n", 2 * long_run / (ours + again));
+    for (int threads = 1; threads <= 2; threads++)
+        if (!only || only == threads)
+            compare(threads);
     return 0;
 }

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """peer_repblend.py -- one iteration of RepBlend's distillation loop in PyTorch, projection heads on given features.
 
-    peer_repblend.py [STEPS [REPETITIONS]]
+    peer_repblend.py [STEPS [REPETITIONS [THREADS]]]
 
 The arithmetic of Zhang et al. (2025), written from its formulas: T plain steps of both heads (GELU, residual,
 layer norm, dropout 0.1, blending, weighted BCE against a low-rank similarity), then TESLA's gradient: each step's
 loss again, its gradient with a graph, and the derivative of its product with the end point's difference. Each
-parameter is a tensor of its own, so nothing is flattened or copied. Prints seconds: median, least, most.
+parameter is a tensor of its own, so nothing is flattened or copied. Prints seconds: median, least, most; of the
+processor with one thread, else by the clock.
 
 Without torch: says so, exit status 3."""
 import statistics
@@ -90,6 +91,9 @@ def iteration(start, target, data, rates, steps):
 def main():
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 8
     repetitions = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    threads = int(sys.argv[3]) if len(sys.argv) > 3 else torch.get_num_threads()
+    torch.set_num_threads(threads)
+    clock = time.process_time if threads == 1 else time.perf_counter
     g = torch.Generator().manual_seed(1)
     start = fresh(IMAGE, g) + fresh(TEXT, g)
     target = [w + 0.01 * torch.randn(w.shape, generator=g) for w in start]
@@ -99,9 +103,9 @@ def main():
     seconds = []
     torch.set_flush_denormal(True)
     for i in range(repetitions + 1):
-        begin = time.perf_counter()
+        begin = clock()
         out, _ = iteration(start, target, data, (RATE, RATE), steps)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(clock() - begin)
         assert all(torch.isfinite(o).all() for o in out)
     seconds = seconds[1:]
     print(f"{statistics.median(seconds):.4f} {min(seconds):.4f} {max(seconds):.4f} torch {torch.__version__}, "
