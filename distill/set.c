@@ -103,12 +103,18 @@ static vlt_id leaf_of(const vlm_graph *g, vld_set_part part)
     return leaf[part];
 }
 
+/* A graph by maps does not take images and texts themselves. */
+static vld_set_part first_part(const vlm_graph *g)
+{
+    return g->fc ? VLD_PART_S : VLD_PART_IMAGE;
+}
+
 void vld_set_gather(const vld_set *s, const vlm_objective *o, const vlm_graph *g, const uint32_t *rows,
                     size_t b, const vl_view *view)
 {
     bool pixels = g->model->kind != VLM_HEADS;
 
-    for (vld_set_part part = 0; part < VLD_SET_PARTS; part++) {
+    for (vld_set_part part = first_part(g); part < VLD_SET_PARTS; part++) {
         size_t width = vld_set_width(g->model, o, s->n, part);
         if (!width)
             continue;
@@ -129,7 +135,7 @@ void vld_set_scatter(vld_set *grad, const vlm_objective *o, const vlm_graph *g, 
 {
     bool pixels = g->model->kind != VLM_HEADS;
 
-    for (vld_set_part part = 0; part < VLD_SET_PARTS; part++) {
+    for (vld_set_part part = first_part(g); part < VLD_SET_PARTS; part++) {
         size_t width = vld_set_width(g->model, o, grad->n, part);
         if (!width)
             continue;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/unroll.h"
+#include "distill/unroll_lowrank.h"
 #include "pipeline/rng.h"
 
 #include <math.h>
@@ -17,6 +18,7 @@ enum { STEPS_MAX = 4096 };
 struct vld_unroll {
     const vlm_model *model;
     vl_pool *pool;
+    vld_lowrank *low; /* the low-rank form, or NULL; then there is the dense form's: */
     vlm_graph graph;
     size_t n;
     vld_inner in;
@@ -29,6 +31,19 @@ struct vld_unroll {
     uint32_t *order; /* [n] scratch */
     vld_set other;   /* the compared gradient */
 };
+
+static int new_dense(vld_unroll *u, vl_err *e)
+{
+    const vlm_model *m = u->model;
+
+    if (!(u->theta = vl_alloc(((size_t)u->in.steps + 1) * m->n, sizeof(vl_real), e)) ||
+        !(u->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
+        !(u->lambda = vl_alloc(m->n, sizeof(vl_real), e)) || !(u->v = vl_alloc(m->n, sizeof(vl_real), e)) ||
+        !(u->hv = vl_alloc(m->n, sizeof(vl_real), e)))
+        return VL_ENOMEM;
+    return vlm_graph_new_for(m, &u->in.objective, u->pool, u->in.batch, VLM_HAS_BOTH, VLM_ADJOINT, &u->graph,
+                             e);
+}
 
 int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner *inner, vld_unroll **out,
                    vl_err *e)
@@ -51,14 +66,12 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner 
     u->pool = pool;
     u->n = n;
     u->in = *inner;
-    if (!(u->theta = vl_alloc(((size_t)inner->steps + 1) * m->n, sizeof(vl_real), e)) ||
-        !(u->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->lambda = vl_alloc(m->n, sizeof(vl_real), e)) || !(u->v = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->hv = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        !(u->rows = vl_alloc(((size_t)inner->warm_max + (size_t)inner->steps) * batch, sizeof *u->rows, e)) ||
+    if (!(u->rows = vl_alloc(((size_t)inner->warm_max + (size_t)inner->steps) * batch, sizeof *u->rows, e)) ||
         !(u->order = vl_alloc(n, sizeof *u->order, e)))
         goto out;
-    rc = vlm_graph_new_for(m, &inner->objective, pool, batch, VLM_HAS_BOTH, VLM_ADJOINT, &u->graph, e);
+    rc = inner->form == VLD_FORM_LOWRANK || (inner->form == VLD_FORM_AUTO && vld_lowrank_pays(m, n, inner))
+             ? vld_lowrank_new(m, pool, n, inner, &u->low, e)
+             : new_dense(u, e);
 out:
     if (rc)
         vld_unroll_free(u);
@@ -71,6 +84,7 @@ void vld_unroll_free(vld_unroll *u)
 {
     if (!u)
         return;
+    vld_lowrank_free(u->low);
     vlm_graph_free(&u->graph);
     vld_set_free(&u->other);
     free(u->order);
@@ -172,7 +186,6 @@ static double step(vld_unroll *u, pass *p, vl_real *at, vl_real *next)
 static void train(vld_unroll *u, const vld_window *w, const vld_set *set, vld_unroll_result *res)
 {
     memcpy(u->theta, w->start, u->model->n * sizeof *u->theta);
-    vld_batch_rows(u->n, u->in.batch, w->seed, w->iter, w->warm + u->in.steps, u->order, u->rows);
     for (int i = 0; i < w->warm; i++) {
         pass p = step_pass(u, w, set, NULL, i);
         step(u, &p, u->theta, u->theta);
@@ -272,39 +285,57 @@ static double cosine(const vld_unroll *u, const vld_set *a, const vld_set *b)
     return set_dot(u, a, b, before) / sqrt(set_dot(u, a, a, before) * set_dot(u, b, b, before));
 }
 
-static int compare_kinds(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind,
-                         const vld_set *grad, vld_unroll_result *res, vl_err *e)
+static void run_dense(vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *const *grad,
+                      vld_unroll_result *res)
 {
-    if (!u->other.image && vld_set_new_for(u->model, &u->in.objective, u->n, &u->other, e))
-        return VL_ENOMEM;
-    end_point(u, w, res);
-    adjoint(u, w, set, kind == VLD_EXACT ? VLD_TESLA : VLD_EXACT, &u->other);
-    res->cosine = cosine(u, grad, &u->other);
-    return VL_OK;
+    train(u, w, set, res);
+    for (vld_gradient kind = 0; kind < VLD_GRADIENTS; kind++)
+        if (grad[kind]) {
+            end_point(u, w, res);
+            adjoint(u, w, set, kind, grad[kind]);
+        }
+}
+
+static void run_lowrank(vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *const *grad,
+                        vld_unroll_result *res)
+{
+    vld_lowrank_train(u->low, w, set, u->rows, res);
+    if (grad[VLD_TESLA])
+        vld_lowrank_adjoint(u->low, w, set, u->rows, VLD_TESLA, grad[VLD_TESLA]);
+    if (grad[VLD_EXACT])
+        vld_lowrank_adjoint(u->low, w, set, u->rows, VLD_EXACT, grad[VLD_EXACT]);
 }
 
 int vld_unroll_run(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind, bool compare,
                    vld_set *grad, vld_unroll_result *res, vl_err *e)
 {
+    vld_set *wanted[VLD_GRADIENTS] = {NULL};
+
     if (w->warm < 0 || w->warm > u->in.warm_max)
         return vl_fail(e, VL_EARG, "%d warm-up steps where there is room for %d", w->warm, u->in.warm_max);
-    res->cosine = NAN;
-    train(u, w, set, res);
-    end_point(u, w, res);
-    adjoint(u, w, set, kind, grad);
+    if (compare && !u->other.image && vld_set_new_for(u->model, &u->in.objective, u->n, &u->other, e))
+        return VL_ENOMEM;
+    wanted[kind] = grad;
+    if (compare)
+        wanted[kind == VLD_EXACT ? VLD_TESLA : VLD_EXACT] = &u->other;
+    vld_batch_rows(u->n, u->in.batch, w->seed, w->iter, w->warm + u->in.steps, u->order, u->rows);
+    (u->low ? run_lowrank : run_dense)(u, w, set, wanted, res);
+    res->cosine = compare ? cosine(u, grad, &u->other) : NAN;
     if (!(res->match[0] < max_match && res->match[1] < max_match) ||
         !(set_dot(u, grad, grad, VLD_SET_PARTS) < max_squared) || !isfinite(grad->rate[0] + grad->rate[1]))
         return vl_fail(
             e, VL_EMATH, "iteration %llu: the inner training diverged (loss %g to %g nats, match %g and %g)",
             (unsigned long long)w->iter, res->loss_first, res->loss_last, res->match[0], res->match[1]);
-    return compare ? compare_kinds(u, w, set, kind, grad, res, e) : VL_OK;
+    return VL_OK;
 }
 
 size_t vld_unroll_bytes(const vld_unroll *u, size_t *snapshots)
 {
     size_t p = u->model->n * sizeof(vl_real);
+    size_t rows = (u->n + (size_t)(u->in.warm_max + u->in.steps) * u->in.batch) * sizeof *u->rows;
 
+    if (u->low)
+        return rows + vld_lowrank_bytes(u->low, snapshots);
     *snapshots = ((size_t)u->in.steps + 1) * p;
-    return *snapshots + 4 * p + vlt_bytes(u->graph.tape) +
-           (u->n + (size_t)(u->in.warm_max + u->in.steps) * u->in.batch) * sizeof *u->rows;
+    return *snapshots + 4 * p + vlt_bytes(u->graph.tape) + rows;
 }

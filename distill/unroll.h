@@ -24,7 +24,15 @@
 #include "distill/set.h"
 #include "pipeline/view.h"
 
-typedef enum vld_gradient { VLD_EXACT, VLD_TESLA } vld_gradient;
+typedef enum vld_gradient { VLD_EXACT, VLD_TESLA, VLD_GRADIENTS /* how many */ } vld_gradient;
+
+/* How it is computed; the results agree up to rounding. The dense form keeps T+1 parameter vectors; the low-rank
+ * form (heads alone, distill/unroll_lowrank.h) never forms a weight gradient. */
+typedef enum vld_form {
+    VLD_FORM_AUTO /* whichever is less work */,
+    VLD_FORM_DENSE,
+    VLD_FORM_LOWRANK
+} vld_form;
 
 typedef struct vld_unroll vld_unroll;
 
@@ -36,6 +44,7 @@ typedef struct vld_inner {
     vl_augment aug; /* views of the set's pixels; features have none */
     vlm_objective objective;
     bool merged; /* the ratios' normalisers */
+    vld_form form;
 } vld_inner;
 
 /* vld_unroll_new -- model and pool are borrowed. n: pairs of the sets it will be run on.
@@ -66,7 +75,7 @@ typedef struct vld_window {
 VL_MUST_USE int vld_unroll_run(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind,
                                bool compare, vld_set *grad, vld_unroll_result *res, vl_err *e);
 
-size_t vld_unroll_bytes(const vld_unroll *u, size_t *snapshots); /* all; of it the T+1 vectors */
+size_t vld_unroll_bytes(const vld_unroll *u, size_t *snapshots); /* all; of it what grows with T */
 
 /* vld_batch_rows -- the rows of inner steps 0..steps-1, [steps][batch]: passes over the set in an order
  * drawn anew for each (seed, iter, pass), cut into n / batch whole batches; the remainder of a pass is left

@@ -209,8 +209,8 @@ static void set_constants(vlm_graph *g, int sides)
         vlt_x(g->tape, g->s)[i * g->batch + i] = 1;
 }
 
-int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, int sides,
-                      vlm_use use, vlm_graph *g, vl_err *e)
+static int graph_new(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, int sides,
+                     vlm_use use, const vlt_map *fc, vlm_graph *g, vl_err *e)
 {
     static const vlm_objective plain = {.loss = VLM_INFONCE};
     bool train = use == VLM_TRAIN || use == VLM_ADJOINT;
@@ -226,13 +226,15 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
         return vl_fail(e, VL_EARG, "%s: its frozen weights are not here: --base FOLDER", m->spec);
     g->model = m;
     g->batch = batch;
+    g->fc = fc;
     g->data = use == VLM_INPUTS ? VLT_G : VLT_DATA;
     g->x = g->y = g->u = g->v = g->loss = g->s = g->l = g->r = g->w = -1;
     rc = vlt_tape_new(pool, use == VLM_ADJOINT, &g->tape, e);
     if (rc)
         return rc;
     for (int i = 0; i < m->n_params; i++)
-        g->leaf[i] = vlt_leaf(g->tape, param, m->param[i].rank, m->param[i].dim);
+        g->leaf[i] =
+            fc && vlm_heads_outside(i) ? -1 : vlt_leaf(g->tape, param, m->param[i].rank, m->param[i].dim);
     for (int i = 0; i < m->n_frozen; i++)
         g->frozen[i] =
             sides & VLM_HAS_IMAGE ? vlt_leaf(g->tape, VLT_CONST, m->frozen[i].rank, m->frozen[i].dim) : -1;
@@ -245,6 +247,20 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
     else
         set_constants(g, sides);
     return rc;
+}
+
+int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, int sides,
+                      vlm_use use, vlm_graph *g, vl_err *e)
+{
+    return graph_new(m, o, pool, batch, sides, use, NULL, g, e);
+}
+
+int vlm_graph_new_maps(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
+                       const vlt_map *fc, vlm_graph *g, vl_err *e)
+{
+    if (m->kind != VLM_HEADS)
+        return vl_fail(e, VL_EARG, "model '%s' has no heads", m->spec);
+    return graph_new(m, o, pool, batch, VLM_HAS_BOTH, VLM_ADJOINT, fc, g, e);
 }
 
 int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use, vlm_graph *g,
@@ -268,6 +284,8 @@ void vlm_bind(vlm_graph *g, vl_real *theta, vl_real *grad, vl_real *tangent, vl_
 {
     for (int i = 0; i < g->model->n_params; i++) {
         const vlm_param *p = &g->model->param[i];
+        if (g->leaf[i] < 0)
+            continue;
         vlt_bind(g->tape, g->leaf[i], at(theta, p), at(grad, p), at(tangent, p), at(grad_tangent, p));
     }
 }

@@ -55,6 +55,9 @@ enum { VLM_ID_MAX = 17 }; /* 16 hex digits */
 
 typedef enum vlm_kind { VLM_CONVNET, VLM_HEADS, VLM_VIT } vlm_kind;
 
+/* The parameters of a head, in this order, from branch * VLM_HEAD_PARAMS on. */
+enum { VLM_W1, VLM_B1, VLM_W2, VLM_B2, VLM_GAIN, VLM_SHIFT, VLM_HEAD_PARAMS };
+
 typedef struct vlm_param {
     char name[32]; /* "image.conv1.weight" */
     int rank;
@@ -126,8 +129,9 @@ typedef struct vlm_graph {
     unsigned data; /* flow of x and y: VLT_DATA, with VLM_INPUTS VLT_G */
     /* Leaves of the similarity, -1 where there is none: s [B,B], or l and r [B,R] and w [B]. */
     vlt_id s, l, r, w;
-    vlt_id leaf[VLM_MAX_PARAMS];
+    vlt_id leaf[VLM_MAX_PARAMS];   /* -1: a parameter that a graph by maps lacks */
     vlt_id frozen[VLM_MAX_PARAMS]; /* constants; none without the image side */
+    const vlt_map *fc;             /* of a graph by maps; else NULL */
 } vlm_graph;
 
 /* What is trained for. Zeroed: infonce, no similarity, no blend. */
@@ -163,6 +167,14 @@ VL_MUST_USE int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, i
  * Errors: VL_EARG an objective without sense. */
 VL_MUST_USE int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
                                   int sides, vlm_use use, vlm_graph *g, vl_err *e);
+/* vlm_graph_new_maps -- heads whose weight matrices stay with the caller; both sides, VLM_ADJOINT. What differs:
+ *   g->x, g->y   leaves [B,D] of flow PARAM: the rows of x W1 + b1, before blending (which is linear, and its
+ *                weights add up to 1). Their gx and gxt, summed over rows, are those of b1.
+ *   fc           [branch] products with W2 [D,D]; borrowed
+ *   leaf         -1 for W1, b1 and W2; vlm_bind passes them by
+ * Errors: as vlm_graph_new_for; VL_EARG unless the model is of heads. */
+VL_MUST_USE int vlm_graph_new_maps(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
+                                   const vlt_map *fc, vlm_graph *g, vl_err *e);
 void vlm_graph_free(vlm_graph *g); /* zeroed is harmless */
 
 /* vlm_bind -- the parameters' x, gx, xt, gxt lie in flat vectors [m->n]; NULL leaves as it is. */

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { W1, B1, W2, B2, GAIN, SHIFT, PER_BRANCH };
-
 static const double usual_dropout = 0.1;
 
 static void add(vlm_model *m, int branch, const char *layer, int rank, const size_t *dim, double sd,
@@ -88,18 +86,27 @@ int vlm_parse_heads(const char *spec, size_t text_dim, size_t embed_dim, double 
     return VL_OK;
 }
 
+bool vlm_heads_outside(int param)
+{
+    return param % VLM_HEAD_PARAMS < VLM_B2;
+}
+
 vlt_id vlm_heads_side(vlm_graph *g, int branch, bool train, double blend)
 {
     const vlm_model *m = g->model;
-    const vlt_id *w = g->leaf + branch * PER_BRANCH;
+    const vlt_id *w = g->leaf + branch * VLM_HEAD_PARAMS;
     vlt_tape *t = g->tape;
     vlt_id x, p, h;
 
-    x = vlt_leaf(t, g->data, 2, (size_t[]){g->batch, branch == VLM_IMAGE ? m->image_n : m->text_dim});
+    if (g->fc)
+        x = vlt_leaf(t, VLT_PARAM, 2, (size_t[]){g->batch, m->embed_dim});
+    else
+        x = vlt_leaf(t, g->data, 2, (size_t[]){g->batch, branch == VLM_IMAGE ? m->image_n : m->text_dim});
     *(branch == VLM_IMAGE ? &g->x : &g->y) = x;
     x = blend > 0 ? vlt_blend(t, x, blend) : x;
-    p = vlt_linear(t, x, w[W1], w[B1]);
-    h = vlt_linear(t, vlt_gelu(t, p), w[W2], w[B2]);
+    p = g->fc ? x : vlt_linear(t, x, w[VLM_W1], w[VLM_B1]);
+    h = vlt_gelu(t, p);
+    h = g->fc ? vlt_matrix(t, h, w[VLM_B2], &g->fc[branch]) : vlt_linear(t, h, w[VLM_W2], w[VLM_B2]);
     h = train && m->dropout > 0 ? vlt_dropout(t, h, m->dropout, branch) : h;
-    return vlt_layernorm(t, vlt_add(t, p, h), w[GAIN], w[SHIFT]);
+    return vlt_layernorm(t, vlt_add(t, p, h), w[VLM_GAIN], w[VLM_SHIFT]);
 }

@@ -35,4 +35,7 @@ vlt_id vlm_vit_image(vlm_graph *g, double blend);
 vlt_id vlm_text_head(vlm_graph *g, double blend);
 vlt_id vlm_heads_side(vlm_graph *g, int branch, bool train, double blend);
 
+/* Is this parameter of the heads no leaf of a graph by maps (vlm_graph_new_maps)? */
+bool vlm_heads_outside(int param);
+
 #endif

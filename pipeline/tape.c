@@ -114,7 +114,8 @@ vlt_id vlt_leaf(vlt_tape *t, unsigned flow, int rank, const size_t *dim)
     return count_elements(t, n) ? t->n_nodes++ : -1;
 }
 
-static vlt_id record(vlt_tape *t, int op, const vlt_id *in, const int *attr, double scale)
+static vlt_id record_map(vlt_tape *t, int op, const vlt_id *in, const int *attr, double scale,
+                         const vlt_map *map)
 {
     const vlt_op *o = vlt_ops[op];
     vlt_node *n = new_node(t);
@@ -123,6 +124,7 @@ static vlt_id record(vlt_tape *t, int op, const vlt_id *in, const int *attr, dou
         return -1;
     n->op = op;
     n->scale = scale;
+    n->map = map;
     if (attr)
         memcpy(n->attr, attr, sizeof n->attr);
     for (int i = 0; i < o->n_in; i++) {
@@ -140,6 +142,11 @@ static vlt_id record(vlt_tape *t, int op, const vlt_id *in, const int *attr, dou
     return count_elements(t, n) ? t->n_nodes++ : -1;
 }
 
+static vlt_id record(vlt_tape *t, int op, const vlt_id *in, const int *attr, double scale)
+{
+    return record_map(t, op, in, attr, scale, NULL);
+}
+
 vlt_id vlt_conv2d(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, int stride, int pad)
 {
     return record(t, VLT_OP_conv2d, (vlt_id[]){x, w, b}, (int[]){stride, pad}, 0);
@@ -148,6 +155,11 @@ vlt_id vlt_conv2d(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, int stride, int pad
 vlt_id vlt_linear(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b)
 {
     return record(t, VLT_OP_linear, (vlt_id[]){x, w, b}, NULL, 0);
+}
+
+vlt_id vlt_matrix(vlt_tape *t, vlt_id x, vlt_id b, const vlt_map *map)
+{
+    return record_map(t, VLT_OP_matrix, (vlt_id[]){x, b}, NULL, 0, map);
 }
 
 vlt_id vlt_lora(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, vlt_id p, vlt_id q, double c)

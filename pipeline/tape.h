@@ -39,6 +39,17 @@ typedef int vlt_id; /* a node; negative: the recording failed, vlt_plan says why
 VL_MUST_USE int vlt_tape_new(vl_pool *pool, bool tangents, vlt_tape **out, vl_err *e);
 void vlt_tape_free(vlt_tape *t); /* NULL is harmless */
 
+/* A matrix W [k,n] with a tangent W', known by its products alone: what each sweep asks of its owner, in this order.
+ * Batches are those of the op's x; a NULL stands for one that is zero (xt) or not wanted (gx, gxt). */
+typedef struct vlt_map {
+    size_t k, n;
+    void *owner;
+    void (*forward)(void *owner, const vl_real *x, vl_real *y);              /* y   = x W */
+    void (*backward)(void *owner, const vl_real *gy, vl_real *gx);           /* gx += gy W^T */
+    void (*forward_tangent)(void *owner, const vl_real *xt, vl_real *yt);    /* yt  = xt W + x W' */
+    void (*backward_tangent)(void *owner, const vl_real *gyt, vl_real *gxt); /* gxt += gyt W^T + gy W'^T */
+} vlt_map;
+
 /* ---- recording ---- */
 vlt_id vlt_leaf(vlt_tape *t, unsigned flow, int rank, const size_t *dim);
 
@@ -46,6 +57,8 @@ vlt_id vlt_leaf(vlt_tape *t, unsigned flow, int rank, const size_t *dim);
 vlt_id vlt_conv2d(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, int stride, int pad);
 /* x [B,K], w [K,N], b [N] -> [B,N] */
 vlt_id vlt_linear(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b);
+/* x [B,K], b [N] -> [B,N]: x W + b with a W that is the map's business; map is borrowed. */
+vlt_id vlt_matrix(vlt_tape *t, vlt_id x, vlt_id b, const vlt_map *map);
 /* the same with a low-rank correction: x w + b + c (x p) q, p [K,r], q [r,N]; c = alpha / r. What is frozen is a
  * leaf of flow VLT_CONST and costs no gradient product. */
 vlt_id vlt_lora(vlt_tape *t, vlt_id x, vlt_id w, vlt_id b, vlt_id p, vlt_id q, double c);

@@ -170,9 +170,9 @@ typedef struct heads_run {
     vld_unroll_result res;
 } heads_run;
 
-static void heads_open(heads_run *h, const golden *g, vl_pool *pool)
+static void heads_open(heads_run *h, const golden *g, vld_form form, vl_pool *pool)
 {
-    const vld_inner inner = {.steps = STEPS, .batch = H_BATCH, .objective = heads_objective};
+    const vld_inner inner = {.steps = STEPS, .batch = H_BATCH, .objective = heads_objective, .form = form};
     vl_err e = {0};
 
     memset(h, 0, sizeof *h);
@@ -207,15 +207,14 @@ static void heads_iterate(heads_run *h)
         fail_msg("heads: %s", e.text);
 }
 
-static void test_heads(void **state)
+static void check_heads(vld_form form)
 {
     vl_real losses[STEPS];
     heads_run h;
     golden g;
 
-    (void)state;
     golden_open(&g, "heads");
-    heads_open(&h, &g, NULL);
+    heads_open(&h, &g, form, NULL);
     heads_iterate(&h);
     golden_read(&g, "losses", losses, STEPS);
     assert_true(fabs(h.res.loss_first - (double)losses[0]) <= GOLDEN_BOUND * fabs((double)losses[0]));
@@ -230,6 +229,18 @@ static void test_heads(void **state)
     golden_close(&g);
 }
 
+static void test_heads(void **state)
+{
+    (void)state;
+    check_heads(VLD_FORM_DENSE);
+}
+
+static void test_heads_lowrank(void **state)
+{
+    (void)state;
+    check_heads(VLD_FORM_LOWRANK);
+}
+
 /* The same bytes at any number of threads. */
 static void test_heads_threads(void **state)
 {
@@ -241,8 +252,8 @@ static void test_heads_threads(void **state)
     (void)state;
     golden_open(&g, "heads");
     assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
-    heads_open(&one, &g, NULL);
-    heads_open(&two, &g, pool);
+    heads_open(&one, &g, VLD_FORM_DENSE, NULL);
+    heads_open(&two, &g, VLD_FORM_DENSE, pool);
     heads_iterate(&one);
     heads_iterate(&two);
     for (int k = 0; k < H_LEAVES; k++)
@@ -266,7 +277,7 @@ static void test_heads_symmetry(void **state)
 
     (void)state;
     golden_open(&g, "heads");
-    heads_open(&h, &g, NULL);
+    heads_open(&h, &g, VLD_FORM_DENSE, NULL);
     if (vlm_graph_new_for(&h.m, &heads_objective, NULL, H_BATCH, VLM_HAS_BOTH, VLM_ADJOINT, &graph, &e))
         fail_msg("heads: %s", e.text);
     memcpy(vlt_x(graph.tape, graph.x), h.set.image, H_BATCH * H_F * sizeof *h.set.image);
@@ -281,7 +292,8 @@ static void test_heads_symmetry(void **state)
 }
 
 static const struct CMUnitTest golden_tests[] = {
-    cmocka_unit_test(test_losses),        cmocka_unit_test(test_convnet),        cmocka_unit_test(test_heads),
+    cmocka_unit_test(test_losses),        cmocka_unit_test(test_convnet),
+    cmocka_unit_test(test_heads),         cmocka_unit_test(test_heads_lowrank),
     cmocka_unit_test(test_heads_threads), cmocka_unit_test(test_heads_symmetry),
 };
 

@@ -39,6 +39,49 @@ static vlt_id build_linear(vlt_tape *t, const vlt_id *in, const op_case *c)
     (void)c;
     return vlt_linear(t, in[0], in[1], in[2]);
 }
+/* A map whose owner is a dense matrix without a tangent. Of the fixtures that are open at a time all are of one
+ * case, so one such matrix is enough. */
+typedef struct dense_owner {
+    size_t b, k, n;
+    vl_real w[PLAIN_MATRIX_MAX];
+} dense_owner;
+
+static void dense_add(const dense_owner *o, bool turned, const vl_real *x, vl_real *y)
+{
+    for (size_t r = 0; r < o->b; r++)
+        for (size_t i = 0; i < o->k; i++)
+            for (size_t c = 0; c < o->n; c++)
+                if (turned)
+                    y[r * o->k + i] += x[r * o->n + c] * o->w[i * o->n + c];
+                else
+                    y[r * o->n + c] += x[r * o->k + i] * o->w[i * o->n + c];
+}
+static void dense_forward(void *owner, const vl_real *x, vl_real *y)
+{
+    const dense_owner *o = owner;
+
+    memset(y, 0, o->b * o->n * sizeof *y);
+    if (x)
+        dense_add(o, false, x, y);
+}
+static void dense_backward(void *owner, const vl_real *gy, vl_real *gx)
+{
+    if (gx)
+        dense_add(owner, true, gy, gx);
+}
+static vlt_id build_matrix(vlt_tape *t, const vlt_id *in, const op_case *c)
+{
+    static dense_owner o;
+    static vlt_map map;
+
+    o.b = c->dim[0][0];
+    o.k = c->dim[0][1];
+    o.n = c->dim[1][0];
+    for (size_t i = 0; i < o.k * o.n; i++)
+        o.w[i] = plain_matrix_value(i);
+    map = (vlt_map){o.k, o.n, &o, dense_forward, dense_backward, dense_forward, dense_backward};
+    return vlt_matrix(t, in[0], in[1], &map);
+}
 static vlt_id build_lora(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
     return vlt_lora(t, in[0], in[1], in[2], in[3], in[4], c->scale);
@@ -148,6 +191,12 @@ static const op_case cases_linear[] = {LINEAR(1, 1, 1),    LINEAR(1, 7, 3),     
     }
 static const op_case cases_lora[] = {LORA(1, 1, 1, 1, 1), LORA(5, 3, 7, 2, 0.5), LORA(13, 8, 5, 3, -2),
                                      LORA(3, 2, 3, 5, 1), LORA(333, 80, 70, 4, 0.25)};
+
+#define MATRIX(b, k, n)                                                                                      \
+    {                                                                                                        \
+        .rank = {2, 1}, .dim = { {b, k}, {n} }                                                               \
+    }
+static const op_case cases_matrix[] = {MATRIX(1, 1, 1), MATRIX(5, 1, 2), MATRIX(1, 7, 3), MATRIX(17, 31, 11)};
 
 #define GELU1(n, s)                                                                                          \
     {                                                                                                        \

@@ -53,6 +53,28 @@ static void plain_linear(const vlt_node *y, vlt_node *const *in, plain p)
     }
 }
 
+/* The matrix of the op's owner in ops_cases.h. */
+enum { PLAIN_MATRIX_MAX = 512 };
+static vl_real plain_matrix_value(size_t i)
+{
+    return (vl_real)(vl_rng_unit(3, 1, i) - 0.5);
+}
+
+static void plain_matrix(const vlt_node *y, vlt_node *const *in, plain p)
+{
+    size_t k = in[0]->dim[1], n = y->dim[1];
+
+    for (size_t i = 0; i < y->n; i++) {
+        p.y[i] = (double)in[1]->x[i % n];
+        p.size[i] = fabs(p.y[i]);
+        for (size_t j = 0; j < k; j++) {
+            double v = (double)in[0]->x[i / n * k + j] * (double)plain_matrix_value(j * n + i % n);
+            p.y[i] += v;
+            p.size[i] += fabs(v);
+        }
+    }
+}
+
 /* Row i of x times column c of w; also the sum of sizes. */
 static double plain_product(const vlt_node *x, size_t i, const vlt_node *w, size_t c, double *size)
 {

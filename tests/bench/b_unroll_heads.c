@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ * b_unroll_heads.c -- a whole iteration of trajectory matching on projection heads at RepBlend's size: 2304 -> 2304
+ * and 768 -> 2304, 99 pairs, mini-batches of 20, features given. The exact gradient in low-rank and dense form;
+ * beside it the arithmetic of the official loop in PyTorch (peer_repblend.py), where torch is installed: PEER
+ * names the Python, else python3. One thread is timed by the processor, which other programs do not disturb; two
+ * by the clock.  b_unroll_heads [THREADS] */
+#include "tests/bench/network.h"
+#include "distill/unroll.h"
+
+#include <string.h>
+
+enum {
+    F_IMAGE = 2304,
+    F_TEXT = 768,
+    EMBED = 2304,
+    PAIRS = 99,
+    BATCH = 20,
+    RANK = 10,
+    MAX_REPS = 2 * NET_REPS
+};
+
+static const vlm_objective repblend = {VLM_WBCE, VLM_SIM_LOWRANK, RANK, 3, 1};
+
+typedef struct bench {
+    vlm_model m;
+    vld_set set, grad;
+    vl_real *start, *target;
+} bench;
+
+static void set_up(bench *b, const vlm_objective *o)
+{
+    vl_real *noise;
+
+    net_need(!vlm_parse_heads("heads:2304", F_TEXT, EMBED, 1 / 0.07, &b->m, NULL), "vlm_parse_heads");
+    net_need(!vld_set_new_for(&b->m, o, PAIRS, &b->set, NULL), "vld_set_new_for");
+    net_need(!vld_set_new_for(&b->m, o, PAIRS, &b->grad, NULL), "vld_set_new_for");
+    vl_rng_normal(1, 1, PAIRS * F_IMAGE, 1, b->set.image);
+    vl_rng_normal(1, 2, PAIRS * F_TEXT, 1, b->set.text);
+    vld_set_similarity(o, 1, &b->set);
+    b->set.rate[VLM_IMAGE] = b->set.rate[VLM_TEXT] = 0.1;
+    b->start = net_weights(&b->m, 0);
+    b->target = net_weights(&b->m, 0);
+    noise = net_weights(&b->m, 1);
+    for (size_t i = 0; i < b->m.n; i++)
+        b->target[i] += VL_R(0.3) * noise[i];
+    free(noise);
+}
+
+static void tear_down(bench *b)
+{
+    vld_set_free(&b->set);
+    vld_set_free(&b->grad);
+    free(b->start);
+    free(b->target);
+}
+
+/* reps iterations, after one; adds their seconds to t. */
+static void iterate(bench *b, const vlm_objective *o, vld_form form, int steps, int threads, int reps,
+                    double *t)
+{
+    const vld_inner inner = {.steps = steps, .batch = BATCH, .objective = *o, .form = form};
+    vl_pool *pool = net_pool(threads);
+    vld_unroll *u = NULL;
+    size_t growing, all;
+
+    net_need(!vld_unroll_new(&b->m, pool, PAIRS, &inner, &u, NULL), "vld_unroll_new");
+    for (int i = 0; i <= reps; i++) {
+        const vld_window w = {b->start, b->target, 0, 1, (uint64_t)i};
+        vld_unroll_result res;
+        double begin = bench_now(threads);
+        net_need(!vld_unroll_run(u, &w, &b->set, VLD_EXACT, false, &b->grad, &res, NULL), "vld_unroll_run");
+        if (i > 0)
+            *t++ = bench_now(threads) - begin;
+    }
+    all = vld_unroll_bytes(u, &growing);
+    printf("%-8s %-7s T %2d  -j %d  %5.0f MB, %4.0f MB of it grow with T  ",
+           o == &repblend ? "repblend" : "infonce", form == VLD_FORM_DENSE ? "dense" : "lowrank", steps,
+           threads, 1e-6 * (double)all, 1e-6 * (double)growing);
+    vld_unroll_free(u);
+    vl_pool_free(pool);
+}
+
+static double report(double *t, int n)
+{
+    bench_times s = net_median(t, n);
+
+    printf("%8.1f ms (%.1f to %.1f)\n", 1e3 * s.median, 1e3 * s.min, 1e3 * s.max);
+    return s.median;
+}
+
+static double measure(const vlm_objective *o, vld_form form, int steps, int threads, int reps)
+{
+    double t[MAX_REPS];
+    bench b;
+
+    set_up(&b, o);
+    iterate(&b, o, form, steps, threads, reps, t);
+    tear_down(&b);
+    return report(t, reps);
+}
+
+/* Seconds of the PyTorch loop; 0 where there is none. */
+static double peer(int steps, int threads)
+{
+    const char *python = getenv("PEER") ? getenv("PEER") : "python3";
+    char command[1000], line[200] = "";
+    double median = 0, least, most;
+    FILE *f;
+
+    snprintf(command, sizeof command,
+             "env -u OPENBLAS_CORETYPE OMP_NUM_THREADS=%d MALLOC_TRIM_THRESHOLD_=8000000000 "
+             "MALLOC_TOP_PAD_=500000000 MALLOC_MMAP_THRESHOLD_=4000000000 "
+             "'%s' tests/bench/peer_repblend.py %d %d %d",
+             threads, python, steps, NET_REPS, threads);
+    f = popen(command, "r");
+    net_need(f != NULL, "popen");
+    if (!fgets(line, sizeof line, f) || sscanf(line, "%lf %lf %lf", &median, &least, &most) != 3)
+        printf("PyTorch, the official loop: skipped: %s", *line ? line : "no answer\n");
+    else
+        printf("PyTorch, the official loop T %2d: %8.1f ms (%.1f to %.1f)  %s", steps, 1e3 * median,
+               1e3 * least, 1e3 * most, strstr(line, "torch"));
+    pclose(f);
+    return median;
+}
+
+static void compare(int threads)
+{
+    const vlm_objective infonce = {.loss = VLM_INFONCE};
+    double ours = measure(&repblend, VLD_FORM_LOWRANK, 8, threads, NET_REPS), other = peer(8, threads);
+    double again = measure(&repblend, VLD_FORM_LOWRANK, 8, threads, NET_REPS);
+    double long_run = measure(&repblend, VLD_FORM_LOWRANK, 64, threads, 2);
+
+    measure(&infonce, VLD_FORM_LOWRANK, 8, threads, NET_REPS);
+    measure(&repblend, VLD_FORM_DENSE, 8, threads, 3);
+    if (other > 0)
+        printf("PyTorch takes %.1f times as long (%.1f before it, %.1f after it)\n",
+               2 * other / (ours + again), other / ours, other / again);
+    printf("T 64 takes %.1f times T 8\n", 2 * long_run / (ours + again));
+}
+
+int main(int argc, char **argv)
+{
+    int only = argc > 1 ? atoi(argv[1]) : 0;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("heads:%d, texts %d, embedding %d, %d pairs, mini-batch %d, core %s\n", F_IMAGE, F_TEXT, EMBED,
+           PAIRS, BATCH, vl_blas_core());
+    for (int threads = 1; threads <= 2; threads++)
+        if (!only || only == threads)
+            compare(threads);
+    return 0;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ * t_panel.c -- products with matrices in panels against plain loops, for shapes around the edges of panels, blocks
+ * and groups of rows; the same bytes at any number of threads. And tiled library products against one call. */
+#include "pipeline/blas.h"
+#include "pipeline/gemm_tiles.h"
+#include "pipeline/panel.h"
+#include "pipeline/rng.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const size_t shapes[][3] = {/* rows, k, n */
+                                   {1, 1, 1},     {2, 3, 31},     {5, 7, 32},     {9, 17, 33},
+                                   {10, 255, 64}, {11, 256, 65},  {19, 257, 96},  {20, 512, 40},
+                                   {21, 513, 31}, {40, 100, 100}, {63, 300, 170}, {170, 130, 140},
+                                   {321, 20, 33}};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+static vl_real *normals(uint64_t stream, size_t n)
+{
+    vl_real *v = malloc(n * sizeof *v);
+
+    assert_non_null(v);
+    vl_rng_normal(1, stream, n, 1, v);
+    return v;
+}
+
+/* Sums of k products of standard normals. */
+static void near(const vl_real *a, const vl_real *b, size_t n, size_t k, const char *what, size_t shape)
+{
+    double bound = 20 * FLT_EPSILON * sqrt((double)k) * (1 + log2((double)k));
+
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)a[i] - (double)b[i]) <= bound))
+            fail_msg("%s, shape %zu: [%zu] is %.9g, plainly %.9g", what, shape, i, (double)a[i],
+                     (double)b[i]);
+}
+
+/* y = alpha x (a - minus) + beta y in double; a, minus [k,n], or turned [n,k]. */
+static void plainly(const size_t *shape, bool turned, const vl_real *a, const vl_real *minus, double alpha,
+                    const vl_real *x, double beta, vl_real *y)
+{
+    size_t rows = shape[0], k = shape[1], n = shape[2];
+
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            double sum = 0;
+            for (size_t i = 0; i < k; i++) {
+                size_t at = turned ? c * k + i : i * n + c;
+                sum += (double)x[r * k + i] * ((double)a[at] - (minus ? (double)minus[at] : 0));
+            }
+            y[r * n + c] = (vl_real)(alpha * sum + beta * (double)y[r * n + c]);
+        }
+}
+
+static void check_packed(size_t shape, bool turned, vl_pool *pool)
+{
+    size_t rows = shapes[shape][0], k = shapes[shape][1], n = shapes[shape][2];
+    vl_real *w = normals(1, k * n), *x = normals(2, rows * k), *y = normals(3, rows * n);
+    vl_real *plain = normals(4, rows * n), *again = normals(5, rows * n);
+    const vl_panel_source from = {k, n, w, NULL, turned};
+    vl_panels p = {0};
+    vl_err e = {0};
+
+    assert_int_equal(vl_panels_new(k, n, &p, &e), VL_OK);
+    vl_panels_pack(pool, &p, &from);
+    vl_panels_times(NULL, &p, rows, x, y);
+    vl_panels_times(pool, &p, rows, x, again);
+    assert_memory_equal(y, again, rows * n * sizeof *y);
+    plainly(shapes[shape], turned, w, NULL, 1, x, 0, plain);
+    near(y, plain, rows * n, k, "packed", shape);
+    vl_panels_free(&p);
+    free(w);
+    free(x);
+    free(y);
+    free(plain);
+    free(again);
+}
+
+/* beta 0: what y held does not matter. */
+static void check_once(size_t shape, bool turned, vl_real beta, vl_pool *pool)
+{
+    size_t rows = shapes[shape][0], k = shapes[shape][1], n = shapes[shape][2];
+    vl_real *a = normals(1, k * n), *minus = normals(2, k * n), *x = normals(3, rows * k);
+    vl_real *y = normals(4, rows * n), *again = normals(4, rows * n), *plain = normals(4, rows * n);
+    double sum = 0, want = 0;
+    const vl_panel_source w = {k, n, a, minus, turned};
+
+    if (beta == 0)
+        y[0] = NAN;
+    vl_panels_once(NULL, &w, rows, VL_R(0.5), x, beta, y, NULL);
+    vl_panels_once(pool, &w, rows, VL_R(0.5), x, beta, again, &sum);
+    assert_memory_equal(y, again, rows * n * sizeof *y);
+    plainly(shapes[shape], turned, a, minus, 0.5, x, (double)beta, plain);
+    near(y, plain, rows * n, k, "once", shape);
+    for (size_t i = 0; i < k * n; i++)
+        want += ((double)a[i] - (double)minus[i]) * ((double)a[i] - (double)minus[i]);
+    assert_true(fabs(sum - want) <= 1e-6 * want);
+    free(a);
+    free(minus);
+    free(x);
+    free(y);
+    free(again);
+    free(plain);
+}
+
+static void test_panels(void **state)
+{
+    vl_pool *pool = NULL;
+    vl_err e = {0};
+
+    (void)state;
+    assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
+    for (size_t i = 0; i < N_SHAPES; i++)
+        for (int turned = 0; turned < 2; turned++) {
+            check_packed(i, turned, pool);
+            check_once(i, turned, 0, pool);
+            check_once(i, turned, 2, pool);
+        }
+    vl_pool_free(pool);
+}
+
+static void test_too_large(void **state)
+{
+    vl_panels p;
+    vl_err e = {0};
+
+    (void)state;
+    assert_int_equal(vl_panels_new((size_t)1 << 40, (size_t)1 << 40, &p, &e), VL_ENOMEM);
+    vl_panels_free(&p);
+}
+
+/* Every transposition, narrow and wide tiles, a leading dimension of its own, alpha and beta. */
+static void check_tiles(size_t m, size_t n, size_t k, int ta, int tb, vl_pool *pool)
+{
+    size_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 2, ldc = n + 5;
+    vl_real *a = normals(1, (ta ? k : m) * lda), *b = normals(2, (tb ? n : k) * ldb);
+    vl_real *c[3] = {normals(3, m * ldc), normals(3, m * ldc), normals(3, m * ldc)};
+
+    vl_gemm(ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, 2, c[0], ldc);
+    vl_gemm_tiles(NULL, ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, 2, c[1], ldc);
+    vl_gemm_tiles(pool, ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, 2, c[2], ldc);
+    near(c[1], c[0], m * ldc, k, "tiles", n);
+    assert_memory_equal(c[1], c[2], m * ldc * sizeof **c);
+    for (int i = 0; i < 3; i++)
+        free(c[i]);
+    free(a);
+    free(b);
+}
+
+static void test_tiles(void **state)
+{
+    static const size_t size[][3] = {{1, 1, 1}, {3, 5, 7}, {20, 140, 513}, {20, 1000, 99}, {60, 77, 300}};
+    vl_pool *pool = NULL;
+    vl_err e = {0};
+
+    (void)state;
+    assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++)
+        for (int t = 0; t < 4; t++)
+            check_tiles(size[i][0], size[i][1], size[i][2], t & 1, t >> 1, pool);
+    vl_gemm_tiles(pool, 0, 0, 0, 5, 3, 1, NULL, 3, NULL, 5, 0, NULL, 5); /* nothing to do */
+    vl_pool_free(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_panels),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_tiles),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
