@@ -34,7 +34,7 @@ typedef struct eval_options {
     cli_common common;
     cli_list train, val, test;
     const char *controls, *grid_text, *multiples_text, *full_grid_text;
-    const char *protocol, *model, *augment, *text_ext, *image_ext, *json, *report;
+    const char *protocol, *model, *base, *augment, *text_ext, *image_ext, *encoder, *json, *report;
     const char *students_text, *ablate_text, *select;
     bool legacy_best, ars, track;
     int64_t pairs, draws, students, random_students, full_students, epochs, full_epochs, readings, batch,
@@ -67,6 +67,7 @@ typedef struct eval_set { /* an operand */
     bool named; /* the operand gave the label */
     bool distilled;
     vld_distilled set; /* distilled */
+    vl_real *pixels;   /* of a set of pixels for heads, whose set.image holds their features; NULL: none */
     vls_parent id;
     uint64_t file_bytes;
     vls_reader *reader; /* selected, on standard input: what was opened to see its kind */
@@ -139,6 +140,7 @@ typedef struct eval {
     cli_losses losses; /* of sets and data, with --skip-bad */
     vlm_model model;
     vlm_model transfer[EVAL_MORE_MAX]; /* [o.n_transfer] */
+    vl_real *base;                     /* its frozen weights, loaded; NULL: none */
     bool heads;                        /* students are projection heads on features */
     vl_augment aug, set_aug; /* views of real pairs; of a distilled set and of its start with its rates */
     size_t batch, n;         /* n: pairs of every set */
@@ -186,6 +188,11 @@ VL_MUST_USE int eval_network(eval *v, const vl_data *data, vl_err *e);
 /* eval_load -- training, validation and test data, and selected sets. */
 VL_MUST_USE int eval_load(eval *v, vl_err *e);
 void eval_close(eval *v);
+
+/* ---- eval_front.c ---- */
+
+/* eval_front -- sets of pixels for heads: features by --encoder. After eval_load. Errors: VL_EARG. */
+VL_MUST_USE int eval_front(eval *v, vl_err *e);
 
 /* ---- eval_rows.c ---- */
 

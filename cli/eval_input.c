@@ -2,6 +2,7 @@
  * eval_input.c -- operands and options of vleval to sets, data and grids. */
 #include "cli/eval.h"
 #include "pipeline/text_utf8.h"
+#include "pipeline/vit_base.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -320,6 +321,8 @@ int eval_load(eval *v, vl_err *e)
 
     if (!rc)
         rc = eval_network(v, &v->val.d, e);
+    if (!rc && o->base)
+        rc = vlm_base_load(&v->model, o->base, o->model != NULL, &v->base, e);
     if (!rc && o->train.n)
         rc = load(v, "train", o->train.item, o->train.n, NULL, size, &v->train, e);
     if (!rc)
@@ -360,6 +363,7 @@ void eval_close(eval *v)
     for (size_t i = v->out ? v->n_tasks : 0; i-- > 0;) /* from the end: later ones may share */
         vld_outcome_free(&v->out[i]);
     for (size_t i = 0; i < v->n_sets; i++) {
+        free(v->set[i].pixels);
         vld_distilled_free(&v->set[i].set);
         vls_parent_free(&v->set[i].id);
         data_free(&v->set[i].data);
@@ -370,6 +374,7 @@ void eval_close(eval *v)
     data_free(&v->val);
     data_free(&v->train);
     cli_losses_free(&v->losses);
+    free(v->base);
     json_decref(v->recipe_json);
     free(v->o.transfer_text);
     free(v->verdict.line);

@@ -224,14 +224,15 @@ static int curves(cli_report *p, const eval *v, vl_err *e)
 
 /* ---- pictures ------------------------------------------------------------------------------------- */
 
-static int cell_make(const vld_distilled *d, size_t i, uint8_t *rgb, cli_report_cell *c, vl_err *e)
+static int cell_make(const eval_set *s, size_t i, uint8_t *rgb, cli_report_cell *c, vl_err *e)
 {
-    size_t size = d->model.size, pixels = size * size * 3;
+    const vld_distilled *d = &s->set;
+    size_t size = vld_distilled_images(d)->size, pixels = size * size * 3;
     uint8_t *before = NULL, *after = NULL;
     int rc;
 
     c->caption = d->nearest ? d->nearest[i] : NULL;
-    vld_preview(d->set.image + i * pixels, size, rgb);
+    vld_preview((s->pixels ? s->pixels : d->set.image) + i * pixels, size, rgb);
     rc = vl_png_encode(rgb, (uint32_t)size, (uint32_t)size, &after, &c->after.n, e);
     if (!rc && d->init_pixels)
         rc = vl_png_encode(d->init_pixels + i * pixels, (uint32_t)size, (uint32_t)size, &before, &c->before.n,
@@ -245,11 +246,12 @@ static int pictures(cli_report *p, const eval_set *s, vl_err *e)
 {
     size_t n = s->set.set.n < SHEET_MAX ? s->set.set.n : SHEET_MAX;
     cli_report_cell *cell = vl_alloc(n, sizeof *cell, e);
-    uint8_t *rgb = vl_alloc(s->set.model.size * s->set.model.size, 3, e);
+    size_t size = vld_distilled_images(&s->set)->size;
+    uint8_t *rgb = vl_alloc(size * size, 3, e);
     int rc = cell && rgb ? VL_OK : VL_ENOMEM;
 
     for (size_t i = 0; !rc && i < n; i++)
-        rc = cell_make(&s->set, i, rgb, &cell[i], e);
+        rc = cell_make(s, i, rgb, &cell[i], e);
     if (!rc) {
         cli_report_heading(p, "Distilled pairs");
         cli_report_text(p,
@@ -293,7 +295,7 @@ static int fill(cli_report *p, const eval *v, vl_err *e)
     }
     if (!rc)
         rc = curves(p, v, e);
-    if (!rc && v->first < v->n_sets && !v->heads)
+    if (!rc && v->first < v->n_sets && vld_distilled_images(&v->set[v->first].set)->kind != VLM_HEADS)
         rc = pictures(p, &v->set[v->first], e);
     if (!rc) {
         cli_report_heading(p, "Protocol and provenance");

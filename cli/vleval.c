@@ -90,6 +90,11 @@ static const cli_opt options[] = {
      "on "
      "features [the set's, or image]",
      0, 0, "image|heads"},
+    {0, "encoder", CLI_TEXT, &v.o.encoder, "NAME",
+     "of sets of pixels for heads: the frozen encoder that they were made for, as vlembed --image-model", 0,
+     0, NULL},
+    {0, "base", CLI_PATH, &v.o.base, "FOLDER",
+     "folder of the Hugging Face hub with the frozen weights of a vit with lora", 0, 0, NULL},
     {0, "dropout", CLI_REAL, &v.o.dropout, "P", "of heads, while they train; -1: the set's, or 0.1", -1,
      0.999, NULL},
     {0, "model", CLI_TEXT, &v.o.model, "SPEC",
@@ -251,6 +256,8 @@ static int run(output *out, watcher *w, vl_err *e)
 
     if (!rc)
         rc = eval_load(&v, e);
+    if (!rc)
+        rc = eval_front(&v, e);
     if (!rc)
         rc = eval_rows(&v, e);
     if (!rc)

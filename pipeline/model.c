@@ -222,6 +222,8 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
     rc = check_objective(o, e);
     if (rc)
         return rc;
+    if (*m->base_id && !m->base && sides & VLM_HAS_IMAGE)
+        return vl_fail(e, VL_EARG, "%s: its frozen weights are not here: --base FOLDER", m->spec);
     g->model = m;
     g->batch = batch;
     g->data = use == VLM_INPUTS ? VLT_G : VLT_DATA;

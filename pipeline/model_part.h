@@ -6,7 +6,6 @@
 
 #include "pipeline/model.h"
 
-
 /* A parameter at the end of the vector; sd and start as in vlm_param. */
 void vlm_add_param(vlm_model *m, int branch, const char *name, int rank, const size_t *dim, double sd,
                    double start);
@@ -24,6 +23,9 @@ int vlm_parse_convnet(const char *spec, size_t size, size_t text_dim, size_t emb
                       vlm_model *m, vl_err *e);
 int vlm_parse_vit(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
                   vlm_model *m, vl_err *e);
+
+/* A vit's frozen weights were loaded: base is borrowed, the spec names id. */
+void vlm_vit_set_base(vlm_model *m, const vl_real *base, const char id[VLM_ID_MAX], double eps);
 
 /* The recorders: input leaf (flow g->data) to the embedding [B,D] before its norm is taken. Set g->x or g->y.
  *   train   false: no dropout
