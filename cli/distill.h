@@ -9,6 +9,7 @@
 #include "cli/opt.h"
 #include "cli/runlog.h"
 #include "distill/distilled.h"
+#include "distill/encoder.h"
 #include "distill/outer.h"
 #include "distill/single.h"
 #include "pipeline/data.h"
@@ -16,9 +17,11 @@
 typedef struct distill_options {
     cli_common common;
     cli_list real;
-    const char *method, *dataset, *text, *image, *augment, *gradient, *loss, *similarity, *normaliser, *init,
-        *optimizer, *schedule, *kernel;
-    bool teacher;
+    const char *method, *dataset, *text, *image, *base, *augment, *gradient, *loss, *similarity, *normaliser,
+        *init, *optimizer, *schedule, *kernel, *space, *encoder;
+    uint64_t memory;
+    bool teacher, resume;
+    double checkpoint;
     int64_t pairs, inner_steps, warm_steps, batch, start_max, text_start_max, expert_epochs, committee,
         iterations, log_cosine, real_batch;
     double alpha, blend, rate_image, rate_text, rate_min, rate_max, step_image, step_text, step_similarity,
@@ -29,20 +32,25 @@ typedef struct distiller {
     const distill_options *o;
     vl_pool *pool;
     vld_experts experts;
+    vl_real *base; /* the experts' frozen weights, loaded; NULL: none */
     vl_data data;
-    vl_augment aug; /* of the inner steps */
+    vl_augment aug;      /* of the inner steps, or of the front */
+    vld_encoder encoder; /* with --space pixels and heads; dim 0: none */
+    vld_front *front;    /* the same */
     vlm_objective objective;
     vld_distilled d;
     vld_outer *outer;    /* trajectory matching, or */
     vld_single *single;  /* a method without inner training */
-    vls_parent *parents; /* of the trajectories, then of the real shards */
-    size_t n_paths, n_real;
+    vls_parent *parents; /* of the trajectories, the real shards, the encoder */
+    size_t n_paths, n_real, n_parents;
     cli_losses losses; /* of both, with --skip-bad */
     vls_writer *writer;
     cli_runlog *log;
-    double match[VLM_BRANCHES]; /* mean over the last tenth of the iterations, NAN when all of it diverged */
-    double loss;                /* single: the same */
-    int n_match, diverged;
+    double match[VLM_BRANCHES];  /* mean over the last tenth of the iterations, NAN when all of it diverged */
+    double loss;                 /* single: the same */
+    int done, n_match, diverged; /* iterations: all of them, those that match or loss sum up, ... */
+    char *checkpoint;            /* FILE.checkpoint; NULL: standard output */
+    double saved;                /* when it was written */
 } distiller;
 
 /* ---- distill_method.c ---- */
@@ -54,6 +62,15 @@ extern const char distill_methods[]; /* "best|mtt-vl|..." */
 
 /* distill_objective -- loss, similarity and blend of the options. Errors: VL_EARG. */
 VL_MUST_USE int distill_objective(const distill_options *o, vlm_objective *out, vl_err *e);
+
+/* ---- distill_front.c ---- */
+
+/* distill_front_open -- the encoder of --encoder between pixels and heads, where --space asks for pixels; after
+ * the experts are read. Gives p->encoder, p->d.front. Errors: VL_EARG options that do not fit the experts. */
+VL_MUST_USE int distill_front_open(distiller *p, vl_err *e);
+
+/* distill_front_new -- p->front for the set's pairs. */
+VL_MUST_USE int distill_front_new(distiller *p, vl_err *e);
 
 /* ---- distill_start.c ---- */
 
@@ -69,16 +86,29 @@ VL_MUST_USE int distill_name_texts(distiller *p, vl_err *e);
 /* Is a teacher made of the experts' snapshots? False for the methods that match trajectories. */
 bool distill_takes_teacher(const distill_options *o);
 
-/* p->single; all of its iterations; and what is told of it in the manifest and in the set's json (non-zero: memory
- * is short). */
+/* p->single; all of its iterations; and its options for the manifest (non-zero: memory is short). */
 VL_MUST_USE int distill_single_new(distiller *p, vl_err *e);
 VL_MUST_USE int distill_single_iterate(distiller *p, vl_err *e);
-int distill_single_describe(const distiller *p, json_t *options, json_t *about);
+int distill_single_options(const distill_options *o, json_t *options);
+
+/* ---- distill_checkpoint.c ---- */
+
+/* distill_checkpoint_open -- with --resume, brings back what an earlier run of the same command left. When all is
+ * set up, with p->d.manifest. Errors: VL_EARG (another run's), VL_EFORMAT, VL_EIO. */
+VL_MUST_USE int distill_checkpoint_open(distiller *p, vl_err *e);
+
+/* distill_checkpoint_tick -- an iteration is done; writes the state when it is time. */
+VL_MUST_USE int distill_checkpoint_tick(distiller *p, vl_err *e);
+
+/* distill_checkpoint_close -- rc: how the run ended. It is gone when that was well; after divergence it holds the
+ * last state. */
+void distill_checkpoint_close(distiller *p, int rc);
 
 /* ---- distill_run.c ---- */
 
 /* distill_run -- from the shards to the written set. Everything in *p is freed by distill_close. */
 VL_MUST_USE int distill_run(distiller *p, const char *tool, char **operand, vl_err *e);
-VL_MUST_USE int distill_close(distiller *p, vl_err *e);
+/* how: distill_run's answer. */
+VL_MUST_USE int distill_close(distiller *p, int how, vl_err *e);
 
 #endif

@@ -5,8 +5,10 @@
 #include "cli/writer.h"
 #include "distill/train.h"
 #include "pipeline/blas.h"
+#include "pipeline/vit_base.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the loop ------------------------------------------------------------------------------------ */
@@ -35,7 +37,7 @@ static int iterate(distiller *p, vl_err *e)
     int n = (int)p->o->iterations, rc = VL_OK;
 
     cli_progress_begin(&progress, "iteration", (uint64_t)n);
-    for (int k = 0; !rc && k < n; k++) {
+    for (int k = p->done; !rc && k < n; k++) {
         vld_outer_report r;
         rc = vld_outer_step(p->outer, k, &r, e);
         if (rc)
@@ -52,6 +54,7 @@ static int iterate(distiller *p, vl_err *e)
                       p->d.set.rate[VLM_IMAGE], p->d.set.rate[VLM_TEXT]);
         else if (isfinite(r.inner.cosine))
             cli_info("iteration %d: cosine between exact and tesla gradient %.4f", k, r.inner.cosine);
+        rc = distill_checkpoint_tick(p, e);
         cli_progress_at(&progress, (uint64_t)k + 1, "match %.3f image %.3f text", r.inner.match[VLM_IMAGE],
                         r.inner.match[VLM_TEXT]);
     }
@@ -76,7 +79,8 @@ static int read_experts(distiller *p, char **operand, const vls_left_out *left_o
         snaps = distill_takes_teacher(o) ? 0 : 1;
     rc = vld_experts_salvage((const char *const *)operand, p->n_paths, snaps, left_out, &p->experts,
                              p->parents, e);
-
+    if (!rc && o->base)
+        rc = vlm_base_load(&p->experts.model, o->base, false, &p->base, e);
     return rc ? rc : cli_losses_done(&p->losses, e);
 }
 
@@ -84,25 +88,37 @@ static int read_experts(distiller *p, char **operand, const vls_left_out *left_o
 static int read_real(distiller *p, const vls_left_out *left_out, vl_err *e)
 {
     const distill_options *o = p->o;
-    bool heads = p->experts.model.kind == VLM_HEADS;
-    const vl_data_opts want = {.size = p->experts.model.size,
+    bool features = p->experts.model.kind == VLM_HEADS && !p->d.front.n;
+    const vl_data_opts want = {.size = p->d.front.n ? p->d.front.size : p->experts.model.size,
                                .text_ext = o->text,
                                .image_ext = o->image,
-                               .images = !heads,
-                               .features = heads,
+                               .images = !features,
+                               .features = features,
                                .text = true,
                                .threads = (int)o->common.threads,
                                .left_out = left_out};
     int rc;
 
-    if (!heads && o->image)
-        return vl_fail(e, VL_EARG, "--image: the experts are of scope image, and see pixels");
+    if (!features && o->image)
+        return vl_fail(e, VL_EARG, "--image: %s",
+                       p->d.front.n ? "the encoder makes the rows"
+                                    : "the experts are of scope image, and see pixels");
     rc = vl_data_load(o->real.item, p->n_real, &want, &p->data, p->parents + p->n_paths, e);
     if (!rc)
         rc = cli_losses_done(&p->losses, e);
-    if (!rc && vld_data_fits(&p->experts.model, &p->data, e))
+    if (!rc && vld_data_fits(p->d.front.n ? &p->d.front : &p->experts.model, &p->data, e))
         rc = vl_within(e, "real pairs for the experts' network");
     return rc;
+}
+
+/* The shard that the encoder's weights came from, if it is none of the others. */
+static void take_parent(distiller *p)
+{
+    for (size_t i = 0; i < p->n_parents; i++)
+        if (!strcmp(p->parents[i].id, p->encoder.weights.id))
+            return;
+    p->parents[p->n_parents++] = p->encoder.weights;
+    memset(&p->encoder.weights, 0, sizeof p->encoder.weights);
 }
 
 static int read_all(distiller *p, char **operand, vl_err *e)
@@ -110,12 +126,19 @@ static int read_all(distiller *p, char **operand, vl_err *e)
     const vls_left_out ear = cli_losses_ear(&p->losses), *left_out = p->o->common.skip_bad ? &ear : NULL;
     int rc;
 
-    p->parents = vl_alloc(p->n_paths + p->n_real, sizeof *p->parents, e);
+    p->parents = vl_alloc(p->n_paths + p->n_real + 1, sizeof *p->parents, e);
     if (!p->parents)
         return VL_ENOMEM;
     rc = read_experts(p, operand, left_out, e);
+    if (!rc && !p->o->augment)
+        p->aug = p->experts.augment;
+    if (!rc)
+        rc = distill_front_open(p, e);
     if (!rc)
         rc = read_real(p, left_out, e);
+    p->n_parents = p->n_paths + p->n_real;
+    if (!rc && p->encoder.weights.id[0])
+        take_parent(p);
     p->d.input_loss = json_incref(p->losses.all);
     return rc;
 }
@@ -147,31 +170,63 @@ static json_t *options_json(const distill_options *o)
     return j;
 }
 
+/* The encoder's name and network, and how its views were drawn. */
+static int describe_front(distiller *p, vl_err *e)
+{
+    json_t *model = NULL, *views = NULL;
+    int rc;
+
+    if (!p->d.front.n)
+        return VL_OK;
+    rc = vld_model_to_json(&p->d.front, &model, e);
+    if (!rc)
+        rc = vld_augment_to_json(&p->aug, &views, e);
+    if (!rc && json_object_set_new(
+                   p->d.manifest, "encoder",
+                   json_pack("{s:s, s:O, s:O}", "name", p->d.encoder, "model", model, "augment", views)))
+        rc = vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    json_decref(model);
+    json_decref(views);
+    return rc;
+}
+
+/* The manifest: which run it is, whatever comes of it. */
 static int describe(distiller *p, const char *tool, vl_err *e)
 {
-    json_t *objective = NULL, *options = NULL;
+    json_t *objective = NULL, *options;
     int rc =
         vld_manifest("distilled", tool, p->o->common.seed, &p->d.model, &p->d.augment, &p->d.manifest, e);
 
     if (!rc)
+        rc = describe_front(p, e);
+    if (!rc)
         rc = vld_objective_to_json(&p->objective, &objective, e);
     if (rc)
         return rc;
-    p->d.about =
-        json_pack("{s:I, s:I, s:[o,o]}", "iterations", (json_int_t)p->o->iterations, "diverged",
-                  (json_int_t)p->diverged, "match", number(p->match[VLM_IMAGE]), number(p->match[VLM_TEXT]));
     options = options_json(p->o);
     if (json_object_set_new(p->d.manifest, "objective", objective) |
-            json_object_set_new(p->d.manifest, "options", options) | !p->d.about ||
-        (p->single && distill_single_describe(p, options, p->d.about)))
+            json_object_set_new(p->d.manifest, "options", options) ||
+        (p->single && distill_single_options(p->o, options)))
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
+    return VL_OK;
+}
+
+/* What came of it. */
+static int tell_result(distiller *p, vl_err *e)
+{
+    json_t *about = p->d.about =
+        json_pack("{s:I, s:I, s:[o,o]}", "iterations", (json_int_t)p->o->iterations, "diverged",
+                  (json_int_t)p->diverged, "match", number(p->match[VLM_IMAGE]), number(p->match[VLM_TEXT]));
+
+    if (!about || (p->single && json_object_set_new(about, "loss", number(p->loss))))
+        return vl_fail(e, VL_ENOMEM, "out of memory: json");
     return VL_OK;
 }
 
 static int write_set(distiller *p, vl_err *e)
 {
     vls_writer *w;
-    int rc = vld_distilled_write(p->writer, &p->d, p->parents, p->n_paths + p->n_real, e);
+    int rc = vld_distilled_write(p->writer, &p->d, p->parents, p->n_parents, e);
 
     if (rc)
         return rc;
@@ -187,7 +242,7 @@ static vld_outer_opts outer_options(const distiller *p)
     return (vld_outer_opts){.inner = {.steps = (int)o->inner_steps,
                                       .warm_max = (int)o->warm_steps,
                                       .batch = (size_t)o->batch,
-                                      .aug = p->aug,
+                                      .aug = p->d.augment,
                                       .objective = p->objective,
                                       .merged = !strcmp(o->normaliser, "merged")},
                             .start_max = (int)o->start_max,
@@ -206,30 +261,41 @@ static vld_outer_opts outer_options(const distiller *p)
                             .iterations = (int)o->iterations,
                             .constant = !strcmp(o->schedule, "constant"),
                             .gradient = strcmp(o->gradient, "tesla") ? VLD_EXACT : VLD_TESLA,
+                            .front = p->front,
                             .log_cosine = (int)o->log_cosine,
                             .seed = (uint64_t)o->common.seed};
 }
 
-/* Everything up to the first iteration. */
-static int prepare(distiller *p, char **operand, vl_err *e)
+static int make_loop(distiller *p, vl_err *e)
 {
     vld_outer_opts outer;
+
+    if (vld_single_find(p->o->method))
+        return distill_single_new(p, e);
+    outer = outer_options(p);
+    return vld_outer_new(&p->experts, p->pool, &outer, &p->d.set, &p->outer, e);
+}
+
+/* Everything up to the first iteration. */
+static int prepare(distiller *p, const char *tool, char **operand, vl_err *e)
+{
     int rc = vl_pool_new((int)p->o->common.threads, &p->pool, e);
 
     if (!rc)
-        rc = cli_runlog_open(p->o->common.run_log, false, &p->log, e);
+        rc = cli_runlog_open(p->o->common.run_log, p->o->resume, &p->log, e);
     if (!rc)
         rc = cli_writer_open(&p->o->common, &p->writer, e);
     if (!rc)
         rc = read_all(p, operand, e);
-    if (!rc && !p->o->augment)
-        p->aug = p->experts.augment;
     if (!rc)
         rc = distill_start(p, e);
-    if (!rc && vld_single_find(p->o->method))
-        return distill_single_new(p, e);
-    outer = outer_options(p);
-    return rc ? rc : vld_outer_new(&p->experts, p->pool, &outer, &p->d.set, &p->outer, e);
+    if (!rc)
+        rc = distill_front_new(p, e);
+    if (!rc)
+        rc = make_loop(p, e);
+    if (!rc)
+        rc = describe(p, tool, e);
+    return rc ? rc : distill_checkpoint_open(p, e);
 }
 
 static void report(const distiller *p, double seconds, double flops)
@@ -251,7 +317,7 @@ static void report(const distiller *p, double seconds, double flops)
 
 int distill_run(distiller *p, const char *tool, char **operand, vl_err *e)
 {
-    int rc = prepare(p, operand, e);
+    int rc = prepare(p, tool, operand, e);
     double t0 = cli_now(), flops = vl_blas_flops();
 
     if (!rc)
@@ -261,7 +327,7 @@ int distill_run(distiller *p, const char *tool, char **operand, vl_err *e)
     if (!rc)
         rc = distill_name_texts(p, e);
     if (!rc)
-        rc = describe(p, tool, e);
+        rc = tell_result(p, e);
     if (!rc)
         rc = write_set(p, e);
     if (!rc)
@@ -269,18 +335,22 @@ int distill_run(distiller *p, const char *tool, char **operand, vl_err *e)
     return rc;
 }
 
-int distill_close(distiller *p, vl_err *e)
+int distill_close(distiller *p, int how, vl_err *e)
 {
     int rc = cli_runlog_close(p->log, e);
 
+    distill_checkpoint_close(p, how);
     vls_writer_abort(p->writer);
     vld_single_free(p->single);
     vld_outer_free(p->outer);
+    vld_front_free(p->front);
+    vld_encoder_close(&p->encoder);
     vld_distilled_free(&p->d);
     vl_data_free(&p->data);
     vld_experts_free(&p->experts);
+    free(p->base);
     cli_losses_free(&p->losses);
-    vls_parents_free(p->parents, p->n_paths + p->n_real);
+    vls_parents_free(p->parents, p->n_paths + p->n_real + 1);
     vl_pool_free(p->pool);
     return rc;
 }

@@ -64,11 +64,11 @@ static void log_iteration(distiller *p, int k, const vld_single_report *r)
 
 int distill_single_iterate(distiller *p, vl_err *e)
 {
-    int n = (int)p->o->iterations, rc = VL_OK, n_last = 0;
+    int n = (int)p->o->iterations, rc = VL_OK;
     cli_progress progress;
 
     cli_progress_begin(&progress, "iteration", (uint64_t)n);
-    for (int k = 0; !rc && k < n; k++) {
+    for (int k = p->done; !rc && k < n; k++) {
         vld_single_report r;
         rc = vld_single_step(p->single, k, &r, e);
         if (rc)
@@ -77,29 +77,28 @@ int distill_single_iterate(distiller *p, vl_err *e)
         if (r.diverged)
             cli_debug("iteration %d: loss %g or its gradient is not finite; nothing was changed", k, r.loss);
         else if (k >= n - (n + 9) / 10) {
-            n_last++;
+            p->n_match++;
             p->loss += r.loss;
         }
         log_iteration(p, k, &r);
+        rc = distill_checkpoint_tick(p, e);
         cli_progress_at(&progress, (uint64_t)k + 1, "loss %.4g", r.loss);
     }
     cli_progress_end(&progress);
-    p->loss = n_last ? p->loss / n_last : NAN;
+    p->loss = p->n_match ? p->loss / p->n_match : NAN;
     p->match[VLM_IMAGE] = p->match[VLM_TEXT] = NAN;
     if (!rc && p->diverged == n)
         return vl_fail(e, VL_EMATH, "no iteration had a finite loss and gradient");
     return rc;
 }
 
-int distill_single_describe(const distiller *p, json_t *options, json_t *about)
+int distill_single_options(const distill_options *o, json_t *options)
 {
-    const distill_options *o = p->o;
     json_t *j = json_pack("{s:I, s:b, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:f}", "real_batch",
                           (json_int_t)o->real_batch, "teacher", (int)o->teacher, "merge", o->merge, "rho",
                           o->rho, "lambda", o->lambda, "gke", o->gke, "sigma", o->sigma, "kernel", o->kernel,
                           "width", o->width, "ridge", o->ridge, "text_to_image", o->text_to_image);
-    int bad = !j || json_object_update(options, j) ||
-              json_object_set_new(about, "loss", isfinite(p->loss) ? json_real(p->loss) : json_null());
+    int bad = !j || json_object_update(options, j);
 
     json_decref(j);
     return bad;

@@ -13,26 +13,27 @@
 static int own_arrays(vld_distilled *d, vl_err *e)
 {
     size_t n = d->set.n;
-    bool pixels = d->model.kind != VLM_HEADS;
+    bool pixels = vld_distilled_images(d)->kind != VLM_HEADS;
 
     d->init_key = vl_alloc(n, sizeof *d->init_key, e);
     d->nearest = d->init_key ? vl_alloc(n, sizeof *d->nearest, e) : NULL;
     d->init_cap = d->nearest ? vl_alloc(n, sizeof *d->init_cap, e) : NULL;
     if (d->init_cap && pixels)
-        d->init_pixels = vl_alloc(n, d->model.image_n, e);
+        d->init_pixels = vl_alloc(n, vld_distilled_images(d)->image_n, e);
     return d->init_cap && (d->init_pixels || !pixels) ? VL_OK : VL_ENOMEM;
 }
 
 /* One real pair, with one of its captions, becomes pair i of the set. */
 static int start_pair(distiller *p, size_t i, size_t row, vl_err *e)
 {
+    const vlm_model *m = vld_distilled_images(&p->d);
     const vl_data *r = &p->data;
-    size_t pixels = p->d.model.image_n;
+    size_t pixels = m->image_n;
     uint64_t n_caps = r->cap[row + 1] - r->cap[row];
     uint64_t cap =
         vl_rng_below((uint64_t)p->o->common.seed, vl_rng_stream("init caption", 0, 0, 0), i, n_caps);
 
-    vld_set_pair(&p->d.model, r, row, r->cap[row] + cap, i, &p->d.set);
+    vld_set_pair(m, r, row, r->cap[row] + cap, i, &p->d.set);
     if (p->d.init_pixels)
         memcpy(p->d.init_pixels + i * pixels, r->images + row * pixels, pixels);
     p->d.init_cap[i] = (uint32_t)cap;
@@ -105,6 +106,7 @@ static void to_noise(vl_real *x, size_t n, uint64_t seed, uint64_t stream)
 
 int distill_start(distiller *p, vl_err *e)
 {
+    static const vl_augment still = {false, 0};
     const distill_options *o = p->o;
     size_t n = (size_t)o->pairs;
     uint32_t *rows = NULL;
@@ -113,10 +115,10 @@ int distill_start(distiller *p, vl_err *e)
     if (p->data.n < n)
         return vl_fail(e, VL_EFORMAT, "%zu real pairs; %zu synthetic ones are asked for", p->data.n, n);
     p->d.model = p->experts.model;
-    p->d.augment = p->aug;
+    p->d.augment = p->d.front.n ? still : p->aug;
     p->d.objective = p->objective;
     p->d.batch = (size_t)o->batch;
-    rc = vld_set_new_for(&p->d.model, &p->objective, n, &p->d.set, e);
+    rc = vld_set_new_for(vld_distilled_images(&p->d), &p->objective, n, &p->d.set, e);
     if (!rc)
         rc = own_arrays(&p->d, e);
     if (!rc && !(rows = vl_alloc(n, sizeof *rows, e)))
@@ -129,7 +131,7 @@ int distill_start(distiller *p, vl_err *e)
     if (rc)
         return rc;
     if (!strcmp(o->init, "noise"))
-        to_noise(p->d.set.image, n * p->d.model.image_n, (uint64_t)o->common.seed,
+        to_noise(p->d.set.image, n * vld_distilled_images(&p->d)->image_n, (uint64_t)o->common.seed,
                  vl_rng_stream("init noise", 0, 0, 0));
     vld_set_similarity(&p->objective, (uint64_t)o->common.seed, &p->d.set);
     p->d.set.rate[VLM_IMAGE] = o->rate_image;

@@ -2,6 +2,7 @@
  * eval_input.c -- operands and options of vleval to sets, data and grids. */
 #include "cli/eval.h"
 #include "pipeline/text_utf8.h"
+#include "pipeline/vit_base.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -63,43 +64,6 @@ int eval_grid_parse(const char *text, eval_grid *g, vl_err *e)
             break;
     }
     return vl_fail(e, VL_EARG, "'%s': positive numbers IMAGE:TEXT with commas between them wanted", text);
-}
-
-int eval_controls_parse(eval *v, vl_err *e)
-{
-    eval_options *o = &v->o;
-    const struct {
-        const char *name;
-        bool *on, possible;
-        const char *lacks;
-    } c[] = {{"chance", &o->chance, true, ""},
-             {"random", &o->random, o->train.n > 0, "--train"},
-             {"initial", &o->initial, o->train.n > 0 && v->first < v->n_sets, "--train and a distilled set"},
-             {"initial-rates", &o->initial_rates, o->train.n > 0 && v->first < v->n_sets,
-              "--train and a distilled set"},
-             {"full", &o->full, o->train.n > 0, "--train"}};
-    const size_t n = sizeof c / sizeof *c;
-
-    for (size_t i = 0; i < n && !o->controls; i++)
-        *c[i].on = c[i].possible;
-    for (const char *s = o->controls; s && *s;) {
-        size_t len = strcspn(s, ","), i = 0;
-        while (i < n && (strlen(c[i].name) != len || strncmp(s, c[i].name, len)))
-            i++;
-        if (i < n && !c[i].possible)
-            return vl_fail(e, VL_EARG, "--controls %s: needs %s", c[i].name, c[i].lacks);
-        if (i < n)
-            *c[i].on = true;
-        else if (len != 4 || strncmp(s, "none", 4))
-            return vl_fail(e, VL_EARG,
-                           "--controls: '%.*s' is none of chance, random, initial, initial-rates, full, none",
-                           (int)(len < 40 ? len : 40), s);
-        s += len;
-        s += *s == ',' && s[1];
-        if (*s == ',')
-            return vl_fail(e, VL_EARG, "--controls: '%s' ends in a comma", o->controls);
-    }
-    return VL_OK;
 }
 
 /* ---- sets ----------------------------------------------------------------------------------------- */
@@ -357,6 +321,8 @@ int eval_load(eval *v, vl_err *e)
 
     if (!rc)
         rc = eval_network(v, &v->val.d, e);
+    if (!rc && o->base)
+        rc = vlm_base_load(&v->model, o->base, o->model != NULL, &v->base, e);
     if (!rc && o->train.n)
         rc = load(v, "train", o->train.item, o->train.n, NULL, size, &v->train, e);
     if (!rc)
@@ -386,15 +352,18 @@ void eval_close(eval *v)
 {
     for (size_t i = 0; i < v->n_rows; i++) {
         eval_row *r = &v->row[i];
+        if (r->copy)
+            continue;
         for (size_t k = 0; r->set && k < r->n_draws; k++)
             vld_set_free(&r->set[k]);
         free(r->set);
         free(r->rows);
         free(r->draw);
     }
-    for (size_t i = 0; v->out && i < v->n_tasks; i++)
+    for (size_t i = v->out ? v->n_tasks : 0; i-- > 0;) /* from the end: later ones may share */
         vld_outcome_free(&v->out[i]);
     for (size_t i = 0; i < v->n_sets; i++) {
+        free(v->set[i].pixels);
         vld_distilled_free(&v->set[i].set);
         vls_parent_free(&v->set[i].id);
         data_free(&v->set[i].data);
@@ -405,6 +374,9 @@ void eval_close(eval *v)
     data_free(&v->val);
     data_free(&v->train);
     cli_losses_free(&v->losses);
+    free(v->base);
+    json_decref(v->recipe_json);
+    free(v->o.transfer_text);
     free(v->verdict.line);
     free(v->notes.line);
     free(v->task);

@@ -49,6 +49,17 @@ static json_t *recall(const vld_recall *r)
                      real(r->mean));
 }
 
+static json_t *interval(double low, double high)
+{
+    return json_pack("[o,o]", real(low), real(high));
+}
+
+static json_t *gauges(const vld_gauges *g)
+{
+    return json_pack("{s:o, s:o, s:o}", "image_cosine", real(g->image_cosine), "text_cosine",
+                     real(g->text_cosine), "modality_gap", real(g->gap));
+}
+
 static json_t *grid_json(const eval_row *r)
 {
     const vld_outcome *o = r->out;
@@ -76,10 +87,11 @@ static json_t *students_json(const eval_row *r)
     for (size_t i = 0; i < o->n_students; i++) {
         const vld_student *s = &o->student[i];
         if (json_array_append_new(
-                a, json_pack("{s:I, s:i, s:o, s:b, s:o, s:o, s:o, s:o}", "set", (json_int_t)s->draw,
+                a, json_pack("{s:I, s:i, s:o, s:b, s:i, s:o, s:o, s:o, s:o, s:o}", "set", (json_int_t)s->draw,
                              "student", s->number, "rates", reals(s->rate, VLM_BRANCHES), "diverged",
-                             s->diverged, "validation", recall(&s->valid), "test", recall(&s->test),
-                             "loss_nats", reals(s->loss, (size_t)o->epochs), "seconds", real(s->seconds)))) {
+                             s->diverged, "epoch", s->epoch, "validation", recall(&s->valid), "test",
+                             recall(&s->test), "gauges", gauges(&s->gauges), "loss_nats",
+                             reals(s->loss, (size_t)o->epochs), "seconds", real(s->seconds)))) {
             json_decref(a);
             return NULL;
         }
@@ -99,16 +111,29 @@ static json_t *readings_json(const vld_outcome *o)
     return a;
 }
 
+static json_t *gain_json(const eval_row *r)
+{
+    static const char *const select[] = {"validation", "last", "test"};
+    const eval_gain *g = &r->gain;
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s?, s:s?}", "ior", real(g->ior.value),
+                     "ior_interval95", interval(g->ior.low, g->ior.high), "percent_of_full", real(g->of_full),
+                     "lrs", real(g->lrs), "ars", real(g->ars), "query_interval95",
+                     interval(r->stats.query_low, r->stats.query_high), "gauges", gauges(&r->stats.gauges),
+                     "epochs_chosen_on", select[r->select], "legacy_best", r->select == VLD_BY_TEST,
+                     "network", r->model ? r->model->spec : NULL, "without",
+                     r->kind == EVAL_ABLATED ? vld_ablation_name[r->without] : NULL);
+}
+
 static json_t *row_json(const eval_row *r)
 {
     const vld_row_stats *s = &r->stats;
-    json_t *j =
-        json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", r->name, "kind",
-                  eval_kind_name(r->kind), "pairs", (json_int_t)r->n, "ir", reals(s->ir, VLD_N_K), "tr",
-                  reals(s->tr, VLD_N_K), "mean", real(s->mean.mean), "sd", real(s->mean.sd), "interval95",
-                  json_pack("[o,o]", real(s->mean.low), real(s->mean.high)), "validation", real(s->valid),
-                  "bytes", r->bytes ? json_integer((json_int_t)r->bytes) : json_null());
-    json_t *more;
+    json_t *j = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", r->name, "kind",
+                          eval_kind_name(r->kind), "pairs", (json_int_t)r->n, "ir", reals(s->ir, VLD_N_K),
+                          "tr", reals(s->tr, VLD_N_K), "mean", real(s->mean.mean), "sd", real(s->mean.sd),
+                          "interval95", interval(s->mean.low, s->mean.high), "validation", real(s->valid),
+                          "bytes", r->bytes ? json_integer((json_int_t)r->bytes) : json_null());
+    json_t *more, *gain;
 
     if (!j || r->kind == EVAL_CHANCE)
         return j;
@@ -118,10 +143,12 @@ static json_t *row_json(const eval_row *r)
                      "readings_at_epochs", readings_json(r->out), "grid_points", grid_json(r), "students",
                      students_json(r), "seconds", real(s->seconds), "gflops",
                      real(s->flops / s->seconds * 1e-9), "batch", (json_int_t)r->task.batch);
-    if (!more || json_object_update(j, more)) {
+    gain = gain_json(r);
+    if (!more || !gain || json_object_update(j, more) || json_object_update(j, gain)) {
         json_decref(j);
         j = NULL;
     }
+    json_decref(gain);
     json_decref(more);
     return j;
 }
@@ -190,12 +217,19 @@ static json_t *protocol_json(const eval *v, vl_err *e)
 
 int eval_json(const eval *v, char **text, size_t *n, vl_err *e)
 {
-    json_t *j = json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}", "tool", "name", "vleval", "version",
-                          VL_VERSION, "protocol", protocol_json(v, e), "inputs", inputs_json(v), "rows",
-                          rows_json(v), "conclusions", lines(&v->verdict), "seconds", real(v->seconds),
-                          "gflops", real(v->flops / v->seconds * 1e-9));
+    json_t *j =
+        json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "tool", "name", "vleval", "version",
+                  VL_VERSION, "protocol", protocol_json(v, e), "inputs", inputs_json(v), "rows", rows_json(v),
+                  "conclusions", lines(&v->verdict), "seconds", real(v->seconds), "gflops",
+                  real(v->flops / v->seconds * 1e-9), "peak_memory_bytes", (json_int_t)v->peak);
 
     if (j && v->losses.all && json_object_set(j, "input_loss", v->losses.all)) {
+        json_decref(j);
+        j = NULL;
+    }
+    if (j && v->recipe_json &&
+        json_object_set_new(j, "recipe",
+                            json_pack("{s:s, s:O}", "sha256", v->recipe, "canonical", v->recipe_json))) {
         json_decref(j);
         j = NULL;
     }

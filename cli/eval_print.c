@@ -17,7 +17,7 @@ static void lines(FILE *f, const eval_lines *l)
 static void number(FILE *f, double x)
 {
     if (isfinite(x))
-        fprintf(f, "\t%.2f", x);
+        fprintf(f, "\t%.2f", fabs(x) < 0.005 ? 0 : x); /* no -0.00 */
     else
         fputs("\t-", f);
 }
@@ -37,6 +37,22 @@ static void rates(FILE *f, const eval_row *r, int branch)
     }
 }
 
+/* With --legacy-best each student has its own. */
+static void epochs(FILE *f, const eval_row *r)
+{
+    const vld_outcome *o = r->out;
+    int least = o->epochs, most = 0;
+
+    for (size_t i = 0; i < o->n_students; i++) {
+        least = o->student[i].epoch < least ? o->student[i].epoch : least;
+        most = o->student[i].epoch > most ? o->student[i].epoch : most;
+    }
+    if (least < most)
+        fprintf(f, "\t%d-%d", least, most);
+    else
+        fprintf(f, "\t%d", most);
+}
+
 static void settings(FILE *f, const eval_row *r)
 {
     if (r->kind == EVAL_CHANCE) {
@@ -46,7 +62,7 @@ static void settings(FILE *f, const eval_row *r)
     fprintf(f, "\t%zu\t%zu\t%d", r->n, r->n_draws, r->task.students);
     for (int b = 0; b < VLM_BRANCHES; b++)
         rates(f, r, b);
-    fprintf(f, "\t%d", r->out->epochs);
+    epochs(f, r);
 }
 
 static void row(FILE *f, const eval_row *r)
@@ -68,10 +84,18 @@ static void row(FILE *f, const eval_row *r)
         fprintf(f, "\t%" PRIu64, r->bytes);
     else
         fputs("\t-", f);
-    if (r->kind == EVAL_CHANCE)
-        fputs("\t-\t-\n", f);
-    else
-        fprintf(f, "\t%.1f\t%.1f\n", s->seconds, s->flops / s->seconds * 1e-9);
+    if (r->kind == EVAL_CHANCE) {
+        fputs("\t-\t-\t-\t-\t-\t-\t-\t-\n", f);
+        return;
+    }
+    fprintf(f, "\t%.1f\t%.1f", s->seconds, s->flops / s->seconds * 1e-9);
+    number(f, r->gain.ior.value);
+    number(f, r->gain.of_full);
+    number(f, s->query_low);
+    number(f, s->query_high);
+    number(f, r->gain.lrs);
+    number(f, r->gain.ars);
+    putc('\n', f);
 }
 
 int eval_table(const eval *v, char **text, size_t *n, vl_err *e)
@@ -84,7 +108,9 @@ int eval_table(const eval *v, char **text, size_t *n, vl_err *e)
     fputs("set\tpairs\tsets\tstudents\trate_image\trate_text\tepochs", f);
     for (int k = 0; k < 2 * VLD_N_K; k++)
         fprintf(f, "\t%s@%d", k < VLD_N_K ? "IR" : "TR", vld_recall_k[k % VLD_N_K]);
-    fputs("\tmean\tsd\tlow95\thigh95\tvalidation\tbytes\tseconds\tGFLOP/s\n", f);
+    fputs("\tmean\tsd\tlow95\thigh95\tvalidation\tbytes\tseconds\tGFLOP/"
+          "s\tIOR\tof_full\tqlow95\tqhigh95\tLRS\tARS\n",
+          f);
     for (size_t i = 0; i < v->n_rows; i++)
         row(f, &v->row[i]);
     lines(f, &v->verdict);

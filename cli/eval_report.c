@@ -6,6 +6,7 @@
 #include "pipeline/image.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +24,17 @@ static void results(cli_report *p, const eval *v, cli_report_row *rows, char (*n
                                    .sd = s->mean.sd,
                                    .low = s->mean.low,
                                    .high = s->mean.high,
+                                   .query_low = s->query_low,
+                                   .query_high = s->query_high,
                                    .strong = r->kind == EVAL_DISTILLED};
         memcpy(rows[i].ir, s->ir, sizeof rows[i].ir);
         memcpy(rows[i].tr, s->tr, sizeof rows[i].tr);
         if (r->kind == EVAL_CHANCE)
             snprintf(note[i], sizeof note[i], "what random scores give in expectation");
         else
-            snprintf(note[i], sizeof note[i], "%zu set%s x %d student%s, %d epochs", r->n_draws,
+            snprintf(note[i], sizeof note[i], "%zu set%s x %d student%s, %d epochs%s", r->n_draws,
                      r->n_draws == 1 ? "" : "s", r->task.students, r->task.students == 1 ? "" : "s",
-                     r->out->epochs);
+                     r->out->epochs, r->select == VLD_BY_TEST ? ", LEGACY: best of them ON TEST" : "");
     }
     cli_report_heading(p, "Results");
     for (size_t i = 0; i < v->verdict.n; i++)
@@ -60,7 +63,7 @@ static void cost(cli_report *p, const eval *v, char (*text)[48], const char **ce
         snprintf(t[1], sizeof *t, "%zu", r->n);
         snprintf(t[2], sizeof *t, "%.4g:%.4g", rate[VLM_IMAGE], rate[VLM_TEXT]);
         snprintf(t[3], sizeof *t, "%s",
-                 r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES ? "times learned" : "grid");
+                 r->grid == &v->o.grid || r->grid == &v->o.full_grid ? "grid" : "times learned");
         snprintf(t[4], sizeof *t, "%d", r->out->epochs);
         snprintf(t[5], sizeof *t, "%.2f", s->valid);
         snprintf(t[6], sizeof *t, "%" PRIu64, r->bytes);
@@ -74,13 +77,91 @@ static void cost(cli_report *p, const eval *v, char (*text)[48], const char **ce
                     cell, n);
 }
 
+/* ---- what rows say of each other ------------------------------------------------------------------ */
+
+enum { GAIN_COLUMNS = 9 };
+
+static void pair_text(char text[48], double a, double b)
+{
+    if (isfinite(a) && isfinite(b))
+        snprintf(text, 48, "%.2f to %.2f", a, b);
+}
+
+static void real_text(char text[48], double a, int digits)
+{
+    if (isfinite(a))
+        snprintf(text, 48, "%.*f", digits, a);
+}
+
+/* Cells that stay empty are dashes. */
+static void gain_row(const eval_row *r, char (*t)[48])
+{
+    const eval_gain *g = &r->gain;
+    const vld_row_stats *s = &r->stats;
+
+    snprintf(t[0], sizeof *t, "%.47s", r->name);
+    real_text(t[1], g->ior.value, 2);
+    pair_text(t[2], g->ior.low, g->ior.high);
+    real_text(t[3], g->of_full, 2);
+    real_text(t[4], g->lrs, 2);
+    real_text(t[5], g->ars, 2);
+    real_text(t[6], s->gauges.image_cosine, 3);
+    real_text(t[7], s->gauges.text_cosine, 3);
+    real_text(t[8], s->gauges.gap, 3);
+}
+
+static int gains(cli_report *p, const eval *v, vl_err *e)
+{
+    static const char *const head[GAIN_COLUMNS] = {"set",          "IOR",         "its 95 % interval",
+                                                   "% of full",    "LRS",         "ARS",
+                                                   "image cosine", "text cosine", "modality gap"};
+    char(*text)[48] = vl_alloc(v->n_rows * GAIN_COLUMNS, sizeof *text, e);
+    const char **cell = text ? vl_alloc(v->n_rows * GAIN_COLUMNS, sizeof *cell, e) : NULL;
+    size_t n = 0;
+
+    if (!cell) {
+        free(text);
+        return VL_ENOMEM;
+    }
+    for (size_t i = 0; i < v->n_rows; i++) {
+        if (v->row[i].kind == EVAL_CHANCE)
+            continue;
+        gain_row(&v->row[i], text + n * GAIN_COLUMNS);
+        for (size_t k = n * GAIN_COLUMNS; k < (n + 1) * GAIN_COLUMNS; k++)
+            cell[k] = text[k][0] ? text[k] : NULL;
+        n++;
+    }
+    cli_report_grid(p, "Beside random pairs and full data; collapse gauges on test", head, GAIN_COLUMNS, cell,
+                    n);
+    free(cell);
+    free(text);
+    cli_report_text(p, "IOR: mean recall less that of as many random pairs, same network, epochs and views "
+                       "(interval: Welch). %% of full: of the full data's mean recall.");
+    cli_report_text(
+        p, "LRS, label robust score: 100 (exp(a) - exp(-1)) / (exp(1) - exp(-1)), a = IOR / 2 - HLR / 2, "
+           "HLR = full data less the set with hard labels, recalls as shares of 1. ARS, augmentation "
+           "robust score: the same of a = IOR with views / 2 + IOR without / 2.");
+    cli_report_text(
+        p,
+        "Intervals in the first table: the upper line is over sets x students (Student t), the lower "
+        "one over test queries (%d resampled test sets, percentiles).",
+        VLD_RESAMPLES);
+    cli_report_text(
+        p, "Cosines: mean over pairs of different images, of different captions; near 1 all are alike. "
+           "Modality gap: distance of the mean image embedding from the mean text embedding.");
+    cli_report_text(
+        p, "Peak memory of the whole run: %.0f MiB; students run side by side, so it is not a row's.",
+        (double)v->peak / 1048576);
+    return VL_OK;
+}
+
 /* ---- curves --------------------------------------------------------------------------------------- */
 
 static void validation_figure(cli_report *p, const eval_row *r)
 {
     const vld_outcome *o = r->out;
     cli_report_series series[VLD_MAX_GRID];
-    char name[VLD_MAX_GRID][48], title[192];
+    char name[VLD_MAX_GRID][48], title[256];
     double at[VLD_MAX_READINGS];
 
     for (int i = 0; i < o->n_readings; i++)
@@ -104,7 +185,7 @@ static void loss_figure(cli_report *p, const eval_row *r, const double *epochs)
     const vld_outcome *o = r->out;
     size_t n = o->n_students < CLI_REPORT_SERIES_MAX ? o->n_students : CLI_REPORT_SERIES_MAX;
     cli_report_series series[CLI_REPORT_SERIES_MAX];
-    char name[CLI_REPORT_SERIES_MAX][48], title[192];
+    char name[CLI_REPORT_SERIES_MAX][48], title[256];
 
     for (size_t i = 0; i < n; i++) {
         const vld_student *s = &o->student[i];
@@ -133,7 +214,8 @@ static int curves(cli_report *p, const eval *v, vl_err *e)
     cli_report_heading(p, "Training");
     for (size_t i = 0; i < v->n_rows; i++)
         if (v->row[i].kind != EVAL_CHANCE) {
-            validation_figure(p, &v->row[i]);
+            if (!v->row[i].out->shared)
+                validation_figure(p, &v->row[i]);
             loss_figure(p, &v->row[i], epochs);
         }
     free(epochs);
@@ -142,14 +224,15 @@ static int curves(cli_report *p, const eval *v, vl_err *e)
 
 /* ---- pictures ------------------------------------------------------------------------------------- */
 
-static int cell_make(const vld_distilled *d, size_t i, uint8_t *rgb, cli_report_cell *c, vl_err *e)
+static int cell_make(const eval_set *s, size_t i, uint8_t *rgb, cli_report_cell *c, vl_err *e)
 {
-    size_t size = d->model.size, pixels = size * size * 3;
+    const vld_distilled *d = &s->set;
+    size_t size = vld_distilled_images(d)->size, pixels = size * size * 3;
     uint8_t *before = NULL, *after = NULL;
     int rc;
 
     c->caption = d->nearest ? d->nearest[i] : NULL;
-    vld_preview(d->set.image + i * pixels, size, rgb);
+    vld_preview((s->pixels ? s->pixels : d->set.image) + i * pixels, size, rgb);
     rc = vl_png_encode(rgb, (uint32_t)size, (uint32_t)size, &after, &c->after.n, e);
     if (!rc && d->init_pixels)
         rc = vl_png_encode(d->init_pixels + i * pixels, (uint32_t)size, (uint32_t)size, &before, &c->before.n,
@@ -163,11 +246,12 @@ static int pictures(cli_report *p, const eval_set *s, vl_err *e)
 {
     size_t n = s->set.set.n < SHEET_MAX ? s->set.set.n : SHEET_MAX;
     cli_report_cell *cell = vl_alloc(n, sizeof *cell, e);
-    uint8_t *rgb = vl_alloc(s->set.model.size * s->set.model.size, 3, e);
+    size_t size = vld_distilled_images(&s->set)->size;
+    uint8_t *rgb = vl_alloc(size * size, 3, e);
     int rc = cell && rgb ? VL_OK : VL_ENOMEM;
 
     for (size_t i = 0; !rc && i < n; i++)
-        rc = cell_make(&s->set, i, rgb, &cell[i], e);
+        rc = cell_make(s, i, rgb, &cell[i], e);
     if (!rc) {
         cli_report_heading(p, "Distilled pairs");
         cli_report_text(p,
@@ -203,11 +287,15 @@ static int fill(cli_report *p, const eval *v, vl_err *e)
         cli_report_meta(p, "training", "%zu pairs", v->train.d.n);
         cli_report_meta(p, "validation", "%zu pairs", v->val.d.n);
         cli_report_meta(p, "test", "%zu pairs", v->test.d.n);
+        if (v->recipe_json)
+            cli_report_meta(p, "recipe", "%s", v->recipe);
         results(p, v, rows, note);
         cost(p, v, text, cell);
-        rc = curves(p, v, e);
+        rc = gains(p, v, e);
     }
-    if (!rc && v->first < v->n_sets && !v->heads)
+    if (!rc)
+        rc = curves(p, v, e);
+    if (!rc && v->first < v->n_sets && vld_distilled_images(&v->set[v->first].set)->kind != VLM_HEADS)
         rc = pictures(p, &v->set[v->first], e);
     if (!rc) {
         cli_report_heading(p, "Protocol and provenance");

@@ -16,20 +16,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <xxhash.h>
 
 static const eval_grid as_learned = {.rate = {{1, 1}}, .n = 1, .text = "1:1"};
 
 const char *eval_kind_name(eval_kind k)
 {
-    static const char *const name[] = {"chance",        "random",    "selected", "initial",
-                                       "initial-rates", "distilled", "full"};
+    static const char *const name[] = {"chance",    "random",  "selected", "initial", "initial-rates",
+                                       "distilled", "ablated", "coreset",  "full"};
 
     return name[k];
 }
 
-/* The next row; there is room, see eval_rows. */
-static eval_row *row_new(eval *v, eval_kind kind, const char *label, const eval_grid *grid)
+eval_row *eval_row_new(eval *v, eval_kind kind, const char *label, const eval_grid *grid)
 {
     eval_row *r = &v->row[v->n_rows++];
     char tail[24];
@@ -45,7 +45,7 @@ static eval_row *row_new(eval *v, eval_kind kind, const char *label, const eval_
     return r;
 }
 
-static int row_draws(eval_row *r, size_t n, vl_err *e)
+int eval_row_draws(eval_row *r, size_t n, vl_err *e)
 {
     r->draw = vl_alloc(n, sizeof *r->draw, e);
     r->n_draws = n;
@@ -63,33 +63,44 @@ static int64_t students_of(const eval_options *o, eval_kind kind)
     return o->students;
 }
 
+static vl_augment views_of(const eval *v, const eval_row *r)
+{
+    bool learned = r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES || r->kind == EVAL_ABLATED;
+
+    if (r->views == EVAL_PLAIN)
+        return (vl_augment){false, 0};
+    return learned && r->views == EVAL_AS_EVER ? v->set_aug : v->aug;
+}
+
 static void row_task(const eval *v, eval_row *r)
 {
     const eval_options *o = &v->o;
     bool full = r->kind == EVAL_FULL;
 
-    r->task =
-        (vld_task){.stream = r->stream,
-                   .draw = r->draw,
-                   .n_draws = r->n_draws,
-                   .grid = r->grid->rate,
-                   .n_grid = r->grid->n,
-                   .epochs = (int)(full ? o->full_epochs : o->epochs),
-                   .readings = (int)o->readings,
-                   .batch = full && o->full_batch   ? (size_t)o->full_batch
-                            : r->batch && !o->batch ? r->batch
-                                                    : v->batch,
-                   .aug = r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES ? v->set_aug : v->aug,
-                   .objective = r->objective,
-                   .momentum = o->momentum,
-                   .students = (int)students_of(o, r->kind)};
+    r->task = (vld_task){.model = r->model,
+                         .select = r->select,
+                         .shares = r->like ? (size_t)(r - v->row) - (r->like - 1) : 0,
+                         .stream = r->stream,
+                         .draw = r->draw,
+                         .n_draws = r->n_draws,
+                         .grid = r->grid->rate,
+                         .n_grid = r->grid->n,
+                         .epochs = (int)(full ? o->full_epochs : o->epochs),
+                         .readings = (int)o->readings,
+                         .batch = full && o->full_batch   ? (size_t)o->full_batch
+                                  : r->batch && !o->batch ? r->batch
+                                                          : v->batch,
+                         .aug = views_of(v, r),
+                         .objective = r->objective,
+                         .momentum = o->momentum,
+                         .students = (int)students_of(o, r->kind)};
 }
 
 /* ---- the kinds ------------------------------------------------------------------------------------ */
 
 static int add_chance(eval *v, vl_err *e)
 {
-    eval_row *r = row_new(v, EVAL_CHANCE, "chance", NULL);
+    eval_row *r = eval_row_new(v, EVAL_CHANCE, "chance", NULL);
     vld_recall test, valid;
     int rc = vld_recall_chance(&v->test.d, &test, e);
 
@@ -106,9 +117,9 @@ static int add_chance(eval *v, vl_err *e)
 
 static int add_random(eval *v, vl_err *e)
 {
-    eval_row *r = row_new(v, EVAL_RANDOM, "random", &v->o.grid);
+    eval_row *r = eval_row_new(v, EVAL_RANDOM, "random", &v->o.grid);
     size_t draws = (size_t)v->o.draws;
-    int rc = row_draws(r, draws, e);
+    int rc = eval_row_draws(r, draws, e);
 
     if (rc)
         return rc;
@@ -126,8 +137,8 @@ static int add_random(eval *v, vl_err *e)
 
 static int add_full(eval *v, vl_err *e)
 {
-    eval_row *r = row_new(v, EVAL_FULL, "full", &v->o.full_grid);
-    int rc = row_draws(r, 1, e);
+    eval_row *r = eval_row_new(v, EVAL_FULL, "full", &v->o.full_grid);
+    int rc = eval_row_draws(r, 1, e);
 
     if (rc)
         return rc;
@@ -200,9 +211,9 @@ static void name_stream(const eval_set *s, eval_row *r)
 static int add_sets(eval *v, size_t first, vl_err *e)
 {
     const eval_set *s = &v->set[first];
-    eval_row *r = row_new(v, s->distilled ? EVAL_DISTILLED : EVAL_SELECTED, s->label,
-                          s->distilled ? &v->o.multiples : &v->o.grid);
-    int rc = row_draws(r, count_label(v, first), e);
+    eval_row *r = eval_row_new(v, s->distilled ? EVAL_DISTILLED : EVAL_SELECTED, s->label,
+                               s->distilled ? &v->o.multiples : &v->o.grid);
+    int rc = eval_row_draws(r, count_label(v, first), e);
     uint64_t bytes = 0;
 
     for (size_t k = 0, i = first; !rc && k < r->n_draws; k++) {
@@ -218,6 +229,7 @@ static int add_sets(eval *v, size_t first, vl_err *e)
         }
     }
     name_stream(&v->set[first], r);
+    r->set_number = first;
     r->bytes = bytes / r->n_draws;
     return rc;
 }
@@ -235,11 +247,11 @@ static int take_learned(eval_row *r, size_t k, const eval_set *s, vl_err *e)
 
 static int add_initial(eval *v, bool learned, vl_err *e)
 {
-    eval_row *r = row_new(v, learned ? EVAL_INITIAL_RATES : EVAL_INITIAL,
-                          learned ? "initial-rates" : "initial", learned ? &as_learned : &v->o.grid);
+    eval_row *r = eval_row_new(v, learned ? EVAL_INITIAL_RATES : EVAL_INITIAL,
+                               learned ? "initial-rates" : "initial", learned ? &as_learned : &v->o.grid);
     uint32_t *rows = vl_alloc(v->n, sizeof *rows, e);
     uint64_t bytes = 0;
-    int rc = rows ? row_draws(r, count_label(v, v->first), e) : VL_ENOMEM;
+    int rc = rows ? eval_row_draws(r, count_label(v, v->first), e) : VL_ENOMEM;
 
     r->set = rc ? NULL : vl_alloc(r->n_draws, sizeof *r->set, e);
     if (!r->set)
@@ -291,13 +303,15 @@ int eval_rows(eval *v, vl_err *e)
     const eval_options *o = &v->o;
     int rc = VL_OK;
 
-    v->row = vl_alloc(v->n_sets + 5, sizeof *v->row, e);
+    v->row = vl_alloc(eval_more_room(v, v->n_sets + 5), sizeof *v->row, e);
     if (!v->row)
         return VL_ENOMEM;
     if (o->chance)
         rc = add_chance(v, e);
     if (!rc && o->random)
         rc = add_random(v, e);
+    if (!rc)
+        rc = eval_coreset_rows(v, e);
     if (!rc)
         rc = add_operands(v, false, e);
     if (!rc && o->initial)
@@ -306,8 +320,12 @@ int eval_rows(eval *v, vl_err *e)
         rc = add_initial(v, true, e);
     if (!rc)
         rc = add_operands(v, true, e);
+    if (!rc)
+        rc = eval_ablated_rows(v, e);
     if (!rc && o->full)
         rc = add_full(v, e);
+    if (!rc)
+        rc = eval_variant_rows(v, e);
     if (!rc)
         rc = check_names(v, e);
     if (!rc && !v->n_rows)
@@ -331,9 +349,14 @@ int eval_rows(eval *v, vl_err *e)
 
 void eval_rows_done(eval *v)
 {
+    struct rusage use;
+
     for (size_t i = 0; i < v->n_rows; i++)
         if (v->row[i].kind != EVAL_CHANCE) {
             v->row[i].stats = vld_outcome_stats(v->row[i].out);
             v->flops += v->row[i].stats.flops;
         }
+    eval_gains(v);
+    if (!getrusage(RUSAGE_SELF, &use))
+        v->peak = (uint64_t)use.ru_maxrss * 1024;
 }

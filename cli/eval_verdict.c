@@ -101,7 +101,7 @@ static void say_choice(eval *v, eval_lines *l)
                 "positive among the k best; equal captions are one caption, ties count against");
     eval_say(l,
              "mean: of the six; sd and 95 %% interval (Student t) over sets x students; seconds and GFLOP/s: "
-             "one core, of all students of the row; bytes: of one set, real pairs as image files and "
+             "one core's time, of all students of the row; bytes: of one set, real pairs as image files and "
              "captions, distilled ones as their shard");
 }
 
@@ -147,6 +147,9 @@ void eval_notes(eval *v)
 
     say_students(v, l);
     say_choice(v, l);
+    eval_more_notes(v);
+    if (v->recipe_json)
+        eval_say(l, "recipe %s (SHA-256 of its canonical JSON)", v->recipe);
     say_data(l, "train", &v->train);
     say_data(l, "validation", &v->val);
     say_data(l, "test", &v->test);
@@ -171,23 +174,25 @@ void eval_notes(eval *v)
 static bool is_real(const eval_row *r)
 {
     return r->kind == EVAL_RANDOM || r->kind == EVAL_SELECTED || r->kind == EVAL_INITIAL ||
-           r->kind == EVAL_INITIAL_RATES;
+           r->kind == EVAL_INITIAL_RATES || r->kind == EVAL_CORESET;
 }
 
-static const eval_row *row_of(const eval *v, eval_kind kind)
+/* The row of this kind that r may be compared with; NULL: none. */
+static const eval_row *row_of(const eval *v, const eval_row *r, eval_kind kind)
 {
     for (size_t i = 0; i < v->n_rows; i++)
-        if (v->row[i].kind == kind)
+        if (v->row[i].kind == kind && eval_comparable(r, &v->row[i]))
             return &v->row[i];
     return NULL;
 }
 
-static const eval_row *best_real(const eval *v)
+static const eval_row *best_real(const eval *v, const eval_row *r)
 {
     const eval_row *best = NULL;
 
     for (size_t i = 0; i < v->n_rows; i++)
-        if (is_real(&v->row[i]) && (!best || v->row[i].stats.mean.mean > best->stats.mean.mean))
+        if (is_real(&v->row[i]) && eval_comparable(r, &v->row[i]) &&
+            (!best || v->row[i].stats.mean.mean > best->stats.mean.mean))
             best = &v->row[i];
     return best;
 }
@@ -224,12 +229,37 @@ static void say_best(eval_lines *l, const eval_row *a, const eval_row *best)
                  a->name, best->name, x, y);
 }
 
+/* What an ablated row keeps of the whole one. */
+static void say_kept(const eval *v, eval_lines *l, const eval_row *r)
+{
+    for (size_t i = 0; i < v->n_rows; i++) {
+        const eval_row *whole = &v->row[i];
+        if (whole->kind == EVAL_DISTILLED && whole->set_number == r->set_number && whole->model == r->model &&
+            whole->select == r->select && whole->views == r->views)
+            say_ratio(l, r, whole);
+    }
+}
+
+static void say_distilled(const eval *v, eval_lines *l, const eval_row *r)
+{
+    const eval_row *full = row_of(v, r, EVAL_FULL), *best = best_real(v, r);
+
+    for (size_t k = 0; k < v->n_rows; k++)
+        if (is_real(&v->row[k]) && eval_comparable(r, &v->row[k]))
+            say_ratio(l, r, &v->row[k]);
+    if (best)
+        say_best(l, r, best);
+    if (full && full->stats.mean.mean > 0)
+        eval_say(l, "%s reaches %.0f %% of full data (%zu pairs)", r->name,
+                 100 * r->stats.mean.mean / full->stats.mean.mean, full->n);
+}
+
 static void say_troubles(eval_lines *l, const eval_row *r)
 {
     const vld_row_stats *s = &r->stats;
     const vld_outcome *o = r->out;
 
-    for (size_t i = 0; i < o->n_points; i++)
+    for (size_t i = 0; i < o->n_points && !o->shared; i++)
         if (o->point[i].diverged)
             eval_say(l, "%s: grid point %.4g:%.4g diverged; validation recall counted as 0", r->name,
                      r->grid->rate[i][VLM_IMAGE], r->grid->rate[i][VLM_TEXT]);
@@ -238,7 +268,7 @@ static void say_troubles(eval_lines *l, const eval_row *r)
     if (s->diverged)
         eval_say(l, "%s: %zu of %zu students diverged; test recall counted as 0", r->name, s->diverged,
                  o->n_students);
-    if (o->epochs == r->task.epochs)
+    if (o->epochs == r->task.epochs && r->select == VLD_BY_VALIDATION)
         eval_say(l, "%s: the most epochs that were tried (%d) were chosen; more may be better", r->name,
                  o->epochs);
 }
@@ -246,30 +276,27 @@ static void say_troubles(eval_lines *l, const eval_row *r)
 void eval_verdict(eval *v)
 {
     eval_lines *l = &v->verdict;
-    const eval_row *random = row_of(v, EVAL_RANDOM), *full = row_of(v, EVAL_FULL), *best = best_real(v);
     size_t students = 0;
 
     for (size_t i = 0; i < v->n_rows; i++) {
         const eval_row *r = &v->row[i];
-        if (random && r->kind == EVAL_SELECTED)
+        const eval_row *random = row_of(v, r, EVAL_RANDOM);
+        if (r->select == VLD_BY_TEST)
+            continue; /* no conclusion rests on these */
+        if (random && (r->kind == EVAL_SELECTED || r->kind == EVAL_CORESET))
             say_ratio(l, r, random);
-        if (r->kind != EVAL_DISTILLED)
-            continue;
-        for (size_t k = 0; k < v->n_rows; k++)
-            if (is_real(&v->row[k]))
-                say_ratio(l, r, &v->row[k]);
-        if (best)
-            say_best(l, r, best);
-        if (full && full->stats.mean.mean > 0)
-            eval_say(l, "%s reaches %.0f %% of full data (%zu pairs)", r->name,
-                     100 * r->stats.mean.mean / full->stats.mean.mean, full->n);
+        if (r->kind == EVAL_ABLATED)
+            say_kept(v, l, r);
+        if (r->kind == EVAL_DISTILLED)
+            say_distilled(v, l, r);
     }
     for (size_t i = 0; i < v->n_rows; i++)
         if (v->row[i].kind != EVAL_CHANCE) {
             say_troubles(l, &v->row[i]);
-            students += v->row[i].out->n_points + v->row[i].out->n_students;
+            students += (v->row[i].out->shared ? 0 : v->row[i].out->n_points) + v->row[i].out->n_students;
         }
     if (students)
-        eval_say(l, "%zu students in %.1f s, %d at a time, %.1f GFLOP/s together", students, v->seconds,
-                 (int)v->o.common.threads, v->flops / v->seconds * 1e-9);
+        eval_say(l, "%zu students in %.1f s, %d at a time, %.1f GFLOP/s together, peak memory %.0f MiB",
+                 students, v->seconds, (int)v->o.common.threads, v->flops / v->seconds * 1e-9,
+                 (double)v->peak / 1048576);
 }

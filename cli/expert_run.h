@@ -25,6 +25,7 @@ struct expert;
 typedef struct expert_trainer {
     expert_opts o;
     vlm_model model;
+    vl_real *base; /* frozen weights that were loaded; NULL: none */
     vl_augment aug;
     vl_data train, val;
     vls_parent *parents;

@@ -16,6 +16,7 @@
 typedef struct check {
     const char *path;
     const ls_opts *o;
+    bool one_thread; /* for this shard: others keep the processors busy */
     int rc;
     vl_err e;
     vls_reader *r; /* of a shard that was read; closed when it was spoken of */
@@ -60,7 +61,7 @@ static int verify(const check *c, const vls_reader *r, vl_err *e)
 static void check_one(void *job, void *ctx)
 {
     check *c = job;
-    vls_read_opts ro = {.skip_bad = c->o->skip_bad};
+    vls_read_opts ro = {.skip_bad = c->o->skip_bad, .one_thread = c->one_thread};
     const vls_segment *seg;
     vls_record rec;
 
@@ -173,7 +174,11 @@ int ls_check(const ls_opts *o, char *const *path, size_t n)
     for (size_t i = 0; i < n && !ferror(stdout); i++) {
         check *c = calloc(1, sizeof *c);
         if (c)
-            *c = (check){.path = path[i], .o = o, .manifests = json_array(), .parents = json_array()};
+            *c = (check){.path = path[i],
+                         .o = o,
+                         .one_thread = n >= (size_t)o->threads,
+                         .manifests = json_array(),
+                         .parents = json_array()};
         if (!c) {
             cli_error("out of memory");
             bad = 1;

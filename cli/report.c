@@ -48,7 +48,8 @@ static const char style[] =
     "th[scope=row]{min-width:9rem}.note{display:block;color:var(--dim);font-size:.82rem;font-"
     "weight:400}"
     ".bar{display:block;height:5px;margin-top:3px;width:4.2rem}.span{width:9rem;height:9px}\n"
-    ".ir{fill:var(--bar)}.tr{fill:var(--bar2)}.whisk{stroke:var(--fg);stroke-width:1.5;fill:none}\n"
+    ".ir{fill:var(--bar)}.tr{fill:var(--bar2)}.whisk{stroke:var(--fg);stroke-width:1.5;fill:none}.query{"
+    "stroke-width:.8}\n"
     "figure{margin:1.2rem 0}figcaption{font-weight:600}"
     ".plot{width:100%;max-width:46rem;height:auto;display:block}"
     ".plot text{font:12px system-ui,sans-serif;fill:var(--dim)}\n"
@@ -161,6 +162,7 @@ static scales scales_of(const cli_report_row *rows, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         top.mean = greatest(greatest(top.mean, rows[i].mean), rows[i].high);
+        top.mean = greatest(top.mean, rows[i].query_high);
         for (int k = 0; k < 3; k++) {
             top.ir[k] = greatest(top.ir[k], rows[i].ir[k]);
             top.tr[k] = greatest(top.tr[k], rows[i].tr[k]);
@@ -194,7 +196,21 @@ static void recall_cell(cli_page *p, double v, double top, const char *class)
                  class, percent_of(v, top));
 }
 
-/* The mean as a bar, its interval as a line across the bar's end. */
+/* A line from lo to hi with ends across, at a height of the picture. */
+static void whisker(cli_page *p, double lo, double hi, double y, const char *class)
+{
+    cli_page_fmt(p,
+                 "<path class=\"%s\" vector-effect=\"non-scaling-stroke\" "
+                 "d=\"M%.1f %.1fH%.1fM%.1f %.1fv3M%.1f %.1fv3\"/>",
+                 class, lo, y, hi, lo, y - 1.5, hi, y - 1.5);
+}
+
+static bool has_queries(const cli_report_row *row)
+{
+    return isfinite(row->query_low) && isfinite(row->query_high) && row->query_high > 0;
+}
+
+/* The mean as a bar, its interval as a line across the bar's end, that over queries as a thinner one below. */
 static void interval_cell(cli_page *p, const cli_report_row *row, double top)
 {
     cli_page_raw(p, "<td>");
@@ -206,13 +222,10 @@ static void interval_cell(cli_page *p, const cli_report_row *row, double top)
                  "<svg class=\"bar span\" viewBox=\"0 0 100 9\" preserveAspectRatio=\"none\" "
                  "aria-hidden=\"true\"><rect class=\"ir\" y=\"2\" width=\"%.1f\" height=\"5\"/>",
                  percent_of(row->mean, top));
-    if (isfinite(row->low) && isfinite(row->high)) {
-        double lo = percent_of(row->low, top), hi = percent_of(row->high, top);
-        cli_page_fmt(p,
-                     "<path class=\"whisk\" vector-effect=\"non-scaling-stroke\" "
-                     "d=\"M%.1f 4.5H%.1fM%.1f 1V8M%.1f 1V8\"/>",
-                     lo, hi, lo, hi);
-    }
+    if (isfinite(row->low) && isfinite(row->high))
+        whisker(p, percent_of(row->low, top), percent_of(row->high, top), 3.5, "whisk");
+    if (has_queries(row))
+        whisker(p, percent_of(row->query_low, top), percent_of(row->query_high, top), 6.5, "whisk query");
     cli_page_raw(p, "</svg></td>");
 }
 

@@ -41,14 +41,15 @@ void cli_report_text(cli_report *r, const char *fmt, ...) VL_PRINTF(2, 3); /* a 
 
 /* One row of the results. Numbers are percent, 0..100; one that is not finite is a dash. */
 typedef struct cli_report_row {
-    const char *name; /* "distilled-100" */
-    const char *note; /* "2 sets x 3 students, rate 0.03"; NULL: none */
-    double mean;      /* mean recall: of the six numbers below */
-    double sd;        /* over runs */
-    double low, high; /* 95 % interval of the mean */
-    double ir[3];     /* image recall @1, 5, 10: caption in, image out */
-    double tr[3];     /* text recall @1, 5, 10: image in, caption out */
-    bool strong;      /* the row that the page is about */
+    const char *name;             /* "distilled-100" */
+    const char *note;             /* "2 sets x 3 students, rate 0.03"; NULL: none */
+    double mean;                  /* mean recall: of the six numbers below */
+    double sd;                    /* over runs */
+    double low, high;             /* 95 % interval of the mean */
+    double ir[3];                 /* image recall @1, 5, 10: caption in, image out */
+    double tr[3];                 /* text recall @1, 5, 10: image in, caption out */
+    bool strong;                  /* the row that the page is about */
+    double query_low, query_high; /* 95 % interval over test queries; both 0: none */
 } cli_report_row;
 
 /* cli_report_table -- rows in the order given; in each column the bars go from 0

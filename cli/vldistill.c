@@ -20,6 +20,8 @@ static distill_options o = {.common = CLI_COMMON_DEFAULT,
                             .similarity = "none",
                             .normaliser = "split",
                             .init = "real",
+                            .space = "experts",
+                            .checkpoint = 60,
                             .optimizer = "adam",
                             .schedule = "cosine",
                             .pairs = 100,
@@ -57,12 +59,32 @@ static const cli_opt options[] = {
      "which embeddings to use, such as hash768.txt.npy; the default is the only ones there are", 0, 0, NULL},
     {0, "image", CLI_TEXT, &o.image, "EXT", "the same for the image rows that experts of scope heads see", 0,
      0, NULL},
+    {0, "base", CLI_PATH, &o.base, "FOLDER",
+     "folder of the Hugging Face hub with the frozen weights that the experts' network names", 0, 0, NULL},
     {0, "pairs", CLI_INT, &o.pairs, "N", "synthetic pairs to make", 2, 100000, NULL},
     {0, "init", CLI_CHOICE, &o.init, "FROM",
      "real pairs to start from: drawn at random (real, and noise in place of their images), or by vlselect's "
      "k-means "
      "or k-center on features",
      0, 0, "real|k-means|k-center|noise"},
+    {0, "space", CLI_CHOICE, &o.space, "KIND",
+     "what the set's images are for experts of scope heads: features, or pixels in front of their encoder "
+     "[what the "
+     "experts see]",
+     0, 0, "experts|features|pixels"},
+    {0, "encoder", CLI_TEXT, &o.encoder, "NAME",
+     "of --space pixels: the frozen encoder whose rows the experts know, as vlembed --image-model", 0, 0,
+     NULL},
+    {0, "memory", CLI_SIZE, &o.memory, "SIZE",
+     "for the encoder's activations: fewer images are held, and computed again on the way back; 0: all are "
+     "held",
+     0, 1e15, NULL},
+    {0, "checkpoint", CLI_REAL, &o.checkpoint, "SECONDS",
+     "keep the state in FILE.checkpoint, so often; 0: never. It is gone when the set is written", 0, 1e9,
+     NULL},
+    {0, "resume", CLI_FLAG, &o.resume, NULL,
+     "go on with FILE.checkpoint, which an earlier run of the same command left; begin where there is none",
+     0, 0, NULL},
     {0, "method", CLI_CHOICE, &o.method, "NAME",
      "a published method: sets what follows, where it is not given; --method NAME --help shows it", 0, 0,
      distill_methods},
@@ -177,6 +199,8 @@ static void check_inputs(int n, char **operand)
         cli_misuse("standard input (-) is named %d times, it can be read once", dashes);
     if (!o.real.n)
         cli_misuse("--real is missing: the set starts from real pairs");
+    if (o.resume && (!o.common.output || !strcmp(o.common.output, "-")))
+        cli_misuse("--resume: standard output cannot be resumed, -o FILE is needed");
     if (o.rate_min > o.rate_max)
         cli_misuse("--rate-min %g is more than --rate-max %g", o.rate_min, o.rate_max);
 }
@@ -209,7 +233,7 @@ int main(int argc, char **argv)
     p.n_paths = (size_t)n;
     p.n_real = (size_t)o.real.n;
     rc = distill_run(&p, tool.name, argv + 1, &e);
-    if (distill_close(&p, &late) && !rc) {
+    if (distill_close(&p, rc, &late) && !rc) {
         e = late;
         rc = late.code;
     }

@@ -22,6 +22,8 @@ static eval v = {.o = {.common = CLI_COMMON_DEFAULT,
                        .pairs = 100,
                        .draws = 5,
                        .students = 3,
+                       .students_text = "3",
+                       .select = "validation",
                        .epochs = 160,
                        .full_epochs = 12,
                        .readings = 8,
@@ -40,10 +42,21 @@ static const cli_opt options[] = {
     {0, "image", CLI_TEXT, &v.o.image_ext, "EXT", "the same for image rows, of protocol heads", 0, 0, NULL},
     {0, "rows", CLI_GROUP, NULL, NULL, "Rows", 0, 0, NULL},
     {0, "controls", CLI_TEXT, &v.o.controls, "LIST",
-     "of chance, random, initial, initial-rates, full, or none [all that the inputs allow]", 0, 0, NULL},
+     "of chance, random, initial, initial-rates, full (default: all of these that the inputs allow), "
+     "herding, "
+     "k-center, k-means, density, cosine, forgetting; or none [default]",
+     0, 0, NULL},
+    {0, "ablate", CLI_TEXT, &v.o.ablate_text, "LIST",
+     "of similarity, rates, text, images: distilled sets without what they learned there, a row each", 0, 0,
+     NULL},
+    {0, "ars", CLI_FLAG, &v.o.ars, NULL,
+     "also train random and distilled sets without views and with the same ones: augmentation robust score",
+     0, 0, NULL},
     {0, "pairs", CLI_INT, &v.o.pairs, "N", "size of random subsets where no set is given", 2, 1e6, NULL},
     {0, "draws", CLI_INT, &v.o.draws, "N", "random subsets", 1, 1000, NULL},
-    {0, "students", CLI_INT, &v.o.students, "N", "tested students of each set", 1, 1000, NULL},
+    {0, "students", CLI_TEXT, &v.o.students_text, "LIST",
+     "how many of each set are tested, and other networks to train on the same sets, as in 3,convnet:32x2", 0,
+     0, NULL},
     {0, "random-students", CLI_INT, &v.o.random_students, "N", "of each random subset; 0: as --students", 0,
      1000, NULL},
     {0, "full-students", CLI_INT, &v.o.full_students, "N", "of the full data; 0: as --students", 0, 1000,
@@ -60,6 +73,12 @@ static const cli_opt options[] = {
      NULL},
     {0, "readings", CLI_INT, &v.o.readings, "N", "lengths to choose from, at even distances", 1,
      VLD_MAX_READINGS, NULL},
+    {0, "select", CLI_CHOICE, &v.o.select, "WHICH",
+     "epoch that counts: chosen on validation, the last, or both in rows of their own", 0, 0,
+     "validation|last|both"},
+    {0, "legacy-best", CLI_FLAG, &v.o.legacy_best, NULL,
+     "also show each row at the reading that is best on the test data, as published tables do; marked", 0, 0,
+     NULL},
     {0, "batch", CLI_INT, &v.o.batch, "PAIRS", "a step; 0: as the distilled set says, or 50", 0, 65536, NULL},
     {0, "full-batch", CLI_INT, &v.o.full_batch, "PAIRS", "a step on the full data; 0: as --batch", 0, 65536,
      NULL},
@@ -71,6 +90,11 @@ static const cli_opt options[] = {
      "on "
      "features [the set's, or image]",
      0, 0, "image|heads"},
+    {0, "encoder", CLI_TEXT, &v.o.encoder, "NAME",
+     "of sets of pixels for heads: the frozen encoder that they were made for, as vlembed --image-model", 0,
+     0, NULL},
+    {0, "base", CLI_PATH, &v.o.base, "FOLDER",
+     "folder of the Hugging Face hub with the frozen weights of a vit with lora", 0, 0, NULL},
     {0, "dropout", CLI_REAL, &v.o.dropout, "P", "of heads, while they train; -1: the set's, or 0.1", -1,
      0.999, NULL},
     {0, "model", CLI_TEXT, &v.o.model, "SPEC",
@@ -89,6 +113,8 @@ static const cli_opt options[] = {
     {0, "json", CLI_PATH, &v.o.json, "FILE",
      "also write everything as JSON; - is standard output, without the table then", 0, 0, NULL},
     {0, "report", CLI_PATH, &v.o.report, "FILE", "also write a self-contained HTML page", 0, 0, NULL},
+    {0, "track", CLI_FLAG, &v.o.track, NULL,
+     "also write the digest of the recipe: everything that determines the table", 0, 0, NULL},
     CLI_END};
 
 static const cli_tool tool = {
@@ -136,7 +162,7 @@ static void log_student(cli_runlog *log, const eval_row *r, const vld_tick *t)
     cli_runlog_int(log, "student", s->number);
     cli_runlog_real(log, "rate_image", s->rate[VLM_IMAGE]);
     cli_runlog_real(log, "rate_text", s->rate[VLM_TEXT]);
-    cli_runlog_int(log, "epochs", r->out->epochs);
+    cli_runlog_int(log, "epochs", s->epoch);
     cli_runlog_int(log, "diverged", s->diverged);
     cli_runlog_real(log, "validation_percent", s->valid.mean);
     cli_runlog_real(log, "test_percent", s->test.mean);
@@ -167,7 +193,7 @@ static int measure(watcher *w, vl_err *e)
     vld_protocol p = {&v.model, pool, (uint64_t)v.o.common.seed, &v.val.d, watch, w};
 
     for (size_t i = 0; i < v.n_tasks; i++) {
-        points += v.task[i].n_grid;
+        points += v.task[i].shares ? 0 : v.task[i].n_grid;
         students += v.task[i].n_draws * (size_t)v.task[i].students;
     }
     cli_progress_begin(&w->progress, "students", points + students);
@@ -231,9 +257,13 @@ static int run(output *out, watcher *w, vl_err *e)
     if (!rc)
         rc = eval_load(&v, e);
     if (!rc)
+        rc = eval_front(&v, e);
+    if (!rc)
         rc = eval_rows(&v, e);
     if (!rc)
         rc = cli_runlog_open(v.o.common.run_log, false, &w->log, e);
+    if (!rc && v.o.track)
+        rc = eval_track(&v, e);
     if (rc)
         return rc;
     eval_notes(&v);
@@ -287,7 +317,9 @@ int main(int argc, char **argv)
                                       .make = eval_table},
                            [JSON] = {.path = v.o.json, .make = eval_json},
                            [PAGE] = {.path = v.o.report, .make = eval_page}};
-    rc = eval_sets_parse(&v, n, argv + 1, &e);
+    rc = eval_lists_parse(&v, &e);
+    if (!rc)
+        rc = eval_sets_parse(&v, n, argv + 1, &e);
     if (rc == VL_EARG)
         cli_misuse("%s", e.text);
     if (!rc)

@@ -7,6 +7,7 @@
 #include "cli/opt.h"
 #include "cli/writer.h"
 #include "pipeline/blas.h"
+#include "pipeline/vit_base.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 
 static struct options {
     cli_common common;
-    const char *scope, *model, *augment, *text, *image;
+    const char *scope, *model, *augment, *text, *image, *base;
     int64_t size, embed_dim, experts, epochs, batch;
     double scale, dropout, rate_image, rate_text, momentum, weight_decay;
     bool resume;
@@ -48,8 +49,12 @@ static const cli_opt options[] = {
      "image encoder: convnet:WIDTHxLAYERS or vit:DIMxDEPTHxHEADS/PATCH, which ,lora=R may follow "
      "[" VLM_DEFAULT_SPEC "]",
      0, 0, NULL},
+    {0, "base", CLI_PATH, &o.base, "FOLDER",
+     "folder of the Hugging Face hub (ViT, DINO, DINOv2) with the frozen weights of a vit with lora", 0, 0,
+     NULL},
     {0, "dropout", CLI_REAL, &o.dropout, "P", "of the heads, while they train", 0, 0.999, NULL},
-    {0, "size", CLI_INT, &o.size, "PIXELS", "side of the square images, a multiple of 4, or of the patch", 16, 1024, NULL},
+    {0, "size", CLI_INT, &o.size, "PIXELS", "side of the square images, a multiple of 4, or of the patch", 16,
+     1024, NULL},
     {0, "embed-dim", CLI_INT, &o.embed_dim, "N", "length of the common embedding", 1, 65536, NULL},
     {0, "scale", CLI_REAL, &o.scale, "X", "of the logits: 1 / temperature", 1e-3, 1e6, NULL},
     {0, "text", CLI_TEXT, &o.text, "EXT",
@@ -184,6 +189,8 @@ static int make_manifest(expert_trainer *t, vl_err *e)
                      "weight_decay", o.weight_decay);
     rc = json_object_set_new(t->manifest, "schema", schema) |
          json_object_set_new(t->manifest, "options", opts);
+    if (t->train.feature_model)
+        rc |= json_object_set_new(t->manifest, "encoder", json_string(t->train.feature_model));
     return rc ? vl_fail(e, VL_ENOMEM, "out of memory: manifest") : VL_OK;
 }
 
@@ -268,6 +275,8 @@ static int run(expert_trainer *t, char **paths, int n, vl_err *e)
         rc = load(t, paths, n, e);
     if (!rc)
         rc = parse_model(t->train.feature_dim, t->train.text_dim, &t->model, e);
+    if (!rc && o.base)
+        rc = vlm_base_load(&t->model, o.base, true, &t->base, e);
     if (!rc && o.val.n)
         rc = vld_data_fits(&t->model, &t->val, e) ? vl_within(e, "data for validation") : VL_OK;
     if (!rc)
@@ -314,6 +323,7 @@ static int clean_up(expert_trainer *t, int rc, vl_err *e)
 
     leave_output(t);
     vl_pool_free(t->pool);
+    free(t->base);
     json_decref(t->manifest);
     free(t->start.before);
     cli_losses_free(&t->losses);
@@ -333,8 +343,10 @@ static void check_line(expert_trainer *t)
 {
     vl_err e;
 
-    if (heads_only() && (o.model || o.augment))
-        cli_misuse("--%s is of pixels: scope heads has features", o.model ? "model" : "augment");
+    if (heads_only() && (o.model || o.augment || o.base))
+        cli_misuse("--%s is of pixels: scope heads has features", o.model     ? "model"
+                                                                  : o.augment ? "augment"
+                                                                              : "base");
     if (!heads_only() && o.image)
         cli_misuse("--image is of scope heads: scope image has pixels");
     if (vl_augment_parse(o.augment ? o.augment : heads_only() ? "none" : VLM_DEFAULT_VIEWS, &t->aug, &e))

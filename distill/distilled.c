@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const vlm_model *vld_distilled_images(const vld_distilled *d)
+{
+    return d->front.n ? &d->front : &d->model;
+}
+
 void vld_preview(const vl_real *pixels, size_t size, uint8_t *rgb)
 {
     for (size_t i = 0; i < size * size * 3; i++) {

@@ -6,7 +6,7 @@
  *   key syn-00017   pixels.npy f32 [3,S,S] (x = (u8/255 - 0.5) / 0.25, unclamped), text.npy f32 [K],
  *                   png (preview), init.png (the real image it started from), txt (nearest real caption),
  *                   json {"init": key of the real record, "init_caption": its number among that record's}
- *   of heads        feature.npy f32 [F] in place of pixels.npy and the pictures; txt where captions were known */
+ *   of features     feature.npy f32 [F] in place of pixels.npy and the pictures; txt where captions were known */
 #ifndef VLD_DISTILLED_H
 #define VLD_DISTILLED_H
 
@@ -17,7 +17,9 @@
 /* A set with what is known of its members. Strings are owned. */
 typedef struct vld_distilled {
     vlm_model model;
-    vl_augment augment;
+    vlm_model front;    /* the encoder whose pixels the set's images are, with heads as model; n 0: none */
+    char encoder[192];  /* its name (encoder.h); empty: none */
+    vl_augment augment; /* views of the pixels */
     vlm_objective objective; /* what it was distilled for */
     json_t *manifest;        /* of the segment */
     json_t *about;           /* the set's json */
@@ -42,6 +44,9 @@ VL_MUST_USE int vld_distilled_write(vls_writer *w, const vld_distilled *d, const
  * positive, a batch of more pairs than there are, nothing in it). *out is untouched then. */
 VL_MUST_USE int vld_distilled_read(vls_reader *r, vld_distilled *out, vl_err *e);
 void vld_distilled_free(vld_distilled *d); /* zeroed is harmless */
+
+/* vld_distilled_images -- the model that takes the set's images: the front, or the students' own. */
+const vlm_model *vld_distilled_images(const vld_distilled *d);
 
 /* vld_preview -- pixels of one pair as bytes [S,S,3], rounded and clamped. */
 void vld_preview(const vl_real *pixels, size_t size, uint8_t *rgb);

@@ -29,6 +29,23 @@ typedef struct loader {
     vl_real *planes; /* [3,S,S] */
 } loader;
 
+/* {"name", "model"}: pixels that an encoder turns into the heads' features. */
+static int read_encoder(vld_distilled *d, const json_t *j, vl_err *e)
+{
+    const char *name = json_string_value(json_object_get(j, "name"));
+
+    if (!j)
+        return VL_OK;
+    if (!name || strlen(name) >= sizeof d->encoder || d->model.kind != VLM_HEADS)
+        return vl_fail(e, VL_EFORMAT, "manifest: encoder lacks a name, or the model has no heads");
+    memcpy(d->encoder, name, strlen(name) + 1);
+    if (vld_model_from_json(json_object_get(j, "model"), &d->front, e))
+        return vl_within(e, "encoder");
+    if (d->front.kind == VLM_HEADS || d->front.embed_dim != d->model.image_n)
+        return vl_fail(e, VL_EFORMAT, "manifest: encoder: its rows are not what the heads take");
+    return VL_OK;
+}
+
 static int read_manifest(vld_distilled *d, const vls_segment *seg, vl_err *e)
 {
     json_int_t batch =
@@ -37,6 +54,8 @@ static int read_manifest(vld_distilled *d, const vls_segment *seg, vl_err *e)
     if (vld_model_from_json(json_object_get(seg->manifest, "model"), &d->model, e) ||
         vld_augment_from_json(json_object_get(seg->manifest, "augment"), &d->augment, e) ||
         vld_objective_from_json(json_object_get(seg->manifest, "objective"), &d->objective, e))
+        return VL_EFORMAT;
+    if (read_encoder(d, json_object_get(seg->manifest, "encoder"), e))
         return VL_EFORMAT;
     if (batch < 2 || batch > VLD_DISTILLED_MAX)
         return vl_fail(e, VL_EFORMAT, "manifest: options lack a batch of 2 to %d pairs", VLD_DISTILLED_MAX);
@@ -118,8 +137,9 @@ static void *grow_one(void *old, size_t n, size_t size, int *rc, vl_err *e)
 static int grow(loader *l, vl_err *e)
 {
     vld_distilled *d = &l->d;
-    size_t reals = d->model.image_n, n = l->room ? 2 * l->room : 16;
-    bool pixels = d->model.kind != VLM_HEADS;
+    const vlm_model *m = vld_distilled_images(d);
+    size_t reals = m->image_n, n = l->room ? 2 * l->room : 16;
+    bool pixels = m->kind != VLM_HEADS;
     int rc = VL_OK;
 
     if (d->set.n < l->room)
@@ -199,12 +219,13 @@ static int read_origin(const vls_record *rec, char **key, uint32_t *cap, vl_err 
 static int read_image(loader *l, const vls_record *rec, size_t i, vl_err *e)
 {
     vld_distilled *d = &l->d;
-    size_t S = d->model.size, reals = d->model.image_n;
+    const vlm_model *m = vld_distilled_images(d);
+    size_t S = m->size, reals = m->image_n;
     vl_real *to = d->set.image + i * reals;
     vl_npy a;
     int rc;
 
-    if (d->model.kind == VLM_HEADS) {
+    if (m->kind == VLM_HEADS) {
         rc = vld_npy_find(rec, "feature.npy", 1, &reals, &a, e);
         return rc ? rc : vld_npy_reals(&a, "feature.npy", to, e);
     }

@@ -102,12 +102,13 @@ static int put_png(parts *p, const char *ext, const uint8_t *rgb, size_t size, v
 /* What pair i is, and pictures of it for people. scratch: planes [3,S,S]; rgb [S,S,3] */
 static int put_pair(parts *p, const vld_distilled *d, size_t i, vl_real *planes, uint8_t *rgb, vl_err *e)
 {
-    const vl_real *image = d->set.image + i * d->model.image_n, *text = d->set.text + i * d->model.text_dim;
-    size_t S = d->model.size;
+    const vlm_model *m = vld_distilled_images(d);
+    const vl_real *image = d->set.image + i * m->image_n, *text = d->set.text + i * d->model.text_dim;
+    size_t S = m->size;
     int rc;
 
-    if (d->model.kind == VLM_HEADS) {
-        rc = put_npy(p, "feature.npy", image, 1, &d->model.image_n, e);
+    if (m->kind == VLM_HEADS) {
+        rc = put_npy(p, "feature.npy", image, 1, &m->image_n, e);
         return rc ? rc : put_npy(p, "text.npy", text, 1, &d->model.text_dim, e);
     }
     to_planes(image, S * S, planes);
@@ -144,7 +145,7 @@ static int write_pair(vls_writer *w, const vld_distilled *d, size_t i, vl_real *
 
 static int write_records(vls_writer *w, const vld_distilled *d, vl_err *e)
 {
-    size_t reals = d->model.image_n;
+    size_t reals = vld_distilled_images(d)->image_n;
     vl_real *planes = vl_alloc(reals, sizeof *planes, e);
     uint8_t *rgb = planes ? vl_alloc(reals, 1, e) : NULL;
     int rc = rgb ? write_set(w, d, e) : VL_ENOMEM;

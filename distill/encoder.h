@@ -10,6 +10,7 @@
 #define VLD_ENCODER_H
 
 #include "formats/shard.h"
+#include "pipeline/model.h"
 #include "pipeline/pool.h"
 
 typedef enum vld_side { VLD_OF_IMAGES, VLD_OF_TEXTS } vld_side;
@@ -22,7 +23,10 @@ struct vld_encoder {
     size_t size;        /* images: S, pixels */
     bool blas;          /* rows come out of matrix products: their bytes hold for one BLAS core type */
     vls_parent weights; /* the shard that the weights came from; empty id: none */
-    vl_pool *pool;      /* borrowed */
+    /* The network and its weights, where it is one that a gradient can go through; else NULL. Owned by state. */
+    const vlm_model *model;
+    const vl_real *theta;
+    vl_pool *pool; /* borrowed */
     void *state;
 
     /* texts: caption[n], UTF-8, to out[n,D]. images: rgb u8 [n,S,S,3] to out[n,D]. One of them is NULL.

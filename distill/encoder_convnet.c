@@ -201,6 +201,8 @@ int vld_encoder_convnet(const char *name, const vld_encoder_opts *o, vld_encoder
     if (rc)
         return rc;
     enc->ext[strlen("convnet")] = '-'; /* no ':' in a member's name */
+    enc->model = &c->model;
+    enc->theta = c->theta;
     enc->dim = c->model.embed_dim;
     enc->size = c->model.size;
     rc = vlm_graph_new(&c->model, enc->pool, BATCH, VLM_HAS_IMAGE, VLM_EMBED, &c->graph, e);

@@ -181,7 +181,7 @@ static int run(void *state, const vld_single_in *in, vld_single_out *out, vl_err
 }
 
 const vld_single_method vld_single_covmatch = {.name = "covmatch",
-                                               .needs = VLD_NEEDS_STATS | VLD_TAKES_TEACHER,
+                                               .needs = VLD_NEEDS_STATS | VLD_NEEDS_CROSS | VLD_TAKES_TEACHER,
                                                .part = {"covariance", "image mean", "text mean"},
                                                .start = start,
                                                .run = run,

@@ -28,6 +28,13 @@ void vld_optim_free(vld_optim *o)
     memset(o, 0, sizeof *o);
 }
 
+void vld_optim_state(vld_optim *o, const char *group, vld_state *s)
+{
+    vld_state_reals(s, group, "m", o->m, o->n);
+    vld_state_reals(s, group, "v", o->v, o->n);
+    vld_state_count(s, group, &o->steps);
+}
+
 typedef struct job {
     vld_optim *o;
     vl_real *x;

@@ -9,6 +9,7 @@
 #ifndef VLD_OPTIM_H
 #define VLD_OPTIM_H
 
+#include "distill/checkpoint.h"
 #include "formats/err.h"
 #include "pipeline/pool.h"
 #include "pipeline/real.h"
@@ -26,6 +27,9 @@ typedef struct vld_optim {
 /* vld_optim_new -- for n reals. Free with vld_optim_free (zeroed is harmless). Errors: VL_ENOMEM. */
 VL_MUST_USE int vld_optim_new(vld_optim_kind kind, double momentum, size_t n, vld_optim *o, vl_err *e);
 void vld_optim_free(vld_optim *o);
+
+/* vld_optim_state -- its moments and count into a checkpoint, under the name of the array that it moves. */
+void vld_optim_state(vld_optim *o, const char *group, vld_state *s);
 
 /* vld_optim_step -- moves x [n] against scale * g [n]. */
 void vld_optim_step(vld_optim *o, vl_pool *pool, double step, double scale, const vl_real *g, vl_real *x);

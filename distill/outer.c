@@ -16,6 +16,8 @@ struct vld_outer {
     vld_outer_opts o;
     vld_set *set;
     vld_set grad, sum;       /* sum: of a committee */
+    vl_real *features;       /* with a front: [n,F] what the set's pixels are in this iteration */
+    vl_real *pixel_grad;     /* with a front: [n,S,S,3] */
     vl_real *start, *target; /* [model.n] where branches start apart */
     vld_unroll *unroll;
     vld_optim part[VLD_SET_PARTS];
@@ -41,6 +43,12 @@ static int check(const vld_experts *x, const vld_outer_opts *o, vl_err *e)
     return VL_OK;
 }
 
+/* Of a part as the experts take it. */
+static size_t reals_of(const vld_outer *u, vld_set_part p)
+{
+    return u->set->n * vld_set_width(&u->x->model, &u->o.inner.objective, u->set->n, p);
+}
+
 static int make_arrays(vld_outer *u, vl_err *e)
 {
     const vlm_model *m = &u->x->model;
@@ -50,12 +58,17 @@ static int make_arrays(vld_outer *u, vl_err *e)
     if (!rc && u->o.committee > 1)
         rc = vld_set_new_for(m, o, u->set->n, &u->sum, e);
     for (vld_set_part p = 0; !rc && p < VLD_SET_PARTS; p++) {
-        size_t width = vld_set_width(m, o, u->set->n, p);
-        if (width && !vld_set_part_of(u->set, p))
+        bool pixels = p == VLD_PART_IMAGE && u->o.front;
+        size_t reals = pixels ? u->set->n * vld_front_model(u->o.front)->image_n : reals_of(u, p);
+        if (reals && !vld_set_part_of(u->set, p))
             rc = vl_fail(e, VL_EARG, "the set lacks the similarity that its objective has");
-        else if (width)
-            rc = vld_optim_new(u->o.optimiser, u->o.momentum, u->set->n * width, &u->part[p], e);
+        else if (reals)
+            rc = vld_optim_new(u->o.optimiser, u->o.momentum, reals, &u->part[p], e);
     }
+    if (!rc && u->o.front &&
+        (!(u->features = vl_alloc(u->set->n, m->image_n * sizeof *u->features, e)) ||
+         !(u->pixel_grad = vl_alloc(u->part[VLD_PART_IMAGE].n, sizeof *u->pixel_grad, e))))
+        rc = VL_ENOMEM;
     if (!rc && u->o.text_start_max &&
         (!(u->start = vl_alloc(m->n, sizeof *u->start, e)) ||
          !(u->target = vl_alloc(m->n, sizeof *u->target, e))))
@@ -82,6 +95,11 @@ int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, 
     u->o.rate_min = o->rate_min > 0 ? o->rate_min : VLD_RATE_MIN;
     u->o.rate_max = o->rate_max > 0 ? o->rate_max : VLD_RATE_MAX;
     u->set = set;
+    if (o->front && (m->kind != VLM_HEADS || vld_front_model(o->front)->embed_dim != m->image_n)) {
+        vld_outer_free(u);
+        return vl_fail(e, VL_EARG, "features of %zu numbers for experts of %s",
+                       vld_front_model(o->front)->embed_dim, m->spec);
+    }
     rc = make_arrays(u, e);
     if (!rc)
         rc = vld_unroll_new(m, pool, set->n, &o->inner, &u->unroll, e);
@@ -101,6 +119,8 @@ void vld_outer_free(vld_outer *u)
         vld_optim_free(&u->part[p]);
     vld_set_free(&u->sum);
     vld_set_free(&u->grad);
+    free(u->pixel_grad);
+    free(u->features);
     free(u->target);
     free(u->start);
     free(u);
@@ -125,13 +145,22 @@ static void rate_step(vld_outer *u, int b, const vld_set *grad, double step)
     *rate = fmin(fmax(*rate, u->o.rate_min), u->o.rate_max);
 }
 
-static void take_step(vld_outer *u, const vld_set *grad, double fall)
+/* The gradient by the set's own numbers: pixels where there is a front. */
+static const vl_real *gradient_of(vld_outer *u, int k, const vld_set *grad, vld_set_part p)
+{
+    if (p != VLD_PART_IMAGE || !u->o.front)
+        return vld_set_part_of(grad, p);
+    vld_front_back(u->o.front, u->set->image, u->o.seed, (uint64_t)k, grad->image, u->pixel_grad);
+    return u->pixel_grad;
+}
+
+static void take_step(vld_outer *u, int k, const vld_set *grad, double fall)
 {
     double mean = 1.0 / u->o.committee;
 
     u->steps++;
     for (vld_set_part p = 0; p < VLD_SET_PARTS; p++) {
-        const vl_real *g = vld_set_part_of(grad, p);
+        const vl_real *g = gradient_of(u, k, grad, p);
         if (!g)
             continue;
         vld_optim_step(&u->part[p], u->pool, fall * step_of(&u->o, p),
@@ -192,7 +221,7 @@ static void add_set(const vld_outer *u, const vld_set *from, vld_set *to)
     for (vld_set_part p = 0; p < VLD_SET_PARTS; p++) {
         const vl_real *g = vld_set_part_of(from, p);
         vl_real *sum = vld_set_part_of(to, p);
-        for (size_t i = 0; g && i < u->part[p].n; i++)
+        for (size_t i = 0; g && i < reals_of(u, p); i++)
             sum[i] += g[i];
     }
     for (int b = 0; b < VLM_BRANCHES; b++)
@@ -203,14 +232,27 @@ static void clear_set(const vld_outer *u, vld_set *s)
 {
     for (vld_set_part p = 0; p < VLD_SET_PARTS; p++)
         if (vld_set_part_of(s, p))
-            memset(vld_set_part_of(s, p), 0, u->part[p].n * sizeof(vl_real));
+            memset(vld_set_part_of(s, p), 0, reals_of(u, p) * sizeof(vl_real));
     s->rate[VLM_IMAGE] = s->rate[VLM_TEXT] = 0;
+}
+
+/* The set as iteration k trains on it: the set's own arrays, but for its images with a front. */
+static vld_set look(vld_outer *u, int k)
+{
+    vld_set seen = *u->set;
+
+    if (u->o.front) {
+        vld_front_run(u->o.front, u->set->image, u->o.seed, (uint64_t)k, u->features);
+        seen.image = u->features;
+    }
+    return seen;
 }
 
 /* The gradients of all the iteration's stretches, their sum in *out (borrowed). */
 static int run_stretches(vld_outer *u, int k, vld_outer_report *r, const vld_set **out, vl_err *e)
 {
     bool compare = u->o.log_cosine > 0 && k % u->o.log_cosine == 0;
+    const vld_set seen = look(u, k);
     int n = u->o.committee, rc = VL_OK;
 
     *out = n > 1 ? &u->sum : &u->grad;
@@ -218,7 +260,7 @@ static int run_stretches(vld_outer *u, int k, vld_outer_report *r, const vld_set
         clear_set(u, &u->sum);
     for (int i = 0; !rc && i < n; i++) {
         vld_window w = draw_window(u, (uint64_t)k * (uint64_t)n + (uint64_t)i, r);
-        rc = vld_unroll_run(u->unroll, &w, u->set, u->o.gradient, compare, &u->grad, &r->inner, e);
+        rc = vld_unroll_run(u->unroll, &w, &seen, u->o.gradient, compare, &u->grad, &r->inner, e);
         if (!rc && n > 1)
             add_set(u, &u->grad, &u->sum);
     }
@@ -238,6 +280,16 @@ int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e)
     if (rc)
         return rc;
     u->diverged = 0;
-    take_step(u, grad, fall);
+    take_step(u, k, grad, fall);
     return VL_OK;
+}
+
+void vld_outer_state(vld_outer *u, vld_state *s)
+{
+    for (vld_set_part p = 0; p < VLD_SET_PARTS; p++)
+        if (u->part[p].n)
+            vld_optim_state(&u->part[p], vld_set_part_name[p], s);
+    vld_state_doubles(s, "rates", "moments", &u->rate_state[0][0], VLM_BRANCHES * 2);
+    vld_state_count(s, "steps", &u->steps);
+    vld_state_count(s, "diverged_in_a_row", &u->diverged);
 }

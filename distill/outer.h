@@ -12,6 +12,7 @@
 #ifndef VLD_OUTER_H
 #define VLD_OUTER_H
 
+#include "distill/front.h"
 #include "distill/optim.h"
 #include "distill/trajectory.h"
 #include "distill/unroll.h"
@@ -37,6 +38,9 @@ typedef struct vld_outer_opts {
     int iterations;
     bool constant; /* else all steps fall to a tenth along half a cosine over the iterations */
     vld_gradient gradient;
+    /* With a front the set's images are pixels, its experts heads: each iteration trains on the front's features.
+       Borrowed; NULL: the set's images are what the experts take. */
+    vld_front *front;
     int log_cosine; /* compare both gradients every so many iterations; 0: never */
     uint64_t seed;
 } vld_outer_opts;
@@ -45,7 +49,7 @@ typedef struct vld_outer vld_outer;
 
 /* vld_outer_new -- experts and pool are borrowed; set is borrowed and changed by the steps.
  * Errors: VL_EARG no expert, one with fewer than start_max + expert_epochs snapshots, an option below 1, an
- * inner loop that does not fit the set; VL_ENOMEM. */
+ * inner loop that does not fit the set, a front whose features the experts do not take; VL_ENOMEM. */
 VL_MUST_USE int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, vld_set *set,
                               vld_outer **out, vl_err *e);
 void vld_outer_free(vld_outer *u); /* NULL is harmless */
@@ -59,5 +63,9 @@ typedef struct vld_outer_report {
 /* vld_outer_step -- iteration number k; call in order.
  * Errors: VL_EMATH too many diverged in a row; VL_ENOMEM. */
 VL_MUST_USE int vld_outer_step(vld_outer *u, int k, vld_outer_report *r, vl_err *e);
+
+/* vld_outer_state -- what a checkpoint must hold beside the set, so that iteration k + 1 follows k in another process.
+ * Borrows from u. */
+void vld_outer_state(vld_outer *u, vld_state *s);
 
 #endif

@@ -133,7 +133,7 @@ typedef struct vld_row_stats {
     double query_low, query_high;     /* 95 % interval over test queries, of the same students */
     vld_gauges gauges;                /* means over the students that did not diverge; NAN: none did not */
     size_t points_diverged, diverged; /* grid points; students */
-    double seconds, flops;            /* summed over its own students, of the grid and of the test */
+    double seconds, flops; /* processor time; summed over its own students, of the grid and of the test */
 } vld_row_stats;
 vld_row_stats vld_outcome_stats(const vld_outcome *o);
 

@@ -7,22 +7,23 @@
 #include "pipeline/blas.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 enum { ROWS = 128 }; /* of the cross-covariance in a tile */
 
-int vld_real_stats_new(size_t image_n, size_t text_dim, vl_pool *pool, vld_real_stats *s, vl_err *e)
+int vld_real_stats_new(size_t image_n, size_t text_dim, bool cross, vl_pool *pool, vld_real_stats *s,
+                       vl_err *e)
 {
     *s = (vld_real_stats){.image_n = image_n, .text_dim = text_dim, .pool = pool};
     if (!image_n || !text_dim)
         return vl_fail(e, VL_EARG, "rows of %zu and %zu numbers: at least 1 wanted", image_n, text_dim);
     if (!(s->mean_x = vl_alloc(image_n, sizeof *s->mean_x, e)) ||
         !(s->mean_y = vl_alloc(text_dim, sizeof *s->mean_y, e)) ||
-        !(s->sum_xy = vl_alloc(image_n, text_dim * sizeof *s->sum_xy, e)) ||
         !(s->x = vl_alloc(VLD_STATS_CHUNK, image_n * sizeof *s->x, e)) ||
         !(s->y = vl_alloc(VLD_STATS_CHUNK, text_dim * sizeof *s->y, e)) ||
-        !(s->part = vl_alloc((size_t)vl_pool_threads(pool) * ROWS, text_dim * sizeof *s->part, e))) {
+        (cross && !(s->sum_xy = vl_alloc(image_n, text_dim * sizeof *s->sum_xy, e))) ||
+        (cross &&
+         !(s->part = vl_alloc((size_t)vl_pool_threads(pool) * ROWS, text_dim * sizeof *s->part, e)))) {
         vld_real_stats_free(s);
         return VL_ENOMEM;
     }
@@ -116,7 +117,8 @@ int vld_real_stats_add(vld_real_stats *s, const vl_real *x, const vl_real *y, si
     take_side(x, rows, f, share, weight, shift, s->mean_x, &s->sum_x, s->x);
     take_side(y, rows, k, share, weight, shift + f, s->mean_y, &s->sum_y, s->y);
     j = (job){s, shift, shift + f, weight, rows};
-    vl_pool_run(s->pool, (f + ROWS - 1) / ROWS, add_tile, &j);
+    if (s->sum_xy)
+        vl_pool_run(s->pool, (f + ROWS - 1) / ROWS, add_tile, &j);
     s->n += rows;
     free(shift);
     return VL_OK;

@@ -1,65 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/resume.h"
+#include "distill/checkpoint.h"
 #include "distill/member.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- is it ours? -------------------------------------------------------------------------------- */
-
-/* Written by the shard writer, a segment at a time. */
-static bool is_writers(const char *name)
-{
-    return !strcmp(name, "format") || !strcmp(name, "ordinal") || !strcmp(name, "first_key");
-}
-
-/* The first name whose value differs, NULL when none does. */
-static const char *differing(const json_t *have, const json_t *want)
-{
-    const char *name;
-    json_t *v;
-
-    json_object_foreach ((json_t *)want, name, v)
-        if (!json_equal(v, json_object_get(have, name)))
-            return name;
-    json_object_foreach ((json_t *)have, name, v)
-        if (!is_writers(name) && !json_object_get(want, name))
-            return name;
-    return NULL;
-}
-
-static int check_manifest(const vld_resume_plan *plan, const json_t *manifest, vl_err *e)
-{
-    const char *top = differing(manifest, plan->manifest), *name = NULL;
-    const json_t *have = json_object_get(manifest, top), *want = json_object_get(plan->manifest, top);
-
-    if (!top)
-        return VL_OK;
-    if (json_is_object(have) && json_is_object(want))
-        name = differing(have, want);
-    return vl_fail(e, VL_EARG, "another run's: its manifest has another '%s%s%s'", top, name ? "." : "",
-                   name ? name : "");
-}
-
-static int check_parents(const vld_resume_plan *plan, const json_t *tail, vl_err *e)
-{
-    const json_t *list = json_object_get(tail, "parents");
-    bool same = json_array_size(list) == plan->n_parents;
-
-    for (size_t i = 0; same && i < plan->n_parents; i++) {
-        const json_t *p = json_array_get(list, i);
-        const char *id = json_string_value(json_object_get(p, "content_id"));
-        const char *kind = json_string_value(json_object_get(p, "kind"));
-        same = id && kind && !strcmp(id, plan->parents[i].id) && !strcmp(kind, plan->parents[i].kind);
-    }
-    if (!same)
-        return vl_fail(e, VL_EARG, "another run's: it was trained on other data");
-    list = json_object_get(tail, "input_loss");
-    if (list != plan->input_loss && !json_equal(list, plan->input_loss)) /* both are NULL, or equal */
-        return vl_fail(e, VL_EARG, "another run's: other records were left out of its data");
-    return VL_OK;
-}
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
@@ -78,7 +24,7 @@ static int take_record(walk *w, const vls_record *rec, const vls_segment *seg, v
     if (w->expert >= w->plan->experts || strcmp(key, rec->key))
         return vl_fail(e, VL_EARG, "another run's: it holds %s where %s is expected", rec->key,
                        w->expert < w->plan->experts ? key : "nothing more");
-    rc = check_manifest(w->plan, seg->manifest, e);
+    rc = vld_same_manifest(seg->manifest, w->plan->manifest, e);
     if (!rc)
         rc = vl_chain_add(&w->chain, rec, e);
     if (rc)
@@ -108,6 +54,7 @@ static int take_weights(const vl_chain *chain, const vlm_model *m, vl_real *thet
 
 static int walk_all(walk *w, vls_reader *r, vl_err *e)
 {
+    const vld_run run = {w->plan->manifest, w->plan->parents, w->plan->n_parents, w->plan->input_loss};
     const vls_segment *seg;
     vls_record rec;
     int rc, got;
@@ -122,7 +69,7 @@ static int walk_all(walk *w, vls_reader *r, vl_err *e)
     if (got < 0)
         return got;
     for (uint64_t i = 0; i < vls_reader_counts(r)->segments; i++) {
-        rc = check_parents(w->plan, vls_reader_tail(r, i), e);
+        rc = vld_same_parents(vls_reader_tail(r, i), &run, e);
         if (rc) {
             vl_within(e, "%s: segment %" PRIu64, vls_reader_name(r), i);
             return rc;

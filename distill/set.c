@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const vld_set_part_name[VLD_SET_PARTS] = {"image", "text", "s", "l", "r", "w"};
+
 static vl_real **slot(vld_set *s, vld_set_part part)
 {
     vl_real **const all[VLD_SET_PARTS] = {&s->image, &s->text, &s->s, &s->l, &s->r, &s->w};

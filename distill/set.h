@@ -33,6 +33,8 @@ typedef enum vld_set_part {
     VLD_SET_PARTS /* how many */
 } vld_set_part;
 
+extern const char *const vld_set_part_name[VLD_SET_PARTS]; /* "image", "text", "s", "l", "r", "w" */
+
 /* vld_set_part_of -- the array (NULL: the set has none) and the reals in a pair's row of it. */
 vl_real *vld_set_part_of(const vld_set *s, vld_set_part part);
 /* vld_set_give -- the set owns array x as that part from now on; the old one is freed. */

@@ -80,7 +80,8 @@ static int gather_stats(vld_single *u, vl_err *e)
     const vl_view still = {false, 0, 0};
     vld_set chunk = {0};
     size_t used = 0;
-    int rc = vld_real_stats_new(u->m->image_n, u->m->text_dim, u->pool, &u->stats, e);
+    int rc = vld_real_stats_new(u->m->image_n, u->m->text_dim, u->o.method->needs & VLD_NEEDS_CROSS, u->pool,
+                                &u->stats, e);
 
     if (!rc)
         rc = vld_set_new(u->m, VLD_STATS_CHUNK, &chunk, e);
@@ -183,9 +184,10 @@ size_t vld_single_bytes(const vld_single *u)
     size_t pair = u->m->image_n + u->m->text_dim, pairs = u->set->n + u->o.batch;
     size_t moments = u->o.optimiser == VLD_ADAM ? 2 : 1, stats = 0;
 
+    if (u->stats.mean_x)
+        stats = pair * sizeof(double) + VLD_STATS_CHUNK * pair * sizeof(vl_real);
     if (u->stats.sum_xy)
-        stats = (u->m->image_n * u->m->text_dim + pair) * sizeof(double) +
-                (VLD_STATS_CHUNK * pair) * sizeof(vl_real);
+        stats += u->m->image_n * u->m->text_dim * sizeof(double);
     if (u->seen.image)
         pairs += u->set->n;
     return sizeof *u + stats + vld_single_loss_bytes(u->loss) + u->data->n * sizeof *u->order +
@@ -347,4 +349,11 @@ int vld_single_step(vld_single *u, int k, vld_single_report *r, vl_err *e)
                        vld_clip_scale(u->o.clip, g, u->part[p].n), g, vld_set_part_of(u->set, p));
     }
     return VL_OK;
+}
+
+void vld_single_state(vld_single *u, vld_state *s)
+{
+    for (vld_set_part p = 0; p <= VLD_PART_TEXT; p++)
+        vld_optim_state(&u->part[p], vld_set_part_name[p], s);
+    vld_state_count(s, "diverged_in_a_row", &u->diverged);
 }

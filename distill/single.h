@@ -61,4 +61,7 @@ typedef struct vld_single_report {
  * Errors: VL_EMATH too many diverged in a row. */
 VL_MUST_USE int vld_single_step(vld_single *u, int k, vld_single_report *r, vl_err *e);
 
+/* vld_single_state -- as vld_outer_state. */
+void vld_single_state(vld_single *u, vld_state *s);
+
 #endif

@@ -64,6 +64,8 @@ static int check(const vld_single_method *m, const vld_single_setup *s, vl_err *
         return vl_fail(e, VL_EARG, "%s needs a batch of real pairs", m->name);
     if ((m->needs & VLD_NEEDS_STATS) && (!s->stats || s->stats->n < 2))
         return vl_fail(e, VL_EARG, "%s needs statistics of two real pairs or more", m->name);
+    if ((m->needs & VLD_NEEDS_CROSS) && !s->stats->sum_xy)
+        return vl_fail(e, VL_EARG, "%s needs the real pairs' cross-covariance", m->name);
     if (s->stats && (s->stats->image_n != s->image_n || s->stats->text_dim != s->text_dim))
         return vl_fail(e, VL_EARG, "statistics of %zu and %zu numbers for pairs of %zu and %zu",
                        s->stats->image_n, s->stats->text_dim, s->image_n, s->text_dim);

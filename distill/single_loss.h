@@ -59,7 +59,8 @@ enum {
     VLD_NEEDS_STATS = 1,
     VLD_NEEDS_BATCH = 2,
     VLD_NEEDS_TEACHER = 4,
-    VLD_TAKES_TEACHER = 8 /* it can do without */
+    VLD_TAKES_TEACHER = 8, /* it can do without */
+    VLD_NEEDS_CROSS = 16   /* statistics with the cross-covariance */
 };
 
 typedef struct vld_single_method {

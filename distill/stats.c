@@ -88,25 +88,38 @@ vld_summary vld_summarise(const double *x, size_t n)
     return s;
 }
 
+/* Half the 95 % interval of a sum of two independent means with variances va and vb (of the means themselves):
+ * Welch's interval with Satterthwaite's degrees of freedom. NAN where a variance is. */
+static double welch_half(double va, size_t na, double vb, size_t nb)
+{
+    double df;
+
+    if (isnan(va + vb) || !(va + vb > 0))
+        return va + vb;
+    df = (va + vb) * (va + vb) / (va * va / (double)(na - 1) + vb * vb / (double)(nb - 1));
+    return vld_t_quantile(0.975, df) * sqrt(va + vb);
+}
+
+vld_difference vld_subtract(const vld_summary *a, const vld_summary *b)
+{
+    double half = welch_half(a->sd * a->sd / (double)a->n, a->n, b->sd * b->sd / (double)b->n, b->n);
+
+    return (vld_difference){a->mean - b->mean, a->mean - b->mean - half, a->mean - b->mean + half};
+}
+
 vld_comparison vld_compare(const vld_summary *a, const vld_summary *b)
 {
     vld_comparison c = {NAN, NAN, NAN, a->mean > b->mean, false};
-    double va, vb, df, half;
+    double half;
 
     c.apart = a->low > b->high || a->high < b->low; /* false for NAN */
     if (!(a->mean > 0) || !(b->mean > 0))
         return c;
     c.ratio = a->mean / b->mean;
-    va = a->sd * a->sd / ((double)a->n * a->mean * a->mean);
-    vb = b->sd * b->sd / ((double)b->n * b->mean * b->mean);
-    if (isnan(va + vb))
+    half = welch_half(a->sd * a->sd / ((double)a->n * a->mean * a->mean), a->n,
+                      b->sd * b->sd / ((double)b->n * b->mean * b->mean), b->n);
+    if (isnan(half))
         return c;
-    if (va + vb > 0) {
-        df = (va + vb) * (va + vb) / (va * va / (double)(a->n - 1) + vb * vb / (double)(b->n - 1));
-        half = vld_t_quantile(0.975, df) * sqrt(va + vb);
-    } else {
-        half = 0;
-    }
     c.low = c.ratio * exp(-half);
     c.high = c.ratio * exp(half);
     return c;

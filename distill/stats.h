@@ -35,4 +35,12 @@ typedef struct vld_comparison {
  * of freedom. */
 vld_comparison vld_compare(const vld_summary *a, const vld_summary *b);
 
+typedef struct vld_difference {
+    double value;     /* mean of a less mean of b; NAN when one is */
+    double low, high; /* its 95 % interval, Welch; NAN when an sd is */
+} vld_difference;
+
+/* vld_subtract -- a less b, independent samples. */
+vld_difference vld_subtract(const vld_summary *a, const vld_summary *b);
+
 #endif

@@ -3,8 +3,9 @@
  *
  * With a seek table the next frame's place is known. Without one (a pipe, a lost tail or table) the next magic
  * number is searched for: of a frame, which is then read like any other, or of a skippable frame that ends
- * the segment. Bytes that only look like a frame fail their checksum and are searched, too; a hostile input can
- * make that costly, so there is a limit. Nothing is given that was not verified. */
+ * the segment. A table whose entry denies a frame that verifies is as good as lost. Bytes that only look like a
+ * frame fail their checksum and are searched, too; a hostile input can make that costly, so there is a limit.
+ * Nothing is given that was not verified. */
 #include "formats/names.h"
 #include "formats/segment_read.h"
 #include "formats/tarhead.h"
@@ -174,8 +175,38 @@ static int leave_segment(vls_reader *r, vl_err *e)
     return rc ? rc : vls_skip_span(r, e);
 }
 
+/* Does the frame that failed verify without its entry (and hold a manifest, where HEAD must be)? Then it is the table
+ * that is wrong. */
+static bool verifies_alone(vls_reader *r)
+{
+    char id[VLS_ID_HEX + 1];
+    json_t *m = NULL;
+    vl_buf raw = {0};
+    vl_frame f;
+    int more = 0;
+    bool good = !vl_source_seek(&r->src, r->frame_at, NULL) &&
+                !vl_frame_pull(&r->src, &r->comp, &f, &more, NULL) && more &&
+                !vl_buf_room(&raw, f.dsize, NULL) && !vl_frame_decode(r->codec, r->comp.p, &f, raw.p, NULL) &&
+                (r->state != START || !vls_head_parse(raw.p, f.dsize, &m, id, NULL));
+
+    json_decref(m);
+    free(raw.p);
+    return good;
+}
+
+/* No table is believed from here on: the rest is read as from a pipe, this frame first. The wrong one is counted when it
+ * is met. */
+static int doubt_tables(vls_reader *r, vl_err *e)
+{
+    r->n_spans = 0;
+    vl_seektab_clear(&r->known);
+    return vl_source_seek(&r->src, r->frame_at, e);
+}
+
 static int mend_known(vls_reader *r, vl_err *e)
 {
+    if ((r->state == START || r->state == DATA) && verifies_alone(r))
+        return doubt_tables(r, e);
     r->counts.bad_frames++;
     if (r->state == START)
         return leave_segment(r, e);
@@ -289,7 +320,7 @@ static int mend_stream(vls_reader *r, vl_err *e)
         r->state = START;
         return find_frame(r, e);
     }
-    r->counts.bad_frames += !skippable;
+    r->counts.bad_frames += !skippable || r->state == DATA || r->state == TAIL; /* there it costs a record */
     if (r->state == DATA || r->state == TAIL) {
         rc = vls_note_gap(r, e);
         vls_unpack_gap(&r->u);

@@ -64,5 +64,6 @@ void vl_data_free(vl_data *d)
     free(d->text);
     free(d->images);
     free(d->features);
+    free(d->feature_model);
     memset(d, 0, sizeof *d);
 }

@@ -9,20 +9,21 @@
 #include <stdint.h>
 
 typedef struct vl_data {
-    size_t n;           /* records */
-    size_t size;        /* S, pixels; 0 with features */
-    size_t feature_dim; /* F; 0 with images */
-    size_t text_dim;    /* K */
-    size_t n_caps;      /* captions of all records */
-    uint8_t *images;    /* [n,S,S,3] sRGB; NULL with features */
-    float *features;    /* [n,F]; NULL with images */
-    float *text;        /* [n_caps,K] */
-    size_t *cap;        /* [n + 1]: record i has captions cap[i] .. cap[i + 1] - 1, at least one */
-    char **key;         /* [n] */
-    uint64_t *bytes;    /* [n] as their owner stores them: image file and captions; NULL: not known */
-    char **caption;     /* [n_caps]; NULL: only features and rows were there */
-    uint32_t *group;    /* [n_caps]: equal captions have equal numbers (vl_data_group) */
-    size_t n_groups;    /* distinct captions */
+    size_t n;            /* records */
+    size_t size;         /* S, pixels; 0 with features */
+    size_t feature_dim;  /* F; 0 with images */
+    size_t text_dim;     /* K */
+    size_t n_caps;       /* captions of all records */
+    uint8_t *images;     /* [n,S,S,3] sRGB; NULL with features */
+    float *features;     /* [n,F]; NULL with images */
+    float *text;         /* [n_caps,K] */
+    size_t *cap;         /* [n + 1]: record i has captions cap[i] .. cap[i + 1] - 1, at least one */
+    char *feature_model; /* name of the encoder that made the features; NULL: not known */
+    char **key;          /* [n] */
+    uint64_t *bytes;     /* [n] as their owner stores them: image file and captions; NULL: not known */
+    char **caption;      /* [n_caps]; NULL: only features and rows were there */
+    uint32_t *group;     /* [n_caps]: equal captions have equal numbers (vl_data_group) */
+    size_t n_groups;     /* distinct captions */
 } vl_data;
 
 /* vl_data_group -- numbers captions so that equal text means equal number, from 0 in order of first sight. Where

@@ -141,6 +141,8 @@ int vl_load_join(vl_loader *l, vl_data *d, vl_err *e)
         give_rows(l, VL_LOAD_IMAGE, d, order, &d->features, e))
         goto out;
     give_records(l, d, order);
+    d->feature_model = l->rows[VL_LOAD_IMAGE].model;
+    l->rows[VL_LOAD_IMAGE].model = NULL;
     rc = vl_data_group(d, e);
 out:
     free(order);

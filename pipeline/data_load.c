@@ -325,6 +325,7 @@ static void loader_close(vl_loader *l)
     for (int side = 0; side < VL_LOAD_SIDES; side++) {
         free(l->rows[side].v);
         free(l->rows[side].ext);
+        free(l->rows[side].model);
     }
 }
 

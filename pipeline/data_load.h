@@ -36,7 +36,8 @@ typedef struct vl_load_rows {
     const char *ending; /* ".txt.npy" */
     char *ext;          /* the member that it turned out to be; NULL until one is seen */
     int ext_path;
-    float *v; /* [n,dim] */
+    char *model; /* what the schema says made them; NULL: nothing */
+    float *v;    /* [n,dim] */
     size_t n, room, dim;
 } vl_load_rows;
 

@@ -56,6 +56,19 @@ static int check_shape(const vl_load_rows *r, int side, const vl_npy *a, vl_err 
     return VL_OK;
 }
 
+/* Rows of two encoders do not mix. */
+static int check_model(const vl_loader *l, vl_load_rows *r, const char *ext, vl_err *e)
+{
+    const json_t *schema = json_object_get(json_object_get(l->manifest, "schema"), ext);
+    const char *model = json_string_value(json_object_get(schema, "model"));
+
+    if (model && r->model && strcmp(model, r->model))
+        return vl_fail(e, VL_EFORMAT, "rows of '%.80s', those before are of '%.80s'", model, r->model);
+    if (model && !r->model && !(r->model = vl_strdup(model, e)))
+        return VL_ENOMEM;
+    return VL_OK;
+}
+
 static int make_room(vl_load_rows *r, size_t need, vl_err *e)
 {
     size_t room = vl_load_doubled(r->room, need);
@@ -81,6 +94,8 @@ int vl_load_rows_add(vl_loader *l, int side, const vls_member *m, vl_load_entry 
         rc = vl_npy_schema(l->manifest, m->ext, &a, e);
     if (!rc)
         rc = check_shape(r, side, &a, e);
+    if (!rc)
+        rc = check_model(l, r, m->ext, e);
     if (rc)
         return rc;
     r->dim = (size_t)a.shape[1];

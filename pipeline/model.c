@@ -222,6 +222,8 @@ static int graph_new(const vlm_model *m, const vlm_objective *o, vl_pool *pool, 
     rc = check_objective(o, e);
     if (rc)
         return rc;
+    if (*m->base_id && !m->base && sides & VLM_HAS_IMAGE)
+        return vl_fail(e, VL_EARG, "%s: its frozen weights are not here: --base FOLDER", m->spec);
     g->model = m;
     g->batch = batch;
     g->fc = fc;

@@ -18,7 +18,8 @@
  *   "vit:192x4x3/8": D = 192, four blocks of three heads, patches of 8 x 8 pixels
  *   "vit:192x4x3/8,lora=4": the transformer is frozen, and what is trained of it are factors p [K,R], q [R,N] of
  *   each of its six projections a block: x w + b + (A / R) (x p) q, R = 4. Theta holds the factors and the two
- *   heads. ",alpha=A" when A is not R; ",seed=N" when the frozen weights are not those of seed 0.
+ *   heads. ",alpha=A" when A is not R; ",seed=N" when the frozen weights are not those of seed 0; ",base=ID" when
+ *   they were loaded (pipeline/vit_base.h), ID 16 hex digits.
  *   Source: Dosovitskiy et al. 2021, pre-norm; Hu et al. 2021.
  *
  * heads: two projection heads on frozen features, as in the published systems
@@ -50,6 +51,8 @@ enum {
 #define VLM_DEFAULT_SCALE 7.0
 enum { VLM_DEFAULT_SIZE = 32, VLM_DEFAULT_EMBED = 512 };
 
+enum { VLM_ID_MAX = 17 }; /* 16 hex digits */
+
 typedef enum vlm_kind { VLM_CONVNET, VLM_HEADS, VLM_VIT } vlm_kind;
 
 /* The parameters of a head, in this order, from branch * VLM_HEAD_PARAMS on. */
@@ -66,7 +69,7 @@ typedef struct vlm_param {
 } vlm_param;
 
 typedef struct vlm_model {
-    char spec[64]; /* "convnet:64x3"; names all that makes the network, frozen weights too */
+    char spec[96]; /* "convnet:64x3"; names all that makes the network, frozen weights too */
     vlm_kind kind;
     size_t size;      /* S, pixels, a multiple of 4 (convnet) or of the patch (vit); heads: 0 */
     size_t image_n;   /* reals of one image input: S S 3, or F */
@@ -91,6 +94,8 @@ typedef struct vlm_model {
     int n_frozen;
     size_t n_base; /* reals in base */
     uint64_t base_seed;
+    char base_id[VLM_ID_MAX]; /* of a loaded base, else "": then a graph without base is refused */
+    double norm_eps;          /* vit: of its layer norms */
     const vl_real *base;
 } vlm_model;
 

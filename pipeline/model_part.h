@@ -24,6 +24,9 @@ int vlm_parse_convnet(const char *spec, size_t size, size_t text_dim, size_t emb
 int vlm_parse_vit(const char *spec, size_t size, size_t text_dim, size_t embed_dim, double scale,
                   vlm_model *m, vl_err *e);
 
+/* A vit's frozen weights were loaded: base is borrowed, the spec names id. */
+void vlm_vit_set_base(vlm_model *m, const vl_real *base, const char id[VLM_ID_MAX], double eps);
+
 /* The recorders: input leaf (flow g->data) to the embedding [B,D] before its norm is taken. Set g->x or g->y.
  *   train   false: no dropout
  *   blend   as in vlm_objective; 0: none */

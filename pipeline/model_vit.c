@@ -26,6 +26,7 @@ static const unsigned max_seed = 999999999;
 typedef struct fields {
     unsigned dim, depth, heads, patch, rank, seed;
     double alpha;
+    char id[VLM_ID_MAX];
 } fields;
 
 /* Digits and nothing else, min to max; *s moves behind them. */
@@ -70,7 +71,16 @@ static bool read_alpha(const char **s, double *out)
     return true;
 }
 
-/* "vit:DIMxDEPTHxHEADS/PATCH[,lora=R[,alpha=A][,seed=N]]"; false where it is something else. */
+static bool read_id(const char **s, char id[VLM_ID_MAX])
+{
+    if (strspn(*s, "0123456789abcdef") != VLM_ID_MAX - 1)
+        return false;
+    memcpy(id, *s, VLM_ID_MAX - 1);
+    *s += VLM_ID_MAX - 1;
+    return true;
+}
+
+/* "vit:DIMxDEPTHxHEADS/PATCH[,lora=R[,alpha=A][,seed=N|,base=ID]]"; false where it is something else. */
 static bool read_spec(const char *s, fields *f)
 {
     *f = (fields){0};
@@ -88,20 +98,34 @@ static bool read_spec(const char *s, fields *f)
         return false;
     if (read_text(&s, ",seed=") && !read_number(&s, 0, max_seed, &f->seed))
         return false;
+    if (!f->seed && read_text(&s, ",base=") && !read_id(&s, f->id))
+        return false;
     return !*s;
 }
 
-static void write_spec(vlm_model *m, const fields *f)
+/* What was parsed, one way. */
+static void write_spec(vlm_model *m)
 {
-    char alpha[32] = "", seed[32] = "", lora[96] = "";
+    char alpha[32] = "", from[32] = "", lora[90] = "";
 
-    if (f->alpha != f->rank)
-        snprintf(alpha, sizeof alpha, ",alpha=%.6g", f->alpha);
-    if (f->seed)
-        snprintf(seed, sizeof seed, ",seed=%u", f->seed);
-    if (f->rank)
-        snprintf(lora, sizeof lora, ",lora=%u%s%s", f->rank, alpha, seed);
-    snprintf(m->spec, sizeof m->spec, "vit:%ux%ux%u/%u%s", f->dim, f->depth, f->heads, f->patch, lora);
+    if (m->alpha != (double)m->lora)
+        snprintf(alpha, sizeof alpha, ",alpha=%.6g", m->alpha);
+    if (*m->base_id)
+        snprintf(from, sizeof from, ",base=%s", m->base_id);
+    else if (m->base_seed)
+        snprintf(from, sizeof from, ",seed=%u", (unsigned)m->base_seed);
+    if (m->lora)
+        snprintf(lora, sizeof lora, ",lora=%u%s%s", (unsigned)m->lora, alpha, from);
+    snprintf(m->spec, sizeof m->spec, "vit:%ux%dx%d/%u%.60s", (unsigned)m->width, m->layers, m->heads,
+             (unsigned)m->patch, lora);
+}
+
+void vlm_vit_set_base(vlm_model *m, const vl_real *base, const char id[VLM_ID_MAX], double eps)
+{
+    m->base = base;
+    m->norm_eps = eps;
+    memcpy(m->base_id, id, VLM_ID_MAX);
+    write_spec(m);
 }
 
 /* ---- parameters --------------------------------------------------------------------------------- */
@@ -189,10 +213,11 @@ int vlm_parse_vit(const char *spec, size_t size, size_t text_dim, size_t embed_d
     int rc;
 
     if (!read_spec(spec, &f))
-        return vl_fail(e, VL_EARG,
-                       "model '%.40s': vit:DIMxDEPTHxHEADS/PATCH[,lora=R[,alpha=A][,seed=N]] wanted, HEADS "
-                       "dividing DIM, at most %dx%d/%d, R to %d",
-                       spec, MAX_WIDTH, MAX_BLOCKS, MAX_PATCH, MAX_LORA);
+        return vl_fail(
+            e, VL_EARG,
+            "model '%.40s': vit:DIMxDEPTHxHEADS/PATCH[,lora=R[,alpha=A][,seed=N|,base=ID]] wanted, HEADS "
+            "dividing DIM, at most %dx%d/%d, R to %d",
+            spec, MAX_WIDTH, MAX_BLOCKS, MAX_PATCH, MAX_LORA);
     rc = vlm_check_size(size, f.patch, e);
     if (!rc)
         rc = vlm_check_dims(text_dim, embed_dim, e);
@@ -205,7 +230,6 @@ int vlm_parse_vit(const char *spec, size_t size, size_t text_dim, size_t embed_d
     if (tokens_of(m) > MAX_TOKENS)
         return vl_fail(e, VL_EARG, "model '%.40s': an image of %zu pixels has %zu tokens, %d allowed", spec,
                        size, tokens_of(m), MAX_TOKENS);
-    write_spec(m, &f);
     m->image_n = size * size * 3;
     m->text_dim = text_dim;
     m->embed_dim = embed_dim;
@@ -216,6 +240,9 @@ int vlm_parse_vit(const char *spec, size_t size, size_t text_dim, size_t embed_d
     m->lora = f.rank;
     m->alpha = f.alpha;
     m->base_seed = f.seed;
+    memcpy(m->base_id, f.id, sizeof f.id);
+    m->norm_eps = 1e-5;
+    write_spec(m);
     add_image_branch(m);
     vlm_add_text_head(m);
     return VL_OK;
@@ -234,7 +261,7 @@ static vlt_id norm(walk *w, vlt_id x)
     const vlt_id *p = w->own;
 
     w->own += 2;
-    return vlt_layernorm(w->g->tape, x, p[0], p[1]);
+    return vlt_layernorm_eps(w->g->tape, x, p[0], p[1], w->g->model->norm_eps);
 }
 
 static vlt_id project(walk *w, vlt_id x)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * op_layernorm -- y = g h + b with h = (x - mean) r, r = (var + 1e-5)^(-1/2), mean and var over a row.
+ * op_layernorm -- y = g h + b with h = (x - mean) r, r = (var + eps)^(-1/2), mean and var over a row.
  *   x, y       [B,D];  g, b [D]
  *   P(a)       a - mean(a) - h mean(h a), of a row
  *   fwd        y   =  g h + b
@@ -11,12 +11,10 @@
  *              (the derivative of bwd along x' = xt: h' = ht, r' = -r^2 mean(h xt))
  * Saved: h [B,D], r [B], and where a tangent reaches x: ht [B,D], mean(h xt) [B]. Parts: rows for x, columns
  * for g and b: no partial sums. Means are summed in double.
- * Derivation: spec/math/layernorm.md. Source: Ba, Kiros and Hinton 2016; eps as PyTorch has it. */
+ * Derivation: spec/math/layernorm.md. Source: Ba, Kiros and Hinton 2016; eps is 1e-5 in PyTorch. */
 #include "pipeline/op.h"
 
 #include <math.h>
-
-static const double eps = 1e-5;
 
 static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
 {
@@ -25,6 +23,8 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
     if (x->rank != 2 || g->rank != 1 || b->rank != 1 || g->dim[0] != x->dim[1] || b->dim[0] != x->dim[1] ||
         g->flow != b->flow)
         return vl_fail(e, VL_EARG, "shapes do not fit: x [B,D], g [D], b [D] wanted");
+    if (!(y->scale > 0 && y->scale < 1))
+        return vl_fail(e, VL_EARG, "eps %g, over 0 and under 1 wanted", y->scale);
     y->rank = 2;
     y->dim[0] = x->dim[0];
     y->dim[1] = x->dim[1];
@@ -93,7 +93,7 @@ static void fwd_rows(void *arg, size_t row, size_t end)
         double mu = mean(x, d), var = 0, r;
         for (size_t i = 0; i < d; i++)
             var += ((double)x[i] - mu) * ((double)x[i] - mu);
-        r = 1 / sqrt(var / (double)d + eps);
+        r = 1 / sqrt(var / (double)d + j->y->scale);
         j->r[row] = (vl_real)r;
         for (size_t i = 0; i < d; i++) {
             h[i] = (vl_real)(((double)x[i] - mu) * r);

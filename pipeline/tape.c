@@ -184,7 +184,12 @@ vlt_id vlt_dropout(vlt_tape *t, vlt_id x, double p, int site)
 
 vlt_id vlt_layernorm(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b)
 {
-    return record(t, VLT_OP_layernorm, (vlt_id[]){x, g, b}, NULL, 0);
+    return vlt_layernorm_eps(t, x, g, b, 1e-5);
+}
+
+vlt_id vlt_layernorm_eps(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b, double eps)
+{
+    return record(t, VLT_OP_layernorm, (vlt_id[]){x, g, b}, NULL, eps);
 }
 
 vlt_id vlt_tokens(vlt_tape *t, vlt_id x, vlt_id c, vlt_id p)

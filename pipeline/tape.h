@@ -71,6 +71,8 @@ vlt_id vlt_add(vlt_tape *t, vlt_id a, vlt_id b);
 vlt_id vlt_dropout(vlt_tape *t, vlt_id x, double p, int site);
 /* x [B,D], g [D], b [D] -> [B,D]: g (x - mean) / sqrt(var + 1e-5) + b, mean and var of each row */
 vlt_id vlt_layernorm(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b);
+vlt_id vlt_layernorm_eps(vlt_tape *t, vlt_id x, vlt_id g, vlt_id b,
+                         double eps); /* eps in place of 1e-5, 0 to 1 */
 /* Parts of a vision transformer; N rows an image.
  *   tokens     patches x [B,H,W,D], class token c [D], positions p [N,D], N = H W + 1 -> [B N,D]
  *   attention  q, k, v [B N,D] -> [B N,D], `heads` dividing D, N at most 4096

@@ -7,6 +7,7 @@
 #include "distill/unroll.h"
 #include "pipeline/model.h"
 #include "tests/golden_read.h"
+#include "tests/golden_symmetry.h"
 
 enum { STEPS = 8 }; /* as in make_golden.py */
 
@@ -169,14 +170,6 @@ typedef struct heads_run {
     vld_unroll_result res;
 } heads_run;
 
-static vl_real *zeros(size_t n)
-{
-    vl_real *v = calloc(n, sizeof *v);
-
-    assert_non_null(v);
-    return v;
-}
-
 static void heads_open(heads_run *h, const golden *g, vld_form form, vl_pool *pool)
 {
     const vld_inner inner = {.steps = STEPS, .batch = H_BATCH, .objective = heads_objective, .form = form};
@@ -277,8 +270,6 @@ static void test_heads_threads(void **state)
 /* <u, Hv> = <v, Hu> on the whole graph, at the first step. */
 static void test_heads_symmetry(void **state)
 {
-    double uhv = 0, vhu = 0, size = 0;
-    vl_real *grad, *v, *hv, *u, *hu;
     vlm_graph graph;
     heads_run h;
     golden g;
@@ -289,37 +280,12 @@ static void test_heads_symmetry(void **state)
     heads_open(&h, &g, VLD_FORM_DENSE, NULL);
     if (vlm_graph_new_for(&h.m, &heads_objective, NULL, H_BATCH, VLM_HAS_BOTH, VLM_ADJOINT, &graph, &e))
         fail_msg("heads: %s", e.text);
-    grad = zeros(h.m.n);
-    v = zeros(h.m.n);
-    hv = zeros(h.m.n);
-    u = zeros(h.m.n);
-    hu = zeros(h.m.n);
-    vlm_init(&h.m, 1, 1, u);
-    vlm_init(&h.m, 1, 2, v);
-    memcpy(vlt_x(graph.tape, graph.x), h.set.image, H_BATCH * H_F * sizeof *u);
-    memcpy(vlt_x(graph.tape, graph.y), h.set.text, H_BATCH * H_K * sizeof *u);
-    memcpy(vlt_x(graph.tape, graph.l), h.set.l, H_BATCH * H_R * sizeof *u);
-    memcpy(vlt_x(graph.tape, graph.r), h.set.r, H_BATCH * H_R * sizeof *u);
-    memcpy(vlt_x(graph.tape, graph.w), h.set.w, H_BATCH * sizeof *u);
-    vlm_bind(&graph, h.start, grad, v, hv);
-    vlt_draw(graph.tape, SEED, ITER, 0);
-    vlt_forward(graph.tape);
-    vlt_backward(graph.tape, graph.loss);
-    vlt_tangent(graph.tape, graph.loss);
-    vlm_bind(&graph, NULL, NULL, u, hu);
-    vlt_tangent(graph.tape, graph.loss);
-    for (size_t k = 0; k < h.m.n; k++) {
-        uhv += (double)u[k] * (double)hv[k];
-        vhu += (double)v[k] * (double)hu[k];
-        size += fabs((double)u[k] * (double)hv[k]);
-    }
-    if (!(size > 0 && fabs(uhv - vhu) <= GOLDEN_BOUND * size))
-        fail_msg("<u, Hv> = %.17g, <v, Hu> = %.17g", uhv, vhu);
-    free(grad);
-    free(v);
-    free(hv);
-    free(u);
-    free(hu);
+    memcpy(vlt_x(graph.tape, graph.x), h.set.image, H_BATCH * H_F * sizeof *h.set.image);
+    memcpy(vlt_x(graph.tape, graph.y), h.set.text, H_BATCH * H_K * sizeof *h.set.text);
+    memcpy(vlt_x(graph.tape, graph.l), h.set.l, H_BATCH * H_R * sizeof *h.set.l);
+    memcpy(vlt_x(graph.tape, graph.r), h.set.r, H_BATCH * H_R * sizeof *h.set.r);
+    memcpy(vlt_x(graph.tape, graph.w), h.set.w, H_BATCH * sizeof *h.set.w);
+    golden_symmetry(&graph, h.start);
     vlm_graph_free(&graph);
     heads_close(&h);
     golden_close(&g);

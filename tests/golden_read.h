@@ -28,7 +28,7 @@ typedef struct golden {
     vl_st st;
 } golden;
 
-static void golden_open(golden *g, const char *name)
+static inline void golden_open(golden *g, const char *name)
 {
     char path[100];
     long n;
@@ -50,13 +50,13 @@ static void golden_open(golden *g, const char *name)
         fail_msg("%s: %s", path, e.text);
 }
 
-static void golden_close(golden *g)
+static inline void golden_close(golden *g)
 {
     vl_st_free(&g->st);
     free(g->bytes);
 }
 
-static const vl_npy *golden_find(const golden *g, const char *tensor)
+static inline const vl_npy *golden_find(const golden *g, const char *tensor)
 {
     for (size_t i = 0; i < g->st.n; i++)
         if (!strcmp(g->st.tensor[i].name, tensor))
@@ -64,7 +64,7 @@ static const vl_npy *golden_find(const golden *g, const char *tensor)
     return NULL;
 }
 
-static const vl_npy *golden_array(const golden *g, const char *tensor, size_t n)
+static inline const vl_npy *golden_array(const golden *g, const char *tensor, size_t n)
 {
     const vl_npy *a = golden_find(g, tensor);
 
@@ -73,7 +73,7 @@ static const vl_npy *golden_array(const golden *g, const char *tensor, size_t n)
     return a;
 }
 
-static void golden_read(const golden *g, const char *tensor, vl_real *out, size_t n)
+static inline void golden_read(const golden *g, const char *tensor, vl_real *out, size_t n)
 {
     const vl_npy *a = golden_array(g, tensor, n);
     double *v = calloc(n, sizeof *v);
@@ -86,7 +86,7 @@ static void golden_read(const golden *g, const char *tensor, vl_real *out, size_
     free(v);
 }
 
-static vl_real *golden_new(const golden *g, const char *tensor, size_t n)
+static inline vl_real *golden_new(const golden *g, const char *tensor, size_t n)
 {
     vl_real *v = calloc(n, sizeof *v);
 
@@ -95,7 +95,7 @@ static vl_real *golden_new(const golden *g, const char *tensor, size_t n)
     return v;
 }
 
-static void golden_same(const golden *g, const char *tensor, const vl_real *got, size_t n)
+static inline void golden_same(const golden *g, const char *tensor, const vl_real *got, size_t n)
 {
     double *want = calloc(n, sizeof *want), top = 0, worst = 0;
     vl_err e = {0};

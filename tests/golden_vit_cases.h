@@ -7,6 +7,7 @@
 #include "distill/unroll.h"
 #include "pipeline/model.h"
 #include "tests/golden_read.h"
+#include "tests/golden_symmetry.h"
 
 /* As in make_golden_vit.py. */
 enum { V_SIDE = 16, V_TEXT = 10, V_EMBED = 6, V_BATCH = 3, V_N = 6, V_STEPS = 4 };
@@ -188,11 +189,35 @@ static void test_lora_threads(void **state)
     golden_close(&g);
 }
 
+/* At the whole network's weights, and at the factors'. */
+static void test_symmetry(void **state)
+{
+    static const char *const specs[] = {"vit:8x2x2/4", "vit:8x2x2/4,lora=2,alpha=3"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        vlm_graph graph;
+        vl_real *theta;
+        vlm_model m;
+        golden g;
+        vl_err e = {0};
+        golden_open(&g, i ? "lora" : "vit");
+        assert_int_equal(vlm_parse(specs[i], V_SIDE, V_TEXT, V_EMBED, GOLDEN_SCALE, &m, &e), VL_OK);
+        if (vlm_graph_new(&m, NULL, V_BATCH, VLM_HAS_BOTH, VLM_ADJOINT, &graph, &e))
+            fail_msg("%s: %s", specs[i], e.text);
+        theta = golden_new(&g, i ? "start" : "theta", m.n);
+        vl_rng_normal(1, 3, V_BATCH * m.image_n, 1, vlt_x(graph.tape, graph.x));
+        vl_rng_normal(1, 4, V_BATCH * V_TEXT, 1, vlt_x(graph.tape, graph.y));
+        golden_symmetry(&graph, theta);
+        free(theta);
+        vlm_graph_free(&graph);
+        golden_close(&g);
+    }
+}
+
 static const struct CMUnitTest golden_vit_tests[] = {
-    cmocka_unit_test(test_attention),
-    cmocka_unit_test(test_whole),
-    cmocka_unit_test(test_lora),
-    cmocka_unit_test(test_lora_threads),
+    cmocka_unit_test(test_attention),    cmocka_unit_test(test_whole),    cmocka_unit_test(test_lora),
+    cmocka_unit_test(test_lora_threads), cmocka_unit_test(test_symmetry),
 };
 
 #endif

@@ -102,8 +102,8 @@ static vlt_id build_dropout(vlt_tape *t, const vlt_id *in, const op_case *c)
 }
 static vlt_id build_layernorm(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
-    (void)c;
-    return vlt_layernorm(t, in[0], in[1], in[2]);
+    return c->scale > 0 ? vlt_layernorm_eps(t, in[0], in[1], in[2], c->scale)
+                        : vlt_layernorm(t, in[0], in[1], in[2]);
 }
 static vlt_id build_tokens(vlt_tape *t, const vlt_id *in, const op_case *c)
 {
@@ -226,9 +226,11 @@ static const op_case cases_dropout[] = {DROP(1, 1, 0, 0), DROP(3, 7, 0.5, 1), DR
     {                                                                                                        \
         .rank = {2, 1, 1}, .dim = {{b, d}, {d}, {d}}, .spread = s                                            \
     }
-static const op_case cases_layernorm[] = {LAYER(1, 2, 1),    LAYER(3, 7, 1),  LAYER(1, 1, 1),
-                                          LAYER(5, 31, 0.5), LAYER(5, 13, 9), LAYER(20, 257, 1),
-                                          LAYER(33, 1031, 1)};
+static const op_case cases_layernorm[] = {
+    LAYER(1, 2, 1),     LAYER(3, 7, 1),
+    LAYER(1, 1, 1),     LAYER(5, 31, 0.5),
+    LAYER(5, 13, 9),    LAYER(20, 257, 1),
+    LAYER(33, 1031, 1), {.rank = {2, 1, 1}, .dim = {{5, 7}, {7}, {7}}, .scale = 0.3}};
 
 #define TOKENS(b, h, w, d)                                                                                   \
     {                                                                                                        \

@@ -147,8 +147,8 @@ static void plain_layernorm(const vlt_node *y, vlt_node *const *in, plain p)
         }
         for (size_t k = 0; k < d; k++)
             var += ((double)x[k] - mean) * ((double)x[k] - mean) / (double)d;
-        p.y[i] = g * ((double)x[i % d] - mean) / sqrt(var + 1e-5) + b;
-        p.size[i] = fabs(g) * (fabs((double)x[i % d]) + sum) / sqrt(var + 1e-5) + fabs(b);
+        p.y[i] = g * ((double)x[i % d] - mean) / sqrt(var + y->scale) + b;
+        p.size[i] = fabs(g) * (fabs((double)x[i % d]) + sum) / sqrt(var + y->scale) + fabs(b);
     }
 }
 

@@ -60,7 +60,7 @@ static void single_open(single_world *w, vl_pool *pool)
     w->theta = golden_new(&w->g, "merged", w->m.n);
     w->gx = single_zeros(S_N * S_F);
     w->gy = single_zeros(S_N * S_K);
-    assert_int_equal(vld_real_stats_new(S_F, S_K, pool, &w->stats, &e), VL_OK);
+    assert_int_equal(vld_real_stats_new(S_F, S_K, true, pool, &w->stats, &e), VL_OK);
     for (size_t at = 0, rows = 1; at < S_REAL; at += rows, rows = at == 1 ? 22 : S_REAL - at)
         assert_int_equal(vld_real_stats_add(&w->stats, w->real_x + at * S_F, w->real_y + at * S_K, rows, &e),
                          VL_OK);

@@ -67,7 +67,7 @@ static void make(world *w, const struct row *r, vl_pool *pool)
     memset(w, 0, sizeof *w);
     for (size_t i = 0; i < REAL * r->k; i++) /* texts tell something of images */
         y[i] += x[i / r->k * r->f + i % r->k % r->f] + 0.3;
-    assert_int_equal(vld_real_stats_new(r->f, r->k, NULL, &w->stats, &e), VL_OK);
+    assert_int_equal(vld_real_stats_new(r->f, r->k, true, NULL, &w->stats, &e), VL_OK);
     assert_int_equal(vld_real_stats_add(&w->stats, x, y, REAL, &e), VL_OK);
     w->xr = x;
     w->yr = y;
@@ -164,8 +164,8 @@ static void gradients(void **state)
     }
 }
 
-/* Through a convnet, as someone with pixels would: u, v and InfoNCE at once, and what add does. */
-static void projections(void **state)
+/* Through a network of pixels: u, v and InfoNCE at once, and what add does. */
+static void project_through(const char *spec)
 {
     enum { N = 3, M = 2, SIZE = 16, K = 5, D = 6 };
     vld_projection p;
@@ -174,8 +174,7 @@ static void projections(void **state)
     vl_err e;
     vl_real *x, *y, *gu, *gv, *gx, *gy, *theta, d1[2], d2[2], exact[2];
 
-    (void)state;
-    assert_int_equal(vlm_parse("convnet:4x2", SIZE, K, D, 3, &m, &e), VL_OK);
+    assert_int_equal(vlm_parse(spec, SIZE, K, D, 3, &m, &e), VL_OK);
     assert_int_equal(vld_projection_new(&m, NULL, N, M, &p, &e), VL_OK);
     assert_true(vld_projection_bytes(&p) > 0);
     x = normals(1, N * m.image_n, 1);
@@ -221,7 +220,7 @@ static void projections(void **state)
         test_free(dy);
         test_free(one);
     }
-    differ_judge("projection", "pixels and texts", d1, d2, exact, 2, H, 10);
+    differ_judge(spec, "pixels and texts", d1, d2, exact, 2, H, 10);
     test_free(x);
     test_free(y);
     test_free(gu);
@@ -230,6 +229,14 @@ static void projections(void **state)
     test_free(gy);
     test_free(theta);
     vld_projection_free(&p);
+}
+
+static void projections(void **state)
+{
+    (void)state;
+    project_through("convnet:4x2");
+    project_through("vit:8x2x2/8");
+    project_through("vit:8x1x2/8,lora=2");
 }
 
 /* ---- known values --------------------------------------------------------------------------------- */
@@ -400,6 +407,29 @@ static void geodesic_kernel(void **state)
     }
 }
 
+/* Two points at a known angle t, on both sides of the series' end: gke^2 = 2 - 2 k, and the gradient lies along the
+ * other point with -k t / (s^2 sin t gke). */
+static void geodesic_angles(void **state)
+{
+    static const double angle[] = {1e-3, 0.02, 0.07, 0.12, 0.1405, 0.142, 0.2, 0.7, 1.6, 2.5, 3.1};
+    vl_real *work = test_calloc(vld_gke_work(NULL), sizeof *work);
+    double sums[8];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof angle / sizeof *angle; i++) {
+        double t = angle[i], s = 0.6, k = exp(-t * t / (2 * s * s)),
+               want = sqrt(-2 * expm1(-t * t / (2 * s * s)));
+        vl_real a[2] = {1, 0}, b[2] = {cos(t), sin(t)}, g[2];
+        double value = vld_gke(NULL, a, 1, b, 1, 2, s, g, sums, work),
+               along = -k * t / (s * s * sin(t) * want);
+        double digits = 1e-12 + 1e-15 / (t * t); /* of 1 - cos t, and of 1 - k */
+        assert_true(fabs(value / want - 1) < digits);
+        assert_true(fabs(g[0] - along * b[0]) < 2 * digits * fabs(along));
+        assert_true(fabs(g[1] - along * b[1]) < 2 * digits * fabs(along));
+    }
+    test_free(work);
+}
+
 /* Zero rows, equal sets, points exactly opposite, NaN. */
 static void geodesic_corners(void **state)
 {
@@ -449,6 +479,11 @@ static void no_stats(world *w)
 {
     w->s.stats = NULL;
 }
+static void no_cross(world *w)
+{
+    free(w->stats.sum_xy);
+    w->stats.sum_xy = NULL;
+}
 static void other_width(world *w)
 {
     w->s.image_n = 4;
@@ -483,6 +518,7 @@ static void setups(void **state)
     refused(&rows[2], no_batch, "covmatch needs a batch of real pairs");
     refused(&rows[6], no_batch, "krr needs a batch of real pairs");
     refused(&rows[0], no_stats, "covmatch needs statistics of two real pairs or more");
+    refused(&rows[0], no_cross, "covmatch needs the real pairs' cross-covariance");
     refused(&rows[3], other_width, "a teacher of 8 and 6 numbers for pairs of 4 and 6");
     refused(&rows[6], other_stats, "statistics of 9 and 12 numbers for pairs of 9 and 4");
     refused(&rows[0], bad_rho, "rho nan and lambda 0.5: above 0, and 0 or more wanted");
@@ -520,11 +556,11 @@ static void not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients),        cmocka_unit_test(projections),
-        cmocka_unit_test(same_bits),        cmocka_unit_test(the_real_set_itself),
-        cmocka_unit_test(descends),         cmocka_unit_test(geodesic_kernel),
-        cmocka_unit_test(geodesic_corners), cmocka_unit_test(setups),
-        cmocka_unit_test(not_finite),
+        cmocka_unit_test(gradients),       cmocka_unit_test(projections),
+        cmocka_unit_test(same_bits),       cmocka_unit_test(the_real_set_itself),
+        cmocka_unit_test(descends),        cmocka_unit_test(geodesic_kernel),
+        cmocka_unit_test(geodesic_angles), cmocka_unit_test(geodesic_corners),
+        cmocka_unit_test(setups),          cmocka_unit_test(not_finite),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

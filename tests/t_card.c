@@ -71,10 +71,11 @@ static void models_refused(void **state)
         {CARD("\"convnet:8x1\"", "16.0", "10", "6", "1"), lacks},
         {CARD("\"convnet:8x1\"", "16", "\"10\"", "6", "1"), lacks},
         {CARD("7", "16", "10", "6", "1"), lacks},
-        {CARD("\"vit\"", "16", "10", "6", "1"),
-         "manifest: model 'vit': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH"},
+        {CARD("\"vit\"", "16", "10", "6", "1"), "manifest: model 'vit': convnet:WIDTHxLAYERS wanted, such as "
+                                                "convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH"},
         {CARD("\"convnet:8x1 \"", "16", "10", "6", "1"),
-         "manifest: model 'convnet:8x1 ': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH"},
+         "manifest: model 'convnet:8x1 ': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or "
+         "vit:DIMxDEPTHxHEADS/PATCH"},
         {CARD("\"convnet:8x1\"", "12", "10", "6", "1"),
          "manifest: image size 12: a multiple of 4 from 16 to 1024 wanted"},
         {CARD("\"convnet:8x1\"", "9223372036854775804", "10", "6", "1"), NULL},

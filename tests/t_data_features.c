@@ -73,14 +73,30 @@ static void add_record(vls_writer *w, int number, shape s)
     free(p[1]);
 }
 
-static void make_features(const char *path, int from, int to)
+/* model: what the schema says made the image rows. */
+static void begin_rows(vls_writer *w, const char *model)
+{
+    json_t *j = json_pack("{s:s, s:{s:{s:s}}}", "kind", "embeddings", "schema", "c.img.npy", "model", model);
+    vl_err e;
+
+    if (vls_segment_begin(w, j, 0, &e))
+        fail_msg("%s", e.text);
+    json_decref(j);
+}
+
+static void make_features_of(const char *path, int from, int to, const char *model)
 {
     vls_writer *w = writer(path);
 
-    begin(w, "embeddings");
+    begin_rows(w, model);
     for (int i = from; i < to; i++)
         add_record(w, i, (shape){.views = 1, .captions = (size_t)captions_of(i)});
     end_and_close(w);
+}
+
+static void make_features(const char *path, int from, int to)
+{
+    make_features_of(path, from, to, "an encoder");
 }
 
 /* Pairs in the other order; the image is never looked at. */
@@ -148,6 +164,7 @@ static void joined(void **state)
         vl_data d = load(paths[r], r ? 3 : 2, &o);
         assert_int_equal(d.n, 31);
         assert_int_equal(d.text_dim, K);
+        assert_string_equal(d.feature_model, "an encoder");
         assert_true(!d.caption == !r && !d.bytes == !r);
         for (size_t i = 0; i < d.n; i++) {
             check_record(&d, i, (int)i, true);
@@ -245,6 +262,11 @@ static void refused(void **state)
     assert_string_equal(e.text, "odd: record 'key-1': 3 text rows for the 2 captions of p");
     assert_int_equal(vl_data_load(paths + 1, 1, &o, &d, NULL, &e), VL_EFORMAT);
     assert_string_equal(e.text, "p: no records of image embeddings");
+    make_features("f1", 0, 2);
+    make_features_of("f2", 2, 4, "another");
+    assert_int_equal(vl_data_load((const char *[]){"f1", "f2"}, 2, &o, &d, NULL, &e), VL_EFORMAT);
+    assert_string_equal(e.text,
+                        "f2: record 'key-2': c.img.npy: rows of 'another', those before are of 'an encoder'");
     odd("odd", row[3].s);
     o.left_out = &ear;
     d = load(paths, 2, &o);

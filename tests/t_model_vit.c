@@ -37,6 +37,8 @@ static void test_specs(void **state)
                 {"vit:12x2x3/4,lora=5,alpha=.125,seed=0", "vit:12x2x3/4,lora=5,alpha=0.125", 0.125},
                 {"vit:12x2x3/4,lora=5,seed=7", "vit:12x2x3/4,lora=5,seed=7", 5},
                 {"vit:12x2x3/4,lora=5,alpha=0.123456789", "vit:12x2x3/4,lora=5,alpha=0.123457", 0.123457},
+                {"vit:1024x12x1024/16,lora=256,alpha=0.123457,base=0123456789abcdef",
+                 "vit:1024x12x1024/16,lora=256,alpha=0.123457,base=0123456789abcdef", 0.123457},
                 {"vit:1024x12x1024/16,lora=256,alpha=65535.9,seed=999999999",
                  "vit:1024x12x1024/16,lora=256,alpha=65535.9,seed=999999999", 65535.9}};
     static const char *const bad[] = {"vit:",
@@ -69,6 +71,11 @@ static void test_specs(void **state)
                                       "vit:12x2x3/4,lora=2,seed=1000000000",
                                       "vit:12x2x3/4,lora=2,seed=-1",
                                       "vit:12x2x3/4,lora=2,seed=1,alpha=2",
+                                      "vit:12x2x3/4,lora=2,seed=1,base=0123456789abcdef",
+                                      "vit:12x2x3/4,lora=2,base=0123456789abcde",
+                                      "vit:12x2x3/4,lora=2,base=0123456789abcdef0",
+                                      "vit:12x2x3/4,lora=2,base=0123456789ABCDEF",
+                                      "vit:12x2x3/4,base=0123456789abcdef",
                                       "vit:99999999999999999999x2x3/4"};
 
     (void)state;

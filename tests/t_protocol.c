@@ -2,7 +2,6 @@
  * t_protocol.c -- settings come from validation and nothing else; threads and neighbours do not show;
  * divergence is a result. A toy network on made-up data: 24 coloured pictures, each with a text of its own. */
 #include "distill/protocol.h"
-#include "pipeline/rng.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -14,50 +13,12 @@
 
 #include <cmocka.h>
 
-enum { N = 24, SIDE = 16, TEXT = 32 };
+#include "tests/picture_help.h"
+
+enum { N = 24 };
 
 static vlm_model model;
 static vl_data train, val, hostile; /* hostile: texts belong to other pictures */
-
-/* Picture i has a colour of its own in each quarter; noise: how far bytes stray. */
-static void paint(uint8_t *img, size_t i, uint64_t noise)
-{
-    for (size_t y = 0; y < SIDE; y++)
-        for (size_t x = 0; x < SIDE; x++)
-            for (size_t c = 0; c < 3; c++) {
-                size_t quarter = y / 8 * 2 + x / 8;
-                uint64_t colour = vl_rng_below(1, 100 + i, quarter * 3 + c, 200);
-                uint64_t at = ((i * SIDE + y) * SIDE + x) * 3 + c;
-                *img++ = (uint8_t)(colour + vl_rng_below(2, noise, at, 40));
-            }
-}
-
-static void make_data(vl_data *d, uint64_t noise, size_t turn)
-{
-    vl_err e;
-
-    memset(d, 0, sizeof *d);
-    d->n = d->n_caps = N;
-    d->size = SIDE;
-    d->text_dim = TEXT;
-    d->images = malloc(N * SIDE * SIDE * 3);
-    d->text = malloc(N * TEXT * sizeof *d->text);
-    d->cap = malloc((N + 1) * sizeof *d->cap);
-    d->key = calloc(N, sizeof *d->key);
-    d->caption = calloc(N, sizeof *d->caption);
-    for (size_t i = 0; i < N; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "picture %zu", i);
-        d->key[i] = strdup(name);
-        d->caption[i] = strdup(name);
-        d->cap[i] = i;
-        paint(d->images + i * SIDE * SIDE * 3, i, noise);
-        for (size_t k = 0; k < TEXT; k++)
-            d->text[i * TEXT + k] = (float)(vl_rng_unit(3, 200 + (i + turn) % N, k) - 0.5);
-    }
-    d->cap[N] = N;
-    assert_int_equal(vl_data_group(d, &e), VL_OK);
-}
 
 static int set_up(void **state)
 {
@@ -65,9 +26,9 @@ static int set_up(void **state)
 
     (void)state;
     assert_int_equal(vlm_parse("convnet:4x1", SIDE, TEXT, 16, 10.0, &model, &e), VL_OK);
-    make_data(&train, 1, 0);
-    make_data(&val, 2, 0);
-    make_data(&hostile, 3, 7);
+    make_pictures(&train, N, 1, 0);
+    make_pictures(&val, N, 2, 0);
+    make_pictures(&hostile, N, 3, 7);
     return 0;
 }
 

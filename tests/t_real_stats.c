@@ -31,7 +31,7 @@ static void pass(vld_real_stats *s, vl_pool *pool, const size_t *chunk)
     size_t at = 0;
     vl_err e;
 
-    assert_int_equal(vld_real_stats_new(F, K, pool, s, &e), VL_OK);
+    assert_int_equal(vld_real_stats_new(F, K, true, pool, s, &e), VL_OK);
     for (; *chunk; at += *chunk++)
         assert_int_equal(vld_real_stats_add(s, x + at * F, y + at * K, *chunk, &e), VL_OK);
     assert_int_equal(at, N);
@@ -102,16 +102,38 @@ static void threads(void **state)
     vl_pool_free(pool);
 }
 
+/* Without the cross-covariance: the same means and variances, and none. */
+static void without_cross(void **state)
+{
+    vld_real_stats s, with;
+    vl_err e;
+
+    (void)state;
+    fill(1);
+    assert_int_equal(vld_real_stats_new(F, K, false, NULL, &s, &e), VL_OK);
+    assert_int_equal(vld_real_stats_new(F, K, true, NULL, &with, &e), VL_OK);
+    for (int twice = 0; twice < 2; twice++) {
+        assert_int_equal(vld_real_stats_add(&s, x, y, 200, &e), VL_OK);
+        assert_int_equal(vld_real_stats_add(&with, x, y, 200, &e), VL_OK);
+    }
+    assert_null(s.sum_xy);
+    assert_memory_equal(s.mean_x, with.mean_x, F * sizeof(double));
+    assert_memory_equal(s.mean_y, with.mean_y, K * sizeof(double));
+    assert_true(s.sum_x == with.sum_x && s.sum_y == with.sum_y);
+    vld_real_stats_free(&s);
+    vld_real_stats_free(&with);
+}
+
 static void refusals(void **state)
 {
     vld_real_stats s;
     vl_err e;
 
     (void)state;
-    assert_int_equal(vld_real_stats_new(0, K, NULL, &s, &e), VL_EARG);
-    assert_int_equal(vld_real_stats_new(F, 0, NULL, &s, &e), VL_EARG);
+    assert_int_equal(vld_real_stats_new(0, K, true, NULL, &s, &e), VL_EARG);
+    assert_int_equal(vld_real_stats_new(F, 0, true, NULL, &s, &e), VL_EARG);
     fill(0);
-    assert_int_equal(vld_real_stats_new(F, K, NULL, &s, &e), VL_OK);
+    assert_int_equal(vld_real_stats_new(F, K, true, NULL, &s, &e), VL_OK);
     assert_int_equal(vld_real_stats_add(&s, x, y, 0, &e), VL_OK);
     assert_int_equal(vld_real_stats_add(&s, x, y, VLD_STATS_CHUNK + 1, &e), VL_EARG);
     assert_int_equal(vld_real_stats_add(&s, x, y, 2, &e), VL_OK);
@@ -131,7 +153,7 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(chunks), cmocka_unit_test(threads),
-                                       cmocka_unit_test(refusals)};
+                                       cmocka_unit_test(without_cross), cmocka_unit_test(refusals)};
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,7 +191,7 @@ static void sheet_and_series_names_are_escaped(void **state)
     cli_report_series s = {evil, x, y, 2};
     cli_report_figure f = {evil, evil, evil, &s, 1, false};
     cli_report_cell cell = {{png, sizeof png}, {png, sizeof png}, evil};
-    cli_report_row row = {evil, evil, 1, 1, 0, 2, {1, 2, 3}, {1, 2, 3}, true};
+    cli_report_row row = {evil, evil, 1, 1, 0, 2, {1, 2, 3}, {1, 2, 3}, true, 0, 0};
     const char *head[] = {evil}, *cells[] = {evil};
     cli_report *r = cli_report_new("t");
     const char *html;
@@ -233,8 +233,8 @@ static void pictures_are_base64(void **state)
 static void numbers_that_are_none(void **state)
 {
     static const cli_report_row rows[] = {
-        {"chance", NULL, 0.9, NAN, NAN, NAN, {NAN, NAN, NAN}, {-INFINITY, INFINITY, NAN}, false},
-        {"whole", NULL, 50, 1, 48, 52, {10, 20, 30}, {40, 50, 100}, true}};
+        {"chance", NULL, 0.9, NAN, NAN, NAN, {NAN, NAN, NAN}, {-INFINITY, INFINITY, NAN}, false, 0, 0},
+        {"whole", NULL, 50, 1, 48, 52, {10, 20, 30}, {40, 50, 100}, true, 26, 39}};
     static const double x[] = {0, 1, 2, 3, NAN, 5}, y[] = {NAN, 1, INFINITY, -1, 2, 0};
     cli_report_series s[] = {{"holes", x, y, 6}, {"none", NULL, NULL, 0}};
     cli_report *r = cli_report_new("t");
@@ -255,6 +255,9 @@ static void numbers_that_are_none(void **state)
     assert_int_equal(count(html, "<rect class=\"ir\" width=\"100.0\""), 3); /* own scale a column */
     assert_int_equal(count(html, "<rect class=\"tr\" width=\"100.0\""), 3);
     assert_non_null(strstr(html, "<rect class=\"ir\" y=\"2\" width=\"96.2\"")); /* 50 of 52 */
+    assert_int_equal(count(html, "class=\"whisk\""), 1);             /* chance has neither interval */
+    assert_int_equal(count(html, "class=\"whisk query\""), 1);
+    assert_non_null(strstr(html, "d=\"M50.0 6.5H75.0M50.0 5.0v3M75.0 5.0v3\"")); /* 26 and 39 of 52 */
     cli_report_free(r);
 }
 

@@ -166,7 +166,7 @@ static void a_step_by_hand(void **state)
             memcpy(x + n * F, w.data.features + i * F, F * sizeof *x);
             memcpy(y + n * K, w.data.text + c * K, K * sizeof *y);
         }
-    assert_int_equal(vld_real_stats_new(F, K, NULL, &stats, &e), VL_OK);
+    assert_int_equal(vld_real_stats_new(F, K, true, NULL, &stats, &e), VL_OK);
     assert_int_equal(vld_real_stats_add(&stats, x, y, n, &e), VL_OK);
     const vld_single_setup s = {
         .n = SET, .batch = 1, .image_n = F, .text_dim = K, .stats = &stats, .p = o.params};

@@ -108,6 +108,24 @@ static void test_compare(void **state)
     assert_true(fabs(r.ratio - 9.0 / 5) < 1e-12 && isnan(r.low) && r.above && !r.apart);
 }
 
+static void test_subtract(void **state)
+{
+    const double a[] = {9, 10, 11}, b[] = {4, 6, 8};
+    vld_summary sa = vld_summarise(a, 3), sb = vld_summarise(b, 3), one = vld_summarise(a, 1);
+    vld_difference d = vld_subtract(&sa, &sb);
+    /* Variances of the means: 1/3 and 4/3; degrees: (5/3)^2 / ((1/3)^2/2 + (4/3)^2/2) = 50/17 */
+    double half = vld_t_quantile(0.975, 50.0 / 17) * sqrt(5.0 / 3);
+
+    (void)state;
+    assert_true(fabs(d.value - 4) < 1e-12);
+    assert_true(fabs(d.low - (4 - half)) < 1e-9 && fabs(d.high - (4 + half)) < 1e-9);
+    d = vld_subtract(&sa, &one);
+    assert_true(d.value == 1 && isnan(d.low) && isnan(d.high));
+    sb.sd = sa.sd = 0; /* no spread at all */
+    d = vld_subtract(&sb, &sa);
+    assert_true(d.value == -4 && d.low == -4 && d.high == -4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +133,7 @@ int main(void)
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_subtract),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@ usage: vectors.py FOLDER                    reads FOLDER/good and FOLDER/bad, pr
        vectors.py --compare EXPECT SEEN     prints a line a file: 0 or 1, its name, what differs
        vectors.py --second READSHARD FOLDER EXPECT     prints where the second reader (its folder) differs in
                                                        verdict or keys, from pipes, files and for arrays
+       vectors.py --salvaged READSHARD FOLDER EXPECT   prints where it does not take what vlcat --skip-bad saved
 
 The tools are those in PATH. tests/vectors.sh says what the columns are.
 """
@@ -147,29 +148,74 @@ def compare(expect, seen):
         print('%d\t%s\t%s' % (1 if faults else 0, name, '|'.join(faults).replace('\t', ' ')))
 
 
+def read_second(readshard, program, options, paths):
+    """What the second reader says: keys of each path, and those that it refuses."""
+    keys, bad = {p: [] for p in paths}, set()
+    p = subprocess.run([sys.executable, '-B', os.path.join(readshard, program)] + options + paths,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for line in p.stdout.decode().split('\n'):
+        if line.startswith('{"bytes":'):     # of a record
+            record = json.loads(line)
+            keys[record['file']].append(record['key'])
+    for line in p.stderr.decode('utf-8', 'backslashreplace').split('\n'):
+        if line:
+            assert line.startswith('readshard: '), line
+            bad.add(line[11:].split(': ')[0])
+    return keys, bad
+
+
+def contains(whole, part):
+    """Are the keys of part among those of whole, in their order?"""
+    rest = iter(whole)
+    return all(key in rest for key in part)
+
+
 def second(readshard, folder, expect):
     """What the second reader says otherwise. readshard.py reads as from a pipe, readfile.py files; where it must
-    decode arrays, a shard is good when all of them are."""
+    decode arrays, a shard is good when all of them are. --skip-bad gives what the second reader gives without, or
+    more, and just that where it finds nothing wrong."""
     want = table(expect)
     for how, program, option in (('pipe', 'readshard.py', []), ('file', 'readfile.py', []),
                                  ('tensors', 'readfile.py', ['--tensors'])):
         names = sorted(n for n in want if how in want[n])
-        keys, bad = {n: [] for n in names}, set()
-        p = subprocess.run([sys.executable, '-B', os.path.join(readshard, program)] + option +
-                           [os.path.join(folder, n) for n in names], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for line in p.stdout.decode().split('\n'):
-            if line.startswith('{"bytes":'):     # of a record
-                record = json.loads(line)
-                keys[os.path.relpath(record['file'], folder)].append(record['key'])
-        for line in p.stderr.decode('utf-8', 'backslashreplace').split('\n'):
-            if line:
-                assert line.startswith('readshard: '), line
-                bad.add(os.path.relpath(line[11:].split(': ')[0], folder))
+        keys, bad = read_second(readshard, program, option, [os.path.join(folder, n) for n in names])
         for name in names:
             rc, out, _ = want[name][how]
-            got = ','.join(keys[name]) or '-'
-            if (rc == '1') != (name in bad) or (got != out and how != 'tensors'):
-                print('%s, %s: exit %d, keys %s; EXPECT.tsv: exit %s, keys %s' % (name, how, name in bad, got, rc, out))
+            path = os.path.join(folder, name)
+            got = ','.join(keys[path]) or '-'
+            if (rc == '1') != (path in bad) or (got != out and how != 'tensors'):
+                print('%s, %s: exit %d, keys %s; EXPECT.tsv: exit %s, keys %s' % (name, how, path in bad, got, rc, out))
+            if how == 'tensors':
+                continue
+            rc, out, _ = want[name][how + '+skip']
+            saved = [] if out == '-' else out.split(',')
+            if not contains(saved, keys[path]) or (path not in bad and (rc == '1' or saved != keys[path])):
+                print('%s, %s+skip: keys %s; EXPECT.tsv: exit %s, keys %s' % (name, how, got, rc, out))
+
+
+def salvaged(readshard, folder, expect):
+    """What vlcat --skip-bad saves of each vector is a shard that the second reader takes, with the keys of the line; where
+    it saves nothing, the line says so."""
+    want = table(expect)
+    with tempfile.TemporaryDirectory() as out:
+        paths = {}
+        for i, name in enumerate(sorted(want)):
+            for how, source in (('file+skip', os.path.join(folder, name)), ('pipe+skip', '-')):
+                path = os.path.join(out, '%d.%s.tar.zst' % (i, how))
+                with open(os.path.join(folder, name), 'rb') as f:
+                    subprocess.run(['vlcat', '-q', '--skip-bad', '-o', path, source], stderr=subprocess.DEVNULL,
+                                   input=f.read() if source == '-' else b'')
+                paths[name, how] = path
+        made = {k: p for k, p in paths.items() if os.path.exists(p)}
+        keys, bad = read_second(readshard, 'readshard.py', [], list(made.values()))
+        for (name, how), path in paths.items():
+            rc, text, _ = want[name][how]
+            if (name, how) not in made:
+                if rc == '0' and text != '-':
+                    print('%s, %s: vlcat saves nothing, EXPECT.tsv has exit 0' % (name, how))
+            elif path in bad or (','.join(keys[path]) or '-') != text:
+                print('%s, %s: saved %s%s; EXPECT.tsv: %s' % (name, how, ','.join(keys[path]), ' (refused)' * (path in bad), text))
+        print('# %d of %d saved' % (len(made), len(paths)))
 
 
 if __name__ == '__main__':
@@ -177,6 +223,8 @@ if __name__ == '__main__':
         compare(*sys.argv[2:])
     elif sys.argv[1] == '--second':
         second(*sys.argv[2:])
+    elif sys.argv[1] == '--salvaged':
+        salvaged(*sys.argv[2:])
     else:
         sys.stdout.reconfigure(encoding='utf-8')
         look(sys.argv[1])

@@ -58,6 +58,10 @@ done
 # The second reader: the same verdict and the same keys.
 run 0 "$PY" -B "$TOP/tests/vectors.py" --second "$TOP/spec/readshard" "$V" "$V/EXPECT.tsv"
 out_is ''
+# And what vlcat --skip-bad saves of each is sound to it.
+run 0 "$PY" -B "$TOP/tests/vectors.py" --salvaged "$TOP/spec/readshard" "$V" "$V/EXPECT.tsv"
+out_unlike '^[^#]'
+out_like '^# [0-9]{3} of [0-9]{4} saved$'
 
 # The generator gives the committed bytes again.
 if zstd --version | grep -q ' v1\.5\.4,'; then

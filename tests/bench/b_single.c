@@ -57,7 +57,7 @@ int main(void)
     net_need(!vlm_parse_heads("heads:2304", K, D, 1 / 0.07, &m, NULL), "vlm_parse_heads");
     a = net_weights(&m, 1);
     b = net_weights(&m, 2);
-    net_need(!vld_real_stats_new(F, K, pool, &stats, NULL), "vld_real_stats_new");
+    net_need(!vld_real_stats_new(F, K, true, pool, &stats, NULL), "vld_real_stats_new");
     t0 = net_clock();
     net_need(!vld_real_stats_add(&stats, xr, yr, REAL, NULL), "vld_real_stats_add");
     printf("statistics of real pairs: %.0f pairs/s, BLAS core %s, %d threads\n", REAL / (net_clock() - t0),

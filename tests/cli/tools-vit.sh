@@ -68,8 +68,33 @@ run 1 vldistill --pairs 7 --batch 3 --real pairs.tar.zst --real emb.tar.zst -o x
 err_is 'vldistill: other.tar.zst: expert-0000/snap-0000: its network is not that of e2.tar.zst'
 absent x.tar.zst
 
+# Frozen weights out of a folder: the manifest names them, and later tools want the folder again.
+mkdir vit
+for f in config.json preprocessor.json model.safetensors; do
+    cp "$TOP/tests/golden/torch/vit_$f" "vit/$(echo $f | sed 's/^preprocessor/preprocessor_config/')"
+done
+run 0 experts e3 vit:8x2x2/4,lora=2 --base vit
+run 0 vlls --manifest e3.tar.zst
+out_like '"spec":"vit:8x2x2/4,lora=2,base=7e0248ee6e3ae02a"'
+run 0 distill d3 e3 --base vit
+run 0 distill d3-j3 e3 --base vit -j3
+same d3.tar.zst d3-j3.tar.zst
+run 0 score d3 --base vit
+out_like '^distilled-7	7	'
+run 1 distill x e3
+err_like '^vldistill: .*vit:8x2x2/4,lora=2,base=7e0248ee6e3ae02a: its frozen weights are not here: --base FOLDER$'
+run 1 score d3
+err_like '^vleval: .*its frozen weights are not here: --base FOLDER$'
+run 1 experts x vit:12x1x2/8,lora=2 --base vit
+err_is 'vltrain-expert: vit: hidden_size is 8, the network has 12'
+run 1 experts x vit:8x2x2/4 --base vit
+err_is 'vltrain-expert: vit: vit:8x2x2/4 has no frozen weights'
+run 1 distill x e2 --base vit
+err_is 'vldistill: vit: the frozen weights of vit:12x1x2/8,lora=2,alpha=4,seed=3 are those of seed 3'
+absent 'x.tar.zst*'
+
 run 2 experts x vit:12x1x5/8
-err_like "^vltrain-expert: model 'vit:12x1x5/8': vit:DIMxDEPTHxHEADS/PATCH\[,lora=R\[,alpha=A\]\[,seed=N\]\] wanted, HEADS dividing DIM"
+err_like "^vltrain-expert: model 'vit:12x1x5/8': vit:DIMxDEPTHxHEADS/PATCH\[,lora=R\[,alpha=A\]\[,seed=N\|,base=ID\]\] wanted, HEADS dividing DIM"
 run 2 experts x vit:12x1x2/7
 err_like '^vltrain-expert: image size 16: a multiple of 7 from 16 to 1024 wanted$'
 absent x.tar.zst

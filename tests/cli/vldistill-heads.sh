@@ -56,6 +56,40 @@ experts="--scope heads --embed-dim 10 --batch 6 -n 3 -e 3"
         no "$how: other bytes" cmp -s named.tar.zst other.tar.zst
     done
 
+    # Pixels in front of the encoder: pictures, and the same students as ever.
+    pixels="--pairs 8 --iterations 3 --expert-epochs 2 --real pairs.tar.zst --real emb.tar.zst --space pixels"
+    run 0 vldistill -q -j1 $pixels --encoder 'convnet:4x1#seed=1' -o pixels.tar.zst experts.tar.zst
+    err_is ''
+    run 0 vldistill -q -j3 $pixels --encoder 'convnet:4x1#seed=1' -o j3.tar.zst experts.tar.zst
+    same pixels.tar.zst j3.tar.zst
+    run 0 vldistill -q $pixels --encoder 'convnet:4x1#seed=1' --augment flip --memory 100K -o flip.tar.zst experts.tar.zst
+    no 'other views, other bytes' cmp -s pixels.tar.zst flip.tar.zst
+    run 0 vlls --check pixels.tar.zst
+    run 0 vlls pixels.tar.zst
+    out_like '^syn-00000	[0-9]+	pixels.npy=12416 text.npy=224 png=[0-9]+ init.png=[0-9]+ txt=[0-9]+ json='
+    run 0 sh -c 'vlls --manifest pixels.tar.zst'
+    out_like '"name": ?"convnet:4x1#seed=1"'
+    data="--train emb.tar.zst --val emb.tar.zst --test emb.tar.zst --epochs 2 --readings 1 --draws 1 --students 1"
+    run 0 vleval -q $data --encoder 'convnet:4x1#seed=1' --report page.html pixels.tar.zst
+    out_like '^initial-8	'
+    out_like '^distilled-8	'
+    run 0 grep -c 'data:image/png' page.html
+    run 1 vleval -q $data pixels.tar.zst
+    err_is 'vleval: pixels.tar.zst holds pixels for heads: --encoder convnet:4x1#seed=1 is missing'
+    run 1 vleval -q $data --encoder 'convnet:4x1#seed=2' pixels.tar.zst
+    err_like '^vleval: --encoder is convnet:4x1#seed=2; pixels.tar.zst was made for convnet:4x1#seed=1$'
+    run 1 vleval -q $data --encoder 'convnet:4x1#seed=1' named.tar.zst
+    err_is 'vleval: --encoder: no set holds pixels for heads'
+    run 1 vldistill -q $pixels -o out.tar.zst experts.tar.zst
+    err_like '--space pixels: --encoder is missing'
+    run 1 vldistill -q $small --expert-epochs 2 --encoder 'convnet:4x1#seed=1' -o out.tar.zst experts.tar.zst
+    err_like '--encoder goes with --space pixels'
+    run 1 vldistill -q $small --expert-epochs 2 --augment flip -o out.tar.zst experts.tar.zst
+    err_like '--augment is of pixels: features have no views'
+    run 1 vldistill -q $pixels --encoder 'convnet:4x2#seed=1' -o out.tar.zst experts.tar.zst
+    err_like '^vldistill: --encoder is convnet:4x2#seed=1; the experts know the features of convnet:4x1#seed=1$'
+    absent out.tar.zst
+
     # A convnet cannot be made of heads.
     run 1 vlembed -q --text-model none --image-model 'convnet:4x1@experts.tar.zst#expert-0000/snap-0003' -o out.tar.zst pairs.tar.zst
     err_like "heads"

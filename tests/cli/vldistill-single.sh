@@ -68,7 +68,7 @@ small='--pairs 8 --iterations 6 --real-batch 7 --real emb.tar.zst'
     }
     bad 'expert 0 has 2 snapshots; teachers need snapshot 2' --method mdm --expert-epochs 2 one.tar.zst
     bad 'expert 0 has 2 snapshots; teachers need snapshot 9' --method covmatch --teacher --expert-epochs 9 one.tar.zst
-    bad 'features have no views' --method krr --augment flip one.tar.zst
+    bad '--augment is of pixels: features have no views' --method krr --augment flip one.tar.zst
     run 2 vldistill $small --method mdm --sigma 0 -o bad.tar.zst one.tar.zst
     err_like '^vldistill: --sigma'
 }

@@ -41,7 +41,18 @@ try 'vleval --help'"
     misuse '--grid: the argument is empty' $val $test --grid ''
     misuse "--multiples: '1;2': positive numbers IMAGE:TEXT with commas between them wanted" $val $test --multiples '1;2'
     misuse "--grid: 'nan:1': positive numbers IMAGE:TEXT with commas between them wanted" $val $test --grid nan:1
-    misuse "--controls: 'herding' is none of chance, random, initial, initial-rates, full, none" $val $test --controls herding
+    misuse "--controls: 'rs2' is none of default, chance, random, initial, initial-rates, full, herding, k-center, k-means, density, cosine, forgetting, none" $val $test --controls rs2
+    misuse '--controls herding: needs --train' $val $test --controls herding
+    misuse "--controls: 'chance,' ends in a comma" $val $test --controls chance,
+    misuse "--students: 'convnet' is neither a number nor a network like convnet:32x2" $val $test --students 3,convnet
+    misuse "--students: two numbers, '4' is the second" $val $test --students 3,4
+    misuse "--students: '0' is not a whole number from 1 to 1000" $val $test --students 0
+    misuse "--students: '99999999999999999999' is not a whole number from 1 to 1000" $val $test --students 99999999999999999999
+    misuse "--ablate: 'rate' is none of similarity, rates, text, images" $val $test --ablate rate
+    misuse '--ablate: needs a distilled set' $val $test --ablate rates $pair
+    misuse '--ablate text: needs --train, whose captions are the nearest ones' $val $test --ablate text a.tar.zst
+    misuse '--ars: needs a distilled set and random pairs beside it (--train)' $val $test --ars a.tar.zst
+    misuse '--ars: compares with and without the views of --augment, and that is none' $val $test $train --ars --augment none a.tar.zst
     misuse '--controls random: needs --train' $val $test --controls chance,random
     misuse '--controls initial: needs --train and a distilled set' $val $test $train --controls initial $pair
     misuse 'standard input (-) is named 2 times, it can be read once' --val - --test -
@@ -72,6 +83,9 @@ refused() { # MESSAGE ARGS...
     refused '--size 32: the distilled set has images of 16 pixels' $val $test --size 32 a.tar.zst
     refused 'a random subset of 21 pairs: the training data have 20' $val $test $train --size 16 --pairs 21 \
         --controls random
+    refused '--ablate similarity: a.tar.zst: the set carries no learned similarity that the identity could replace' \
+        $val $test --ablate similarity a.tar.zst
+    refused "--students: model 'convnet:8x9': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH" $val $test --students convnet:8x9 a.tar.zst
     refused "two rows would be called 'random-8': give a set another label, NAME=a.tar.zst" $val $test $train random=a.tar.zst
 }
 # shellcheck disable=SC2086

@@ -34,7 +34,7 @@ absent '*.tmp*'
 grep -v '^#' table.tsv | cut -f1 >names
 printf '%s\n' set chance random-8 pick-8 initial-8 initial-rates-8 distilled-8 full >want
 same names want
-ok 'every line has as many columns' sh -c 'test "$(grep -v "^#" table.tsv | awk -F"\t" "{ print NF }" | sort -u)" = 21'
+ok 'every line has as many columns' sh -c 'test "$(grep -v "^#" table.tsv | awk -F"\t" "{ print NF }" | sort -u)" = 27'
 grep '^distilled-8' table.tsv | cut -f2-4 >got
 printf '8\t2\t2\n' >want
 same got want

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * f_shard.c -- any bytes as a shard, from a file and from a pipe. Both read the same or both fail; --skip-bad
- * changes nothing of a good one; the records of a good one, written again, have the same content id. */
+ * f_shard.c -- any bytes as a shard, from a file and from a pipe. Both read the same or both fail, with threads and
+ * without; --skip-bad changes nothing of a good one, nor does leaving out the content id; the records of a good one,
+ * written again, have the same content id. */
 #include "formats/shard.h"
 #include "tests/fuzz/shard_mutate.h"
 
@@ -100,12 +101,16 @@ static void rewrite(const char *path, const reading *want)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    const vls_read_opts pipe = {.plain_fd = true}, skip = {.skip_bad = true}, heads = {.heads_only = true};
+    const vls_read_opts pipe = {.plain_fd = true}, skip = {.skip_bad = true}, heads = {.heads_only = true},
+                        one = {.one_thread = true}, no_id = {.no_id = true};
     fuzz_file f = fuzz_open(data, n);
+    reading alone = read_all(f.path, &one), bare = read_all(f.path, &no_id);
     reading file = read_all(f.path, NULL), piped = read_all(f.path, &pipe), skipped = read_all(f.path, &skip);
 
     read_all(f.path, &heads);
     HOLDS(!file.rc == !piped.rc);
+    HOLDS(file.rc == alone.rc && file.sum == alone.sum && file.records == alone.records);
+    HOLDS(bare.records >= file.records && (file.rc || (!bare.rc && file.sum == bare.sum && !*bare.id.id)));
     if (!file.rc) {
         HOLDS(file.sum == piped.sum && file.records == piped.records && !strcmp(file.id.id, piped.id.id));
         HOLDS(!skipped.rc && skipped.sum == file.sum && !skipped.counts.bad_frames &&
