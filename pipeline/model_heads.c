@@ -54,6 +54,17 @@ static bool read_spec(const char *spec, size_t *f, double *p)
     return !*end;
 }
 
+/* Six places, without the zeros behind them; never an exponent, for it is read again. */
+static void write_share(double p, char *out, size_t room)
+{
+    size_t n = (size_t)snprintf(out, room, "%.6f", p);
+
+    while (out[n - 1] == '0')
+        out[--n] = 0;
+    if (out[n - 1] == '.')
+        out[n - 1] = 0;
+}
+
 int vlm_parse_heads(const char *spec, size_t text_dim, size_t embed_dim, double scale, vlm_model *m,
                     vl_err *e)
 {
@@ -67,7 +78,7 @@ int vlm_parse_heads(const char *spec, size_t text_dim, size_t embed_dim, double 
                        VLM_MAX_DIM);
     if (vlm_check_dims(text_dim, embed_dim, e))
         return VL_EARG;
-    snprintf(digits, sizeof digits, "%.6g", p);
+    write_share(p, digits, sizeof digits);
     memset(m, 0, sizeof *m);
     m->kind = VLM_HEADS;
     m->dropout = strtod(digits, NULL); /* what the spec says, no finer */

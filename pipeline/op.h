@@ -22,11 +22,12 @@ typedef struct vlt_node {
     size_t dim[VLT_MAX_RANK];
     size_t n; /* elements */
     vl_real *x, *gx, *xt, *gxt;
-    int attr[2];     /* conv2d: stride, pad; dropout: site; attention: heads, n; first: -, n */
-    double scale;    /* logits; dropout: p; lowrank, lora: c; blend: alpha; layernorm: eps */
-    size_t n_saved;  /* reals kept from forward to the other sweeps */
-    size_t n_work;   /* reals of scratch for each worker, contents lost between kernels */
-    size_t n_common; /* reals of scratch shared by all workers of one kernel */
+    int attr[2];        /* conv2d: stride, pad; dropout: site; attention: heads, n; first: -, n */
+    double scale;       /* logits; dropout: p; lowrank, lora: c; blend: alpha; layernorm: eps */
+    const vlt_map *map; /* matrix */
+    size_t n_saved;     /* reals kept from forward to the other sweeps */
+    size_t n_work;      /* reals of scratch for each worker, contents lost between kernels */
+    size_t n_common;    /* reals of scratch shared by all workers of one kernel */
     vl_real *saved;
     const vlt_map *map; /* matrix */
 } vlt_node;

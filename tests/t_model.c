@@ -32,6 +32,8 @@ static void test_specs(void **state)
                 {"heads:12,dropout=0.10", "heads:12", 12, 0.1},
                 {"heads:12,dropout=0", "heads:12,dropout=0", 12, 0},
                 {"heads:12,dropout=.25", "heads:12,dropout=0.25", 12, 0.25},
+                {"heads:12,dropout=0.00001", "heads:12,dropout=0.00001", 12, 0.00001},
+                {"heads:12,dropout=0.00000001", "heads:12,dropout=0", 12, 0},
                 {"heads:12,dropout=0.123456789", "heads:12,dropout=0.123457", 12, 0.123457}};
     static const char *const bad[] = {"",
                                       "heads",
