@@ -29,7 +29,6 @@ typedef struct vlt_node {
     size_t n_work;      /* reals of scratch for each worker, contents lost between kernels */
     size_t n_common;    /* reals of scratch shared by all workers of one kernel */
     vl_real *saved;
-    const vlt_map *map; /* matrix */
 } vlt_node;
 
 typedef struct vlt_op {
