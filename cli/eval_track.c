@@ -14,12 +14,21 @@
 
 enum { PROTOCOL = 1 /* goes up when equal recipes may give other numbers */ };
 
+/* Out of memory, here or in what made x: the array is gone and *a NULL, which json_pack passes on. */
+static void append(json_t **a, json_t *x)
+{
+    if (json_array_append_new(*a, x)) {
+        json_decref(*a);
+        *a = NULL;
+    }
+}
+
 static json_t *ids_json(const vls_parent *id, int n)
 {
     json_t *a = json_array();
 
     for (int i = 0; i < n; i++)
-        json_array_append_new(a, json_pack("[s,s]", id[i].kind, id[i].id));
+        append(&a, json_pack("[s,s]", id[i].kind, id[i].id));
     return a;
 }
 
@@ -34,7 +43,7 @@ static json_t *grid_json(const eval_grid *g)
     json_t *a = json_array();
 
     for (size_t i = 0; i < g->n; i++)
-        json_array_append_new(a, json_pack("[f,f]", g->rate[i][VLM_IMAGE], g->rate[i][VLM_TEXT]));
+        append(&a, json_pack("[f,f]", g->rate[i][VLM_IMAGE], g->rate[i][VLM_TEXT]));
     return a;
 }
 
@@ -65,7 +74,7 @@ static json_t *inputs_json(const eval *v)
     json_t *sets = json_array();
 
     for (size_t i = 0; i < v->n_sets; i++)
-        json_array_append_new(sets, set_json(&v->set[i]));
+        append(&sets, set_json(&v->set[i]));
     return json_pack("{s:o, s:o, s:o, s:o, s:s?, s:s?, s:O?}", "train", ids_json(v->train.id, v->train.n_ids),
                      "validation", ids_json(v->val.id, v->val.n_ids), "test",
                      ids_json(v->test.id, v->test.n_ids), "sets", sets, "text", v->o.text_ext, "image",
@@ -80,8 +89,8 @@ int eval_track(eval *v, vl_err *e)
     int rc = vld_model_to_json(&v->model, &model, e);
 
     for (size_t i = 0; i < v->n_rows; i++)
-        json_array_append_new(rows, row_json(&v->row[i]));
-    if (!rc && json_array_size(rows) != v->n_rows)
+        append(&rows, row_json(&v->row[i]));
+    if (!rc && !rows)
         rc = vl_fail(e, VL_ENOMEM, "out of memory: recipe");
     if (!rc) {
         v->recipe_json =

@@ -151,7 +151,7 @@ bool vls_line_names_tail(const uint8_t *p, size_t n)
 static int unseen(vls_tail_reader *t, const uint8_t *p, size_t n, vl_err *e)
 {
     char name[VL_TAR_NAME_MAX + 1];
-    const char *last = (const char *)t->lost.p + t->last_lost;
+    const char *last = t->lost.n ? (const char *)t->lost.p + t->last_lost : "";
     size_t key_n;
     int rc;
 

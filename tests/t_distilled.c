@@ -461,8 +461,7 @@ static void salvage(void **state)
         while (at < MANY && strcmp(x.init_key[i], d.init_key[at]))
             at++;
         assert_true(at < MANY);
-        assert_memory_equal(x.set.image + i * REALS, d.set.image + at * REALS,
-                            REALS * sizeof *d.set.image);
+        assert_memory_equal(x.set.image + i * REALS, d.set.image + at * REALS, REALS * sizeof *d.set.image);
         assert_memory_equal(x.set.text + i * TEXT, d.set.text + at * TEXT, TEXT * sizeof *d.set.text);
     }
     vls_reader_close(r);

@@ -255,7 +255,7 @@ static void numbers_that_are_none(void **state)
     assert_int_equal(count(html, "<rect class=\"ir\" width=\"100.0\""), 3); /* own scale a column */
     assert_int_equal(count(html, "<rect class=\"tr\" width=\"100.0\""), 3);
     assert_non_null(strstr(html, "<rect class=\"ir\" y=\"2\" width=\"96.2\"")); /* 50 of 52 */
-    assert_int_equal(count(html, "class=\"whisk\""), 1);             /* chance has neither interval */
+    assert_int_equal(count(html, "class=\"whisk\""), 1); /* chance has neither interval */
     assert_int_equal(count(html, "class=\"whisk query\""), 1);
     assert_non_null(strstr(html, "d=\"M50.0 6.5H75.0M50.0 5.0v3M75.0 5.0v3\"")); /* 26 and 39 of 52 */
     cli_report_free(r);

@@ -129,11 +129,8 @@ static void test_subtract(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_closed_forms),
-        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_subtract),
+        cmocka_unit_test(test_closed_forms), cmocka_unit_test(test_tables),   cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_compare),      cmocka_unit_test(test_subtract),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
