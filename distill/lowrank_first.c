@@ -80,17 +80,17 @@ void vld_first_begin(vld_first *l)
     l->warmed = false;
 }
 
-/* <a, b - rate K c> and b -= rate K c, all [n,d]. */
-static double lower(vld_first *l, const vl_real *c, const vl_real *a, vl_real *b)
+/* b -= rate K C, all [n,d]; returns <C, b> of before and after, added. */
+static double lower(vld_first *l, vl_real *b)
 {
     double before = 0, after = 0;
     size_t n = l->n, d = l->d;
 
     for (size_t i = 0; i < n * d; i++)
-        before += (double)a[i] * (double)b[i];
-    vl_gemm_tiles(l->pool, 0, 0, n, d, n, (vl_real)-l->rate, l->gram, n, c, d, 1, b, d);
+        before += (double)l->c[i] * (double)b[i];
+    vl_gemm_tiles(l->pool, 0, 0, n, d, n, (vl_real)-l->rate, l->gram, n, l->c, d, 1, b, d);
     for (size_t i = 0; i < n * d; i++)
-        after += (double)a[i] * (double)b[i];
+        after += (double)l->c[i] * (double)b[i];
     return before + after;
 }
 
@@ -98,8 +98,8 @@ void vld_first_settle(vld_first *l)
 {
     size_t reals = l->n * l->d;
 
-    lower(l, l->c, l->c, l->p);
-    l->squares -= l->rate * lower(l, l->c, l->c, l->u);
+    lower(l, l->p);
+    l->squares -= l->rate * lower(l, l->u);
     memcpy(l->warm, l->c, reals * sizeof *l->c);
     memset(l->c, 0, reals * sizeof *l->c);
     l->warmed = true;
@@ -118,7 +118,7 @@ void vld_first_learn(vld_first *l, const uint32_t *rows, const vl_real *g)
 
 double vld_first_distance(vld_first *l)
 {
-    return l->squares - l->rate * lower(l, l->c, l->c, l->u);
+    return l->squares - l->rate * lower(l, l->u);
 }
 
 void vld_first_end(vld_first *l)

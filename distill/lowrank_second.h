@@ -8,7 +8,7 @@
  * with X_j [b,D] the inputs of step j, G_j [b,D] its output gradients, a prime for tangents. A product with one of
  * these is a product with a fixed matrix, and two thin ones: x W_i = x W_0 - a sum (x X_j^T) G_j. Those with W_0
  * are of b rows and stream W_0 or its transpose, packed once an iteration (pipeline/panel.h); those with W_0 - W*
- * are two of T b rows. Kept for each pair of each step: seven rows of D.
+ * are two of T b rows. Kept for each pair of each step: six rows of D.
  *
  * The layer is the owner of a vlt_map: the tape's sweeps call it, vld_second_at says for which step and how.
  * Derivation: spec/math/unroll-lowrank.md. */

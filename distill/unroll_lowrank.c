@@ -111,15 +111,14 @@ void vld_lowrank_free(vld_lowrank *l)
 
 size_t vld_lowrank_bytes(const vld_lowrank *l, size_t *factors)
 {
-    size_t rows = (size_t)l->in.steps * l->in.batch, all = vlt_bytes(l->graph.tape);
+    size_t rows = (size_t)l->in.steps * l->in.batch, vector = vectors(l) * sizeof(vl_real);
+    size_t kept = VLM_BRANCHES * rows * l->d * sizeof(vl_real), all = vlt_bytes(l->graph.tape);
 
-    *factors = ((size_t)l->in.steps + 1) * vectors(l) * sizeof(vl_real);
-    for (int b = 0; b < VLM_BRANCHES; b++) {
+    for (int b = 0; b < VLM_BRANCHES; b++)
         all += vld_first_bytes(&l->side[b].first) + vld_second_bytes(&l->side[b].second);
-        *factors += (7 * rows * l->d + 4 * rows * rows) * sizeof(vl_real);
-    }
-    return all + *factors + 4 * vectors(l) * sizeof(vl_real) -
-           VLM_BRANCHES * (6 * rows * l->d + 4 * rows * rows) * sizeof(vl_real);
+    *factors = ((size_t)l->in.steps + 1) * vector + 7 * kept +
+               VLM_BRANCHES * 4 * rows * rows * sizeof(vl_real); /* of kept, six are the second layers' */
+    return all + ((size_t)l->in.steps + 5) * vector + kept;
 }
 
 /* ---- parameters --------------------------------------------------------------------------------- */
@@ -346,7 +345,7 @@ static double dot(const vl_real *a, const vl_real *b, size_t n)
     return s;
 }
 
-/* v = D lambda on the leaves; returns what is known of <lambda, g> before the sweep. */
+/* v = D lambda on the leaves; along: what is known of <lambda, g> before the sweep. */
 static void direct(vld_lowrank *l, const at *s, bool exact, double *along)
 {
     size_t batch = l->in.batch, d = l->d;

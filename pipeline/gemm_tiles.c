@@ -3,7 +3,7 @@
 #include "pipeline/blas.h"
 
 /* Every tile lays A out anew, so tiles are wide; narrow products are not worth waking a thread for. */
-enum { NARROW = 32, WIDE = 192 };
+enum { NARROW = 64, WIDE = 192 };
 static const double small = 1e6; /* multiply-adds */
 
 typedef struct job {
