@@ -102,7 +102,7 @@ common='--size 16 --model convnet:4x1 --embed-dim 8 --batch 4 -n 2 -e 3'
     head -c $half flip-1.tar.zst >run.tar.zst.part
     run 1 vltrain-expert -q $common --resume -o run.tar.zst flip.pairs.tar.zst emb.tar.zst
     run 1 vltrain-expert -q $common --resume -o run.tar.zst pairs.tar.zst emb.tar.zst
-    err_like "another run's: it was trained on other data"
+    err_like "another run's: it was made of other data"
     run 0 vltrain-expert $common --skip-bad --resume -o run.tar.zst flip.pairs.tar.zst emb.tar.zst
     err_like 'goes on at expert 1, snapshot [0-3]; '
     same run.tar.zst flip-1.tar.zst

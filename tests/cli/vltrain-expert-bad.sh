@@ -96,7 +96,7 @@ other "expert-0000/snap-0000: another run's: its manifest has another 'options\.
 other "expert-0000/snap-0000: another run's: its manifest has another 'seed'" --seed 3 pairs.tar.zst emb.tar.zst
 head -n 4 pairs.tsv | vlpack -q --root . -o more.tar.zst -
 mk_text more.tar.zst more.emb.tar.zst 32
-other "segment 0: another run's: it was trained on other data" more.tar.zst more.emb.tar.zst
+other "segment 0: another run's: it was made of other data" more.tar.zst more.emb.tar.zst
 # What is no shard is not cut.
 echo 'my own notes' >out.tar.zst.part
 other 'is no part of a shard' pairs.tar.zst emb.tar.zst
