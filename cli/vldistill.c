@@ -205,23 +205,46 @@ static void check_inputs(int n, char **operand)
         cli_misuse("--rate-min %g is more than --rate-max %g", o.rate_min, o.rate_max);
 }
 
+/* An option on the line that the method would not look at; NULL: none. */
+static const char *idle_option(int argc, char **argv, bool alone)
+{
+    static const char *const inner[] = {"gradient",        "loss",           "similarity",  "alpha",
+                                        "blend",           "normaliser",     "inner-steps", "warm-steps",
+                                        "start-max",       "text-start-max", "committee",   "log-cosine",
+                                        "step-similarity", "step-rates",     "rate-min",    "rate-max"};
+    static const char *const single[] = {"real-batch", "teacher", "merge", "rho",   "lambda",       "gke",
+                                         "sigma",      "kernel",  "width", "ridge", "text-to-image"};
+    const char *const *idle = alone ? inner : single;
+
+    for (size_t i = 0; i < (alone ? sizeof inner : sizeof single) / sizeof *idle; i++)
+        if (cli_option_ahead(argc, argv, idle[i]))
+            return idle[i];
+    return NULL;
+}
+
 /* What the line says of these decides the defaults of other options. */
 static void take_method(int argc, char **argv)
 {
     const char *pairs = cli_option_ahead(argc, argv, "pairs");
+    const char *method = cli_option_ahead(argc, argv, "method");
 
-    distill_preset(cli_option_ahead(argc, argv, "method"), cli_option_ahead(argc, argv, "dataset"),
-                   pairs ? atoll(pairs) : o.pairs, &o);
+    distill_preset(method, cli_option_ahead(argc, argv, "dataset"), pairs ? atoll(pairs) : o.pairs, &o);
 }
 
 int main(int argc, char **argv)
 {
     distiller p = {.o = &o};
     vl_err e = {0}, late = {0};
+    const char *method = cli_option_ahead(argc, argv, "method"), *idle;
+    bool alone = method && vld_single_find(method);
     int n, rc;
 
     take_method(argc, argv);
+    idle = idle_option(argc, argv, alone);
     n = cli_parse(&tool, argc, argv);
+    if (idle)
+        cli_misuse("--%s: %s", idle,
+                   alone ? "this method trains nothing inside" : "no part of matching trajectories");
     check_inputs(n, argv + 1);
     if (o.augment && vl_augment_parse(o.augment, &p.aug, &e))
         cli_misuse("--augment: %s", e.text);

@@ -69,6 +69,13 @@ small='--pairs 8 --iterations 6 --real-batch 7 --real emb.tar.zst'
     bad 'expert 0 has 2 snapshots; teachers need snapshot 2' --method mdm --expert-epochs 2 one.tar.zst
     bad 'expert 0 has 2 snapshots; teachers need snapshot 9' --method covmatch --teacher --expert-epochs 9 one.tar.zst
     bad '--augment is of pixels: features have no views' --method krr --augment flip one.tar.zst
+    run 2 vldistill $small --method krr --inner-steps 4 -o bad.tar.zst one.tar.zst
+    err_like '^vldistill: --inner-steps: this method trains nothing inside$'
+    run 2 vldistill $small --method=krr --loss=bce -o bad.tar.zst one.tar.zst
+    err_like '^vldistill: --loss: this method trains nothing inside$'
+    run 2 vldistill --pairs 8 --real emb.tar.zst --ridge 1 -o bad.tar.zst one.tar.zst
+    err_like '^vldistill: --ridge: no part of matching trajectories$'
+    absent 'bad.tar.zst*'
     run 2 vldistill $small --method mdm --sigma 0 -o bad.tar.zst one.tar.zst
     err_like '^vldistill: --sigma'
 }
