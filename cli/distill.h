@@ -20,7 +20,7 @@ typedef struct distill_options {
     const char *method, *dataset, *text, *image, *base, *augment, *gradient, *loss, *similarity, *normaliser,
         *init, *optimizer, *schedule, *kernel, *space, *encoder;
     uint64_t memory;
-    bool teacher, resume;
+    bool teacher, resume, convexify;
     double checkpoint;
     int64_t pairs, inner_steps, warm_steps, batch, start_max, text_start_max, expert_epochs, committee,
         iterations, log_cosine, real_batch;

@@ -3,6 +3,7 @@
 #include "cli/distill.h"
 #include "cli/msg.h"
 #include "cli/writer.h"
+#include "distill/convexify.h"
 #include "distill/train.h"
 #include "pipeline/blas.h"
 #include "pipeline/vit_base.h"
@@ -75,13 +76,19 @@ static int read_experts(distiller *p, char **operand, const vls_left_out *left_o
     int64_t starts = o->start_max > o->text_start_max ? o->start_max : o->text_start_max;
     int snaps = (int)(starts + o->expert_epochs), rc;
 
+    if (o->convexify) /* to the end of each */
+        snaps = 0;
     if (vld_single_find(o->method)) /* teachers are made of all of them; else the network counts alone */
         snaps = distill_takes_teacher(o) ? 0 : 1;
     rc = vld_experts_salvage((const char *const *)operand, p->n_paths, snaps, left_out, &p->experts,
                              p->parents, e);
     if (!rc && o->base)
         rc = vlm_base_load(&p->experts.model, o->base, false, &p->base, e);
-    return rc ? rc : cli_losses_done(&p->losses, e);
+    if (!rc)
+        rc = cli_losses_done(&p->losses, e);
+    if (!rc && o->convexify)
+        vld_convexify(&p->experts);
+    return rc;
 }
 
 /* What the experts take: pixels, or features. */
@@ -150,11 +157,11 @@ static json_t *number(double x)
 
 static json_t *options_json(const distill_options *o)
 {
-    json_t *steps =
-        json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:s, s:f, s:f, s:f}", "step_image", o->step_image,
-                  "step_text", o->step_text, "step_similarity", o->step_similarity, "step_rates",
-                  o->step_rates, "optimizer", o->optimizer, "momentum", o->momentum, "schedule", o->schedule,
-                  "clip", o->clip, "rate_min", o->rate_min, "rate_max", o->rate_max);
+    json_t *steps = json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:s, s:f, s:f, s:f, s:b}", "step_image",
+                              o->step_image, "step_text", o->step_text, "step_similarity", o->step_similarity,
+                              "step_rates", o->step_rates, "optimizer", o->optimizer, "momentum", o->momentum,
+                              "schedule", o->schedule, "clip", o->clip, "rate_min", o->rate_min, "rate_max",
+                              o->rate_max, "convexify", (int)o->convexify);
     json_t *j =
         json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f}", "method",
                   o->method, "pairs", (json_int_t)o->pairs, "init", o->init, "gradient", o->gradient,

@@ -118,6 +118,11 @@ static const cli_opt options[] = {
      4096, NULL},
     {0, "expert-epochs", CLI_INT, &o.expert_epochs, "N", "aim at the snapshot so many epochs ahead", 1, 4096,
      NULL},
+    {0, "convexify", CLI_FLAG, &o.convexify, NULL,
+     "straighten the experts' ways: snapshots move onto the line from the first to the last, as far along as "
+     "the way "
+     "to them is long",
+     0, 0, NULL},
     {0, "committee", CLI_INT, &o.committee, "N", "experts an iteration, whose gradients are averaged", 1,
      1024, NULL},
     {0, "augment", CLI_TEXT, &o.augment, "VIEWS",
@@ -208,10 +213,11 @@ static void check_inputs(int n, char **operand)
 /* An option on the line that the method would not look at; NULL: none. */
 static const char *idle_option(int argc, char **argv, bool alone)
 {
-    static const char *const inner[] = {"gradient",        "loss",           "similarity",  "alpha",
-                                        "blend",           "normaliser",     "inner-steps", "warm-steps",
-                                        "start-max",       "text-start-max", "committee",   "log-cosine",
-                                        "step-similarity", "step-rates",     "rate-min",    "rate-max"};
+    static const char *const inner[] = {
+        "gradient",   "loss",        "similarity", "alpha",           "blend",
+        "normaliser", "inner-steps", "warm-steps", "start-max",       "text-start-max",
+        "convexify",  "committee",   "log-cosine", "step-similarity", "step-rates",
+        "rate-min",   "rate-max"};
     static const char *const single[] = {"real-batch", "teacher", "merge", "rho",   "lambda",       "gke",
                                          "sigma",      "kernel",  "width", "ridge", "text-to-image"};
     const char *const *idle = alone ? inner : single;

@@ -51,7 +51,7 @@ experts="--scope heads --embed-dim 10 --batch 6 -n 3 -e 3"
     out_like '^syn-00000	[0-9]+	feature.npy=176 text.npy=224 txt=[0-9]+ json='
 
     # Other starts, and starts apart.
-    for how in '--init k-means' '--init k-center' '--init noise' '--committee 2' '--start-max 2 --text-start-max 2' '--clip 1e-6'; do
+    for how in '--init k-means' '--init k-center' '--init noise' '--committee 2' '--convexify' '--start-max 2 --text-start-max 2' '--clip 1e-6'; do
         run 0 vldistill -q $small --expert-epochs 1 $how -o other.tar.zst experts.tar.zst
         no "$how: other bytes" cmp -s named.tar.zst other.tar.zst
     done
