@@ -143,7 +143,7 @@ static void expect_without(const char *key, const char *ext, const vl_npy *inste
 
 static void refused(void **state)
 {
-    static const float zero[(PAIRS + 1) * 3];
+    static const float zero[(PAIRS + 1) * 4];
     const vl_npy wide = {.dtype = VL_F32, .rank = 2, .shape = {PAIRS, 4}, .data = zero};
     const vl_npy longer = {.dtype = VL_F32, .rank = 2, .shape = {PAIRS + 1, 3}, .data = zero};
     const vl_npy flat = {.dtype = VL_F32, .rank = 1, .shape = {F + 1}, .data = zero};
