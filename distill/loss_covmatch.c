@@ -13,7 +13,7 @@
  * al. 2023). */
 #include "distill/projection.h"
 #include "distill/single_part.h"
-#include "pipeline/product.h"
+#include "pipeline/gemm_tiles.h"
 
 #include <stdlib.h>
 
@@ -122,10 +122,10 @@ static double covariance(covmatch *c, const vld_single_in *in, vld_single_out *o
     vld_row_less(in->x, n, f, c->mean, c->xc);
     vld_row_mean(in->y, n, k, c->mean);
     vld_row_less(in->y, n, k, c->mean, c->yc);
-    vl_product(pool, 1, 0, f, k, n, share, c->xc, f, c->yc, k, 0, c->d, k);
+    vl_gemm_tiles(pool, 1, 0, f, k, n, share, c->xc, f, c->yc, k, 0, c->d, k);
     vl_pool_run(pool, tiles(c), less_target, c);
-    vl_product(pool, 0, 1, n, f, k, 2 * share, c->yc, k, c->d, k, 0, out->gx, f);
-    vl_product(pool, 0, 0, n, k, f, 2 * share, c->xc, f, c->d, k, 0, out->gy, k);
+    vl_gemm_tiles(pool, 0, 1, n, f, k, 2 * share, c->yc, k, c->d, k, 0, out->gx, f);
+    vl_gemm_tiles(pool, 0, 0, n, k, f, 2 * share, c->xc, f, c->d, k, 0, out->gy, k);
     for (size_t t = 0; t < tiles(c); t++)
         sum += c->sum[t];
     return sum;

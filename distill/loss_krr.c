@@ -19,7 +19,7 @@
  * Source: Nguyen et al. 2021 (KIP), whose labels are rows of text features here. */
 #include "distill/single_part.h"
 #include "pipeline/blas.h"
-#include "pipeline/product.h"
+#include "pipeline/gemm_tiles.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -172,8 +172,8 @@ static void kernels(krr *c, int side)
     size_t n = c->s.n, m = c->s.batch, dim = width_of(c, side);
     const vl_real *a = c->syn[side], *ar = c->real[side];
 
-    vl_product(c->s.pool, 0, 1, n, n, dim, 1, a, dim, a, dim, 0, c->k, n);
-    vl_product(c->s.pool, 0, 1, m, n, dim, 1, ar, dim, a, dim, 0, c->kr, n);
+    vl_gemm_tiles(c->s.pool, 0, 1, n, n, dim, 1, a, dim, a, dim, 0, c->k, n);
+    vl_gemm_tiles(c->s.pool, 0, 1, m, n, dim, 1, ar, dim, a, dim, 0, c->kr, n);
     if (c->s.p.kernel == VLD_KERNEL_GAUSS) {
         gauss(c, side, a, n, c->k);
         gauss(c, side, ar, m, c->kr);
@@ -192,8 +192,8 @@ static void gauss_back(krr *c, int side, const vl_real *g, int transposed, const
     for (size_t j = 0; j < rows; j++)
         for (size_t i = 0; i < n; i++)
             c->sums[i] += (double)(transposed ? g[j * n + i] : g[i * rows + j]);
-    vl_product(c->s.pool, transposed, 0, n, dim, rows, (vl_real)scale, g, transposed ? n : rows, from, dim, 1,
-               ga, dim);
+    vl_gemm_tiles(c->s.pool, transposed, 0, n, dim, rows, (vl_real)scale, g, transposed ? n : rows, from, dim,
+                  1, ga, dim);
     for (size_t i = 0; i < n; i++)
         for (size_t d = 0; d < dim; d++)
             ga[i * dim + d] -= (vl_real)(scale * c->sums[i]) * c->syn[side][i * dim + d];
@@ -207,8 +207,8 @@ static void kernels_back(krr *c, int side, vl_real *ga)
     const vl_real *a = c->syn[side], *ar = c->real[side];
 
     if (c->s.p.kernel == VLD_KERNEL_LINEAR) {
-        vl_product(c->s.pool, 0, 0, n, dim, n, 1, c->gk, n, a, dim, 1, ga, dim);
-        vl_product(c->s.pool, 1, 0, n, dim, m, 1, c->gkr, n, ar, dim, 1, ga, dim);
+        vl_gemm_tiles(c->s.pool, 0, 0, n, dim, n, 1, c->gk, n, a, dim, 1, ga, dim);
+        vl_gemm_tiles(c->s.pool, 1, 0, n, dim, m, 1, c->gkr, n, ar, dim, 1, ga, dim);
         return;
     }
     for (size_t i = 0; i < n * n; i++)
@@ -302,7 +302,7 @@ static double predict(krr *c, int to, double weight)
     residual r = {c, to, weight};
     double sum = 0;
 
-    vl_product(c->s.pool, 0, 0, m, dim, n, 1, c->kr, n, c->alpha, dim, 0, c->err, dim);
+    vl_gemm_tiles(c->s.pool, 0, 0, m, dim, n, 1, c->kr, n, c->alpha, dim, 0, c->err, dim);
     vl_pool_run(c->s.pool, tiles, residual_tile, &r);
     for (size_t t = 0; t < tiles; t++)
         sum += c->sums[t];
@@ -315,9 +315,9 @@ static void matrices_back(krr *c, size_t dim)
     size_t n = c->s.n, m = c->s.batch;
     double trace = 0;
 
-    vl_product(c->s.pool, 0, 1, n, n, dim, -1, c->b, dim, c->alpha, dim, 0, c->gk, n);
-    vl_product(c->s.pool, 0, 1, n, n, dim, -1, c->alpha, dim, c->b, dim, 1, c->gk, n);
-    vl_product(c->s.pool, 0, 1, m, n, dim, 1, c->err, dim, c->alpha, dim, 0, c->gkr, n);
+    vl_gemm_tiles(c->s.pool, 0, 1, n, n, dim, -1, c->b, dim, c->alpha, dim, 0, c->gk, n);
+    vl_gemm_tiles(c->s.pool, 0, 1, n, n, dim, -1, c->alpha, dim, c->b, dim, 1, c->gk, n);
+    vl_gemm_tiles(c->s.pool, 0, 1, m, n, dim, 1, c->err, dim, c->alpha, dim, 0, c->gkr, n);
     for (size_t i = 0; i < n; i++)
         trace += (double)c->gk[i * n + i] / 2;
     for (size_t i = 0; i < n; i++)
@@ -336,7 +336,7 @@ static int direction(krr *c, int from, double weight, vl_real *const *g, double 
         c->alpha[i] = c->syn[to][i];
     solve(c, c->alpha, dim);
     *value = predict(c, to, weight);
-    vl_product(c->s.pool, 1, 0, n, dim, c->s.batch, 1, c->kr, n, c->err, dim, 0, c->b, dim);
+    vl_gemm_tiles(c->s.pool, 1, 0, n, dim, c->s.batch, 1, c->kr, n, c->err, dim, 0, c->b, dim);
     solve(c, c->b, dim);
     for (size_t i = 0; i < n * dim; i++)
         g[to][i] += c->b[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * t_product.c -- products cut over a pool against plain loops: odd shapes across the blocks' edges, transposes,
+ * t_gemm_tiles.c -- products cut over a pool against plain loops: odd shapes across the tiles' edges, transposes,
  * wide rows, beta; the same bits at any number of threads. */
-#include "pipeline/product.h"
+#include "pipeline/gemm_tiles.h"
 #include "pipeline/rng.h"
 
 #include <math.h>
@@ -36,8 +36,9 @@ static void plain(int ta, int tb, size_t m, size_t n, size_t k, const vl_real *a
 
 static void products(void **state)
 {
-    static const size_t shape[][3] = {{1, 1, 1},    {128, 512, 3}, {129, 513, 7}, {3, 1030, 5},
-                                      {300, 2, 70}, {127, 511, 1}, {257, 40, 33}};
+    static const size_t shape[][3] = {{1, 1, 1},     {64, 769, 30}, {40, 200, 130},
+                                      {128, 512, 3}, {129, 513, 7}, {3, 1030, 5},
+                                      {300, 2, 70},  {127, 511, 1}, {257, 40, 33}};
     enum { PAD = 3 };
     vl_pool *pool = NULL;
     vl_err e;
@@ -62,8 +63,8 @@ static void products(void **state)
                 for (size_t j = 0; j < n; j++)
                     want[i * ldc + j] = 0;
             plain(ta, tb, m, n, k, a, lda, b, ldb, beta, want, ldc);
-            vl_product(NULL, ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, beta, c, ldc);
-            vl_product(pool, ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, beta, c3, ldc);
+            vl_gemm_tiles(NULL, ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, beta, c, ldc);
+            vl_gemm_tiles(pool, ta, tb, m, n, k, VL_R(0.5), a, lda, b, ldb, beta, c3, ldc);
             assert_memory_equal(c, c3, m * ldc * sizeof *c);
             for (size_t i = 0; i < m * ldc; i++)
                 if (!(fabs((double)c[i] - want[i]) <= 1e-5 * (1 + fabs(want[i])) * (double)(k + 1)))
