@@ -231,3 +231,20 @@ ended_by_term() {
     wait "$1" || t_rc=$?
     ok 'SIGTERM ends it' test $t_rc -eq 143
 }
+
+# eval_data -- made-up pairs and embeddings: 40 to train on, 10 to choose by, 10 to test; two distilled sets of 8
+# pairs, a and b. $data: vleval's options for them.
+eval_data() {
+    python3 "$TOP/tests/data/make_pairs.py" 60 >all.tsv
+    sed -n 1,40p all.tsv >train.tsv
+    sed -n 41,50p all.tsv >val.tsv
+    sed -n 51,60p all.tsv >test.tsv
+    for t_split in train val test; do
+        vlpack -q -o $t_split.tar.zst $t_split.tsv
+        mk_text $t_split.tar.zst $t_split.emb.tar.zst 32
+    done
+    mk_distilled -s 1 train.tar.zst train.emb.tar.zst a.tar.zst
+    mk_distilled -s 2 train.tar.zst train.emb.tar.zst b.tar.zst
+    data='--train train.tar.zst --train train.emb.tar.zst --val val.tar.zst --val val.emb.tar.zst'
+    data="$data --test test.tar.zst --test test.emb.tar.zst"
+}

@@ -6,19 +6,10 @@
 PATH=$PATH:${BIN%/bin}/tests
 
 # 40 pairs to train on, 10 to choose by, 10 to test; two distilled sets of 8 pairs, one selected.
-python3 "$TOP/tests/data/make_pairs.py" 60 >all.tsv
-sed -n 1,40p all.tsv >train.tsv
-sed -n 41,50p all.tsv >val.tsv
-sed -n 51,60p all.tsv >test.tsv
+eval_data
 sed -n 3,10p all.tsv >pick.tsv
-for s in train val test pick; do
-    vlpack -q -o $s.tar.zst $s.tsv
-    mk_text $s.tar.zst $s.emb.tar.zst 32
-done
-mk_distilled -s 1 train.tar.zst train.emb.tar.zst a.tar.zst
-mk_distilled -s 2 train.tar.zst train.emb.tar.zst b.tar.zst
-data='--train train.tar.zst --train train.emb.tar.zst --val val.tar.zst --val val.emb.tar.zst'
-data="$data --test test.tar.zst --test test.emb.tar.zst"
+vlpack -q -o pick.tar.zst pick.tsv
+mk_text pick.tar.zst pick.emb.tar.zst 32
 small='--augment flip+shift1 --epochs 8 --full-epochs 2 --draws 3 --students 2 --full-students 1'
 eval_all() {
     # shellcheck disable=SC2086

@@ -5,18 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:${BIN%/bin}/tests
 
-python3 "$TOP/tests/data/make_pairs.py" 60 >all.tsv
-sed -n 1,40p all.tsv >train.tsv
-sed -n 41,50p all.tsv >val.tsv
-sed -n 51,60p all.tsv >test.tsv
-for s in train val test; do
-    vlpack -q -o $s.tar.zst $s.tsv
-    mk_text $s.tar.zst $s.emb.tar.zst 32
-done
-mk_distilled -s 1 train.tar.zst train.emb.tar.zst a.tar.zst
-mk_distilled -s 2 train.tar.zst train.emb.tar.zst b.tar.zst
-data='--train train.tar.zst --train train.emb.tar.zst --val val.tar.zst --val val.emb.tar.zst'
-data="$data --test test.tar.zst --test test.emb.tar.zst"
+eval_data
 small='--augment flip+shift2 --epochs 8 --full-epochs 2 --draws 3 --full-students 1'
 evaluate() {
     # shellcheck disable=SC2086
