@@ -238,7 +238,7 @@ static int fill(packer *p, vl_err *e)
         p->source_ended = rc != 1 && rc != VL_EFORMAT;
         p->held += job->held;
         p->inside++;
-        vl_stage_put(p->stage, job);
+        vl_stage_put_more(p->stage, job);
     }
     return VL_OK;
 }

@@ -30,6 +30,7 @@ struct vl_stage {
     size_t depth;
     uint64_t taken, ready, started, put;
     uint64_t wanted; /* what the owner waits for ready to reach */
+    bool owed;       /* put moved and nobody was woken; the owner's alone */
     bool end;
     void (*fn)(void *job, void *ctx);
     void *ctx;
@@ -99,13 +100,25 @@ bool vl_stage_full(const vl_stage *s)
     return s->put - s->taken == s->depth;
 }
 
-void vl_stage_put(vl_stage *s, void *job)
+static void put(vl_stage *s, void *job, bool wake)
 {
     assert(!vl_stage_full(s));
     pthread_mutex_lock(&s->lock);
     s->ring[s->put++ % s->depth] = (slot){.job = job};
-    pthread_cond_signal(&s->work);
+    if (wake)
+        pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->lock);
+}
+
+void vl_stage_put(vl_stage *s, void *job)
+{
+    put(s, job, true);
+}
+
+void vl_stage_put_more(vl_stage *s, void *job)
+{
+    put(s, job, false);
+    s->owed = true;
 }
 
 void *vl_stage_take(vl_stage *s)
@@ -115,6 +128,9 @@ void *vl_stage_take(vl_stage *s)
     if (!inside)
         return NULL;
     pthread_mutex_lock(&s->lock);
+    if (s->owed)
+        pthread_cond_broadcast(&s->work);
+    s->owed = false;
     if (s->ready == s->taken) {
         s->wanted = s->taken + (inside > 1 ? inside / 2 : 1);
         while (s->ready < s->wanted)

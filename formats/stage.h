@@ -23,6 +23,10 @@ bool vl_stage_full(const vl_stage *s);
 /* vl_stage_put -- keeps job until it is taken. The stage must not be full. */
 void vl_stage_put(vl_stage *s, void *job);
 
+/* vl_stage_put_more -- the same for one of many small jobs in a row: idle threads are woken for all of them at the next
+ * vl_stage_take, for a thread that is woken for each finds one job and sleeps again. */
+void vl_stage_put_more(vl_stage *s, void *job);
+
 /* vl_stage_take -- the oldest job, once fn is done with it; NULL when none is inside. */
 void *vl_stage_take(vl_stage *s);
 
