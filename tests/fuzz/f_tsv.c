@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         at++;
     for (size_t i = 0; i < n; i++)
         lines += data[i] == '\n';
-    if (at < n && data[at] != '{' && data[at] != '[') /* those are annotations */
+    if (at < n && data[at] != '{' && data[at] != '[')                    /* those are annotations */
         HOLDS(layout_run(data, n, "/nowhere", NULL) <= lines + n / 512); /* or it is a tar */
     return 0;
 }
