@@ -26,6 +26,9 @@ enum { COLUMNS = VL_PANEL };
 
 enum { ROWS = VL_PANEL_GROUP };
 
+/* Unrolled before the compiler looks for registers, or it keeps copies of the sums in memory. */
+#define UNROLLED _Pragma("GCC unroll 16")
+
 /* Columns [0, COLUMNS) of the two. `rows` is a constant at each call, so the sums are registers. */
 #ifdef VECTOR
 static inline __attribute__((always_inline)) void multiply(size_t rows, size_t depth, const vl_real *w,
@@ -36,16 +39,19 @@ static inline __attribute__((always_inline)) void multiply(size_t rows, size_t d
     size_t ld = x->ld;
     VECTOR a[ROWS], b[ROWS];
 
-    for (size_t r = 0; r < rows; r++) {
+    UNROLLED for (size_t r = 0; r < rows; r++)
+    {
         a[r] = LOAD(sum + r * VL_PANEL);
         b[r] = LOAD(sum + r * VL_PANEL + LANES);
     }
     for (size_t left = depth; left; from += x->jump) {
         size_t run = x->run < left ? x->run : left;
-        for (size_t i = 0; i < run; i++, w += VL_PANEL, next += VL_PANEL_LINE) {
+        const vl_real *ask = next ? next + (depth - left) * VL_PANEL_LINE : from + ROWS * ld;
+        for (size_t i = 0; i < run; i++, w += VL_PANEL) {
             VECTOR low = LOAD(w), high = LOAD(w + LANES);
-            __builtin_prefetch(next, 0, 2);
-            for (size_t r = 0; r < rows; r++) {
+            __builtin_prefetch(ask + i * VL_PANEL_LINE, 0, 3);
+            UNROLLED for (size_t r = 0; r < rows; r++)
+            {
                 VECTOR v = SPREAD(from[r * ld + i]);
                 a[r] = FMA(v, low, a[r]);
                 b[r] = FMA(v, high, b[r]);
@@ -53,7 +59,8 @@ static inline __attribute__((always_inline)) void multiply(size_t rows, size_t d
         }
         left -= run;
     }
-    for (size_t r = 0; r < rows; r++) {
+    UNROLLED for (size_t r = 0; r < rows; r++)
+    {
         STORE(sum + r * VL_PANEL, a[r]);
         STORE(sum + r * VL_PANEL + LANES, b[r]);
     }
@@ -103,7 +110,9 @@ void vl_panel_block(size_t rows, size_t depth, const vl_real *w, const vl_real *
 {
     for (size_t c = 0; c < VL_PANEL; c += COLUMNS) {
         vl_panel_rows at = x;
-        for (size_t r = 0; r < rows; r += ROWS, at.at += ROWS * x.ld, next += depth * VL_PANEL_LINE)
+        for (size_t r = 0; r < rows; r += ROWS, at.at += ROWS * x.ld) {
             groups[rows - r < ROWS ? rows - r : ROWS](depth, w + c, next, &at, sum + r * VL_PANEL + c);
+            next = next ? next + depth * VL_PANEL_LINE : NULL;
+        }
     }
 }

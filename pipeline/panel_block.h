@@ -8,7 +8,7 @@
 
 enum {
     VL_PANEL_LINE = 64 / sizeof(vl_real), /* reals of a cache line */
-    /* Rows whose sums fill the registers: products are quickest with a multiple of it. */
+/* Rows whose sums fill the registers: products are quickest with a multiple of it. */
 #if !defined(VL_REAL_DOUBLE) && defined(__AVX512F__)
     VL_PANEL_GROUP = 10
 #else
@@ -24,7 +24,8 @@ typedef struct vl_panel_rows {
 } vl_panel_rows;
 
 /* vl_panel_block -- sum [rows][VL_PANEL] += x [rows,depth] w [depth][VL_PANEL].
- *   next   of it a cache line is asked for at each of depth, for each VL_PANEL_GROUP rows: what is wanted soon */
+ *   next   what is wanted soon: of it a cache line is asked for at each of depth, for each VL_PANEL_GROUP rows;
+ *          NULL: the rows of x that come next, for an x in panels */
 void vl_panel_block(size_t rows, size_t depth, const vl_real *w, const vl_real *next, vl_panel_rows x,
                     vl_real *sum);
 

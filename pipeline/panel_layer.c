@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILE = 12 * VL_PANEL_GROUP, RUN = 4, STRIPE = 4 /* panels that are laid out at a time */ };
+enum { TILE = 240 /* rows, about */, RUN = 6, STRIPE = 4 /* panels that are laid out at a time */ };
 
 static size_t panels_of(size_t n)
 {
@@ -84,7 +84,7 @@ void vl_panel_space_free(vl_panel_space *s)
 typedef struct job {
     vl_panel_layer *l;
     const vl_panel_rule *rule;
-    size_t rows, k, n, batches;
+    size_t rows, k, n, batches, tile; /* tile: rows of W */
     const vl_real *x, *g;
     vl_real *gx;
     const vl_panel_space *s;
@@ -93,7 +93,8 @@ typedef struct job {
 /* ---- laying out --------------------------------------------------------------------------------- */
 
 /* Columns [from, to) of a [rows,width] become out [rows / 32][ldo][32]. */
-static void turn(const vl_real *a, size_t rows, size_t width, size_t from, size_t to, vl_real *out, size_t ldo)
+static void turn(const vl_real *a, size_t rows, size_t width, size_t from, size_t to, vl_real *out,
+                 size_t ldo)
 {
     for (size_t r = 0; r < rows; r += VL_PANEL, out += ldo * VL_PANEL) {
         size_t lanes = least(VL_PANEL, rows - r);
@@ -157,8 +158,7 @@ static void give(const job *j, size_t from, size_t rows, size_t panel, size_t co
 
     for (size_t b = 0; b < j->batches; b++) {
         const vl_real *gt = j->s->gt + (b * n_t + panel * VL_PANEL) * VL_PANEL;
-        vl_panel_block(rows, depth, gt, w + rows * VL_PANEL, left,
-                       j->s->gxt + (b * j->k + from) * VL_PANEL);
+        vl_panel_block(rows, depth, gt, NULL, left, j->s->gxt + (b * j->k + from) * VL_PANEL);
     }
 }
 
@@ -177,7 +177,7 @@ static void take(const job *j, size_t from, size_t rows, size_t panel)
     else if (keep != 1)
         for (size_t i = 0; i < n; i++)
             w[i] *= keep;
-    vl_panel_block(rows, j->rows, j->s->g + panel * j->rows * VL_PANEL, w + n, left, v ? v : w);
+    vl_panel_block(rows, j->rows, j->s->g + panel * j->rows * VL_PANEL, NULL, left, v ? v : w);
     for (size_t i = 0; v && i < n; i++)
         w[i] -= rate * v[i];
 }
@@ -196,7 +196,7 @@ static void turn_back(const job *j, size_t from, size_t rows)
 static void learn_tile(void *arg, size_t tile, int worker)
 {
     const job *j = arg;
-    size_t from = tile * TILE, rows = least(TILE, j->k - from);
+    size_t from = tile * j->tile, rows = least(j->tile, j->k - from);
 
     (void)worker;
     for (size_t b = 0; j->gx && b < j->batches; b++)
@@ -212,11 +212,19 @@ static void learn_tile(void *arg, size_t tile, int worker)
         turn_back(j, from, rows);
 }
 
+/* An even number of tiles, of whole groups of rows but the last. */
+static size_t tile_of(size_t k)
+{
+    size_t tiles = 2 * ((k + 2 * TILE - 1) / (2 * TILE)), rows = (k + tiles - 1) / tiles;
+
+    return (rows + VL_PANEL_GROUP - 1) / VL_PANEL_GROUP * VL_PANEL_GROUP;
+}
+
 void vl_panel_layer_learn(vl_pool *pool, vl_panel_layer *l, const vl_panel_rule *rule, const vl_real *x,
                           const vl_real *g, vl_real *gx, const vl_panel_space *s)
 {
-    job j = {l, rule, s->rows, l->w.k, l->w.n, panels_of(s->rows), x, g, gx, s};
+    job j = {l, rule, s->rows, l->w.k, l->w.n, panels_of(s->rows), tile_of(l->w.k), x, g, gx, s};
 
     vl_pool_run(pool, stripes_of(j.k) + stripes_of(j.n), lay_stripe, &j);
-    vl_pool_run(pool, (j.k + TILE - 1) / TILE, learn_tile, &j);
+    vl_pool_run(pool, (j.k + j.tile - 1) / j.tile, learn_tile, &j);
 }
