@@ -35,13 +35,18 @@ typedef struct vld_train_opts {
     vl_augment aug;          /* of pixels */
     vlm_objective objective; /* data have no similarity: VL_EARG where it has one to be learned */
     uint64_t seed;
-    int first_epoch;   /* epochs that theta has behind it: training goes on as if it had not stopped (without
+    int first_epoch; /* epochs that theta has behind it: training goes on as if it had not stopped (without
                         momentum, whose velocity is not in theta: VL_EARG) */
-    vld_step_fn watch; /* called at each step with data as the source; NULL: nobody */
+    vld_form form;   /* of heads: VLD_FORM_DENSE is the tape's general one, else their own (train_heads.h) */
+    bool (*reads)(void *arg,
+                  int epoch); /* does each() look at theta after this epoch? NULL: at every one. Otherwise
+                        theta is the weights after these and the last alone, and the first layers of heads may be
+                        trained by the source's rows (train_rows.h). arg: that of each() */
+    vld_step_fn watch;        /* called at each step with data as the source; NULL: nobody */
     void *watch_arg;
 } vld_train_opts;
 
-/* Called after each epoch (epoch counts from 1) with the weights; a non-zero result ends the training and is
+/* Called after each epoch (epoch counts from 1) with the weights (see reads); a non-zero result ends the training and is
  * returned. loss: mean over the epoch's steps, nats. */
 typedef int (*vld_epoch_fn)(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e);
 

@@ -255,12 +255,14 @@ int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool,
     return graph_new(m, o, pool, batch, sides, use, NULL, g, e);
 }
 
-int vlm_graph_new_maps(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
+int vlm_graph_new_maps(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, vlm_use use,
                        const vlt_map *fc, vlm_graph *g, vl_err *e)
 {
     if (m->kind != VLM_HEADS)
         return vl_fail(e, VL_EARG, "model '%s' has no heads", m->spec);
-    return graph_new(m, o, pool, batch, VLM_HAS_BOTH, VLM_ADJOINT, fc, g, e);
+    if (use != VLM_TRAIN && use != VLM_ADJOINT)
+        return vl_fail(e, VL_EARG, "a graph by maps is for training");
+    return graph_new(m, o, pool, batch, VLM_HAS_BOTH, use, fc, g, e);
 }
 
 int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, int sides, vlm_use use, vlm_graph *g,
