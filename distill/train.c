@@ -136,10 +136,11 @@ static void update(const trainer *t, double scale, vl_real *theta)
     }
 }
 
-static double forward(trainer *t)
+static double forward(trainer *t, const vl_draws *draws)
 {
     if (t->by_heads)
-        return vld_heads_forward(&t->heads);
+        return vld_heads_forward(&t->heads, draws);
+    vlt_draw(t->graph.tape, draws->seed, draws->iter, draws->step);
     vlt_forward(t->graph.tape);
     return (double)vlt_x(t->graph.tape, t->graph.loss)[0];
 }
@@ -159,8 +160,7 @@ static void backward(trainer *t, double scale, vl_real *theta)
 
 static int train_epoch(trainer *t, int epoch, vl_real *theta, double *loss, vl_err *e)
 {
-    const vlm_graph *g = graph_of(t);
-    const vld_step seen = {t->batch, t->row, t->caption, g};
+    const vld_step seen = {t->batch, t->row, t->caption, graph_of(t)};
     double total = 0, steps = (double)t->per_epoch * t->o->epochs;
     feed f = {.t = t};
 
@@ -171,8 +171,7 @@ static int train_epoch(trainer *t, int epoch, vl_real *theta, double *loss, vl_e
         f.views = vl_rng_stream("train view", (uint64_t)epoch, (uint64_t)i, 0);
         f.captions = vl_rng_stream("train caption", (uint64_t)epoch, (uint64_t)i, 0);
         vl_pool_run(t->pool, t->batch, feed_one, &f);
-        vlt_draw(g->tape, t->o->seed, (uint64_t)epoch, (uint64_t)i);
-        l = forward(t);
+        l = forward(t, &(vl_draws){t->o->seed, (uint64_t)epoch, (uint64_t)i});
         if (t->o->watch && t->src->data)
             t->o->watch(t->o->watch_arg, &seen);
         if (!isfinite(l))

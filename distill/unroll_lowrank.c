@@ -82,7 +82,7 @@ int vld_lowrank_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner
     for (int b = 0; b < VLM_BRANCHES; b++)
         if ((rc = new_side(l, b, e)))
             goto out;
-    rc = vlm_graph_new_maps(m, &inner->objective, pool, inner->batch, VLM_ADJOINT, l->fc, &l->graph, e);
+    rc = vlm_graph_new_maps(m, &inner->objective, pool, inner->batch, l->fc, &l->graph, e);
 out:
     if (rc)
         vld_lowrank_free(l);

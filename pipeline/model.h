@@ -167,15 +167,18 @@ VL_MUST_USE int vlm_graph_new(const vlm_model *m, vl_pool *pool, size_t batch, i
  * Errors: VL_EARG an objective without sense. */
 VL_MUST_USE int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
                                   int sides, vlm_use use, vlm_graph *g, vl_err *e);
-/* vlm_graph_new_maps -- heads whose weight matrices stay with the caller; both sides, VLM_TRAIN or VLM_ADJOINT. What
- * differs:
+/* vlm_graph_new_maps -- heads whose weight matrices stay with the caller; both sides, VLM_ADJOINT. What differs:
  *   g->x, g->y   leaves [B,D] of flow PARAM: the rows of x W1 + b1, before blending (which is linear, and its
  *                weights add up to 1). Their gx and gxt, summed over rows, are those of b1.
  *   fc           [branch] products with W2 [D,D]; borrowed
  *   leaf         -1 for W1, b1 and W2; vlm_bind passes them by
- * Errors: as vlm_graph_new_for; VL_EARG unless the model is of heads and the use one of the two. */
+ * Errors: as vlm_graph_new_for; VL_EARG unless the model is of heads. */
 VL_MUST_USE int vlm_graph_new_maps(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
-                                   vlm_use use, const vlt_map *fc, vlm_graph *g, vl_err *e);
+                                   const vlt_map *fc, vlm_graph *g, vl_err *e);
+/* vlm_graph_new_loss -- the loss alone: u and v are leaves [B,D] of flow G, unit rows by the caller; x, y and every
+ * leaf[] are -1. Objective and the leaves of its similarity as in vlm_graph_new_for; it blends nothing. */
+VL_MUST_USE int vlm_graph_new_loss(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
+                                   vlm_graph *g, vl_err *e);
 void vlm_graph_free(vlm_graph *g); /* zeroed is harmless */
 
 /* vlm_bind -- the parameters' x, gx, xt, gxt lie in flat vectors [m->n]; NULL leaves as it is. */
