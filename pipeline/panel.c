@@ -194,7 +194,7 @@ void vl_panels_unpack(vl_pool *pool, const vl_panels *p, vl_real *a)
 /* sum [rows][VL_PANEL] += x [rows, depth of ldx] (a block of a panel); then comes the next block. */
 static void block(size_t rows, size_t depth, const vl_real *w, const vl_real *x, size_t ldx, vl_real *sum)
 {
-    vl_panel_block(rows, depth, w, w + depth * VL_PANEL, (vl_panel_rows){x, ldx, depth, 0}, sum);
+    vl_panel_block(rows, depth, w, w + depth * VL_PANEL, &(vl_panel_rows){x, ldx, depth, 0}, sum);
 }
 
 typedef struct job {
@@ -233,7 +233,8 @@ static void packed_panel(void *arg, size_t panel, int worker)
     (void)worker;
     for (size_t row = 0; row < j->rows; row += STRIP) {
         size_t rows = j->rows - row < STRIP ? j->rows - row : STRIP;
-        vl_real sum[STRIP * VL_PANEL] = {0};
+        vl_real sum[STRIP * VL_PANEL];
+        memset(sum, 0, rows * VL_PANEL * sizeof *sum);
         for (size_t i = 0; i < j->k; i += DEPTH)
             block(rows, j->k - i < DEPTH ? j->k - i : DEPTH, w + i * VL_PANEL, j->x + row * j->k + i, j->k,
                   sum);

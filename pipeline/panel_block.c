@@ -32,11 +32,9 @@ enum { ROWS = VL_PANEL_GROUP };
 /* Columns [0, COLUMNS) of the two. `rows` is a constant at each call, so the sums are registers. */
 #ifdef VECTOR
 static inline __attribute__((always_inline)) void multiply(size_t rows, size_t depth, const vl_real *w,
-                                                           const vl_real *next, const vl_panel_rows *x,
-                                                           vl_real *sum)
+                                                           const vl_real *next, const vl_real *from,
+                                                           size_t ld, size_t whole, size_t jump, vl_real *sum)
 {
-    const vl_real *from = x->at;
-    size_t ld = x->ld;
     VECTOR a[ROWS], b[ROWS];
 
     UNROLLED for (size_t r = 0; r < rows; r++)
@@ -44,8 +42,8 @@ static inline __attribute__((always_inline)) void multiply(size_t rows, size_t d
         a[r] = LOAD(sum + r * VL_PANEL);
         b[r] = LOAD(sum + r * VL_PANEL + LANES);
     }
-    for (size_t left = depth; left; from += x->jump) {
-        size_t run = x->run < left ? x->run : left;
+    for (size_t left = depth; left; from += jump) {
+        size_t run = whole < left ? whole : left;
         const vl_real *ask = next ? next + (depth - left) * VL_PANEL_LINE : from + ROWS * ld;
         for (size_t i = 0; i < run; i++, w += VL_PANEL) {
             VECTOR low = LOAD(w), high = LOAD(w + LANES);
@@ -67,12 +65,12 @@ static inline __attribute__((always_inline)) void multiply(size_t rows, size_t d
 }
 #else
 static inline void multiply(size_t rows, size_t depth, const vl_real *w, const vl_real *next,
-                            const vl_panel_rows *x, vl_real *sum)
+                            const vl_real *from, size_t ld, size_t whole, size_t jump, vl_real *sum)
 {
     (void)next;
     for (size_t i = 0; i < depth; i++)
         for (size_t r = 0; r < rows; r++) {
-            vl_real v = x->at[r * x->ld + i / x->run * x->jump + i % x->run];
+            vl_real v = from[r * ld + i / whole * jump + i % whole];
             for (size_t c = 0; c < COLUMNS; c++)
                 sum[r * VL_PANEL + c] += v * w[i * VL_PANEL + c];
         }
@@ -80,13 +78,14 @@ static inline void multiply(size_t rows, size_t depth, const vl_real *w, const v
 #endif
 
 /* A function each, so that the compiler gives every one the registers it needs. */
-typedef void (*group_fn)(size_t depth, const vl_real *w, const vl_real *next, const vl_panel_rows *x,
-                         vl_real *sum);
+typedef void (*group_fn)(size_t depth, const vl_real *w, const vl_real *next, const vl_real *from, size_t ld,
+                         size_t whole, size_t jump, vl_real *sum);
 #define GROUP(rows)                                                                                          \
     static __attribute__((noinline)) void group##rows(size_t depth, const vl_real *w, const vl_real *next,   \
-                                                      const vl_panel_rows *x, vl_real *sum)                  \
+                                                      const vl_real *from, size_t ld, size_t whole,          \
+                                                      size_t jump, vl_real *sum)                             \
     {                                                                                                        \
-        multiply(rows, depth, w, next, x, sum);                                                              \
+        multiply(rows, depth, w, next, from, ld, whole, jump, sum);                                          \
     }
 GROUP(1)
 GROUP(2)
@@ -105,14 +104,15 @@ static const group_fn groups[ROWS + 1] = {NULL,   group1, group2, group3, group4
 static const group_fn groups[ROWS + 1] = {NULL, group1, group2, group3, group4, group5};
 #endif
 
-void vl_panel_block(size_t rows, size_t depth, const vl_real *w, const vl_real *next, vl_panel_rows x,
+void vl_panel_block(size_t rows, size_t depth, const vl_real *w, const vl_real *next, const vl_panel_rows *x,
                     vl_real *sum)
 {
-    for (size_t c = 0; c < VL_PANEL; c += COLUMNS) {
-        vl_panel_rows at = x;
-        for (size_t r = 0; r < rows; r += ROWS, at.at += ROWS * x.ld) {
-            groups[rows - r < ROWS ? rows - r : ROWS](depth, w + c, next, &at, sum + r * VL_PANEL + c);
+    const vl_real *at = x->at;
+
+    for (size_t c = 0; c < VL_PANEL; c += COLUMNS, at = x->at)
+        for (size_t r = 0; r < rows; r += ROWS, at += ROWS * x->ld) {
+            groups[rows - r < ROWS ? rows - r : ROWS](depth, w + c, next, at, x->ld, x->run, x->jump,
+                                                      sum + r * VL_PANEL + c);
             next = next ? next + depth * VL_PANEL_LINE : NULL;
         }
-    }
 }

@@ -10,11 +10,12 @@
  * and a tile's gxt, turned back, is its columns of gx. What a tile writes nobody else touches. */
 #include "pipeline/panel_layer.h"
 #include "pipeline/panel_block.h"
+#include "pipeline/turn.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILE = 240 /* rows, about */, RUN = 6, STRIPE = 4 /* panels that are laid out at a time */ };
+enum { TILE = 160 /* rows, about */, RUN = 6, STRIPE = 4 /* panels that are laid out at a time */ };
 
 static size_t panels_of(size_t n)
 {
@@ -93,19 +94,14 @@ typedef struct job {
 /* ---- laying out --------------------------------------------------------------------------------- */
 
 /* Columns [from, to) of a [rows,width] become out [rows / 32][ldo][32]. */
-static void turn(const vl_real *a, size_t rows, size_t width, size_t from, size_t to, vl_real *out,
-                 size_t ldo)
+static void lay_turned(const vl_real *a, size_t rows, size_t width, size_t from, size_t to, vl_real *out,
+                       size_t ldo)
 {
     for (size_t r = 0; r < rows; r += VL_PANEL, out += ldo * VL_PANEL) {
         size_t lanes = least(VL_PANEL, rows - r);
-        for (size_t c = from; c < to; c += VL_PANEL_LINE) {
-            size_t end = least(c + VL_PANEL_LINE, to);
-            if (lanes < VL_PANEL)
-                memset(out + c * VL_PANEL, 0, (end - c) * VL_PANEL * sizeof *out);
-            for (size_t i = 0; i < lanes; i++)
-                for (size_t k = c; k < end; k++)
-                    out[k * VL_PANEL + i] = a[(r + i) * width + k];
-        }
+        if (lanes < VL_PANEL)
+            memset(out + from * VL_PANEL, 0, (to - from) * VL_PANEL * sizeof *out);
+        vl_turn(lanes, to - from, a + r * width + from, width, out + from * VL_PANEL, VL_PANEL);
     }
 }
 
@@ -138,11 +134,11 @@ static void lay_stripe(void *arg, size_t tile, int worker)
 
     (void)worker;
     if (tile < of_x) {
-        turn(j->x, j->rows, j->k, from, to, j->s->xt, j->k);
+        lay_turned(j->x, j->rows, j->k, from, to, j->s->xt, j->k);
         return;
     }
     if (j->gx)
-        turn(j->g, j->rows, j->n, from, to, j->s->gt, n_t);
+        lay_turned(j->g, j->rows, j->n, from, to, j->s->gt, n_t);
     for (size_t p = from / VL_PANEL; p * VL_PANEL < to; p++)
         lay_panel(j, p, j->l->v.data ? 1 : -j->rule->rate);
 }
@@ -158,7 +154,7 @@ static void give(const job *j, size_t from, size_t rows, size_t panel, size_t co
 
     for (size_t b = 0; b < j->batches; b++) {
         const vl_real *gt = j->s->gt + (b * n_t + panel * VL_PANEL) * VL_PANEL;
-        vl_panel_block(rows, depth, gt, NULL, left, j->s->gxt + (b * j->k + from) * VL_PANEL);
+        vl_panel_block(rows, depth, gt, NULL, &left, j->s->gxt + (b * j->k + from) * VL_PANEL);
     }
 }
 
@@ -177,7 +173,7 @@ static void take(const job *j, size_t from, size_t rows, size_t panel)
     else if (keep != 1)
         for (size_t i = 0; i < n; i++)
             w[i] *= keep;
-    vl_panel_block(rows, j->rows, j->s->g + panel * j->rows * VL_PANEL, NULL, left, v ? v : w);
+    vl_panel_block(rows, j->rows, j->s->g + panel * j->rows * VL_PANEL, NULL, &left, v ? v : w);
     for (size_t i = 0; v && i < n; i++)
         w[i] -= rate * v[i];
 }
@@ -185,12 +181,9 @@ static void take(const job *j, size_t from, size_t rows, size_t panel)
 /* gx += gxt turned back, the tile's columns. */
 static void turn_back(const job *j, size_t from, size_t rows)
 {
-    for (size_t r = 0; r < j->rows; r++) {
-        const vl_real *in = j->s->gxt + (r / VL_PANEL * j->k + from) * VL_PANEL + r % VL_PANEL;
-        vl_real *out = j->gx + r * j->k + from;
-        for (size_t i = 0; i < rows; i++)
-            out[i] += in[i * VL_PANEL];
-    }
+    for (size_t r = 0; r < j->rows; r += VL_PANEL)
+        vl_turn_add(rows, least(VL_PANEL, j->rows - r), j->s->gxt + (r * j->k + from * VL_PANEL), VL_PANEL,
+                    j->gx + r * j->k + from, j->k);
 }
 
 static void learn_tile(void *arg, size_t tile, int worker)
