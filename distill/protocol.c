@@ -136,6 +136,16 @@ static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, 
     return VL_OK;
 }
 
+static bool reads_after(void *arg, int epoch)
+{
+    const learner *l = arg;
+
+    for (int i = 0; (l->valid || l->test) && i < l->out->n_readings; i++)
+        if (l->out->at[i] == epoch)
+            return true;
+    return false;
+}
+
 static uint64_t stream_of(const vld_task *t, const char *purpose, size_t draw, int number)
 {
     return vl_rng_stream(purpose, XXH64(t->stream, strlen(t->stream), 0), draw, (uint64_t)number) |
@@ -157,6 +167,7 @@ static int learn(learner *l, size_t draw, const double *point, int epochs, uint6
     for (int i = 0; i < epochs; i++)
         l->loss[i] = NAN;
     vlm_init(l->m, l->p->seed, stream, l->theta);
+    o.reads = reads_after;
     return vld_train(l->m, NULL, &d->source, &o, l->theta, after_epoch, l, e);
 }
 

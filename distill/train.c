@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EMBED_BATCH = 64 };
-
 size_t vld_source_size(const vld_source *s)
 {
     return s->set ? s->set->n : s->subset ? s->n_subset : s->data->n;
@@ -331,50 +329,4 @@ void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, 
 {
     vld_data_image(m, d, row, (vl_view){false, 0, 0}, out->image + i * m->image_n);
     data_text(d, cap, out->text + i * d->text_dim);
-}
-
-/* ---- embedding ---------------------------------------------------------------------------------- */
-
-int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
-                     vl_err *e)
-{
-    const vl_view still = {false, 0, 0};
-    size_t batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
-    vlm_graph g;
-    int rc = vlm_graph_new(m, pool, batch, VLM_HAS_IMAGE, VLM_EMBED, &g, e);
-
-    if (rc)
-        return rc;
-    vlm_bind(&g, theta, NULL, NULL, NULL);
-    for (size_t i = 0; i < d->n; i += batch) {
-        size_t k = d->n - i < batch ? d->n - i : batch; /* the last run leaves old images behind them */
-        for (size_t b = 0; b < k; b++)
-            vld_data_image(m, d, i + b, still, vlt_x(g.tape, g.x) + b * m->image_n);
-        vlt_forward(g.tape);
-        memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.u), k * m->embed_dim * sizeof *out);
-    }
-    vlm_graph_free(&g);
-    return VL_OK;
-}
-
-int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
-                    vl_err *e)
-{
-    size_t batch = d->n_caps < EMBED_BATCH ? d->n_caps : EMBED_BATCH;
-    vlm_graph g;
-    int rc = vlm_graph_new(m, pool, batch, VLM_HAS_TEXT, VLM_EMBED, &g, e);
-
-    if (rc)
-        return rc;
-    vlm_bind(&g, theta, NULL, NULL, NULL);
-    for (size_t i = 0; i < d->n_caps; i += batch) {
-        size_t k = d->n_caps - i < batch ? d->n_caps - i : batch;
-        vl_real *y = vlt_x(g.tape, g.y);
-        for (size_t j = 0; j < k * m->text_dim; j++)
-            y[j] = (vl_real)d->text[i * m->text_dim + j];
-        vlt_forward(g.tape);
-        memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.v), k * m->embed_dim * sizeof *out);
-    }
-    vlm_graph_free(&g);
-    return VL_OK;
 }

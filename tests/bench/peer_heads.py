@@ -62,44 +62,42 @@ def reading(weights, images, texts):
         return [float((r < k).float().mean()) for r in (by_text, by_image) for k in (1, 5, 10)]
 
 
-def main():
-    what = sys.argv[1] if len(sys.argv) > 1 else "step"
-    count = [int(a) for a in sys.argv[2:]]
-    threads = count[-1] if len(count) > (1 if what == "step" else 2) else torch.get_num_threads()
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    torch.manual_seed(1)
-    clock = time.perf_counter
-    weights = fresh(IMAGE) + fresh(TEXT)
-    about = f"torch {torch.__version__}, {torch.get_num_threads()} threads"
-    if what == "step":
-        repetitions = count[0] if count else 20
-        optimiser = torch.optim.SGD(weights, lr=0.1, foreach=False)
-        x, y = torch.randn(128, IMAGE), torch.randn(128, TEXT)
-        seconds = []
-        for _ in range(repetitions + 3):
-            begin = clock()
-            step(optimiser, weights, x, y)
-            seconds.append(clock() - begin)
-        seconds = seconds[3:]
-        print(f"{statistics.median(seconds):.4f} {min(seconds):.4f} {max(seconds):.4f} {about}")
-        return
-    epochs = count[0] if count else 100
-    readings = count[1] if len(count) > 1 else 6
+def time_steps(repetitions):
+    optimiser = torch.optim.SGD(weights, lr=0.1, foreach=False)
+    x, y = torch.randn(128, IMAGE), torch.randn(128, TEXT)
+    seconds = []
+    for _ in range(repetitions + 3):
+        begin = time.perf_counter()
+        step(optimiser, weights, x, y)
+        seconds.append(time.perf_counter() - begin)
+    seconds = seconds[3:]
+    return statistics.median(seconds), min(seconds), max(seconds)
+
+
+def time_student(epochs, readings):
     optimiser = torch.optim.SGD(weights, lr=0.01, momentum=0.9, weight_decay=5e-4, foreach=False)
     x, y = torch.randn(PAIRS, IMAGE), torch.randn(PAIRS, TEXT)
     images, texts = torch.randn(N_IMAGES, IMAGE), torch.randn(N_IMAGES * CAPTIONS, TEXT)
     at = {epochs * (i + 1) // readings for i in range(readings)}
     training = reads = 0.0
     for epoch in range(1, epochs + 1):
-        begin = clock()
+        begin = time.perf_counter()
         step(optimiser, weights, x, y)
-        training += clock() - begin
+        training += time.perf_counter() - begin
         if epoch in at:
-            begin = clock()
+            begin = time.perf_counter()
             reading(weights, images, texts)
-            reads += clock() - begin
-    print(f"{training:.3f} {reads:.3f} {training + reads:.3f} {about}")
+            reads += time.perf_counter() - begin
+    return training, reads, training + reads
 
 
-main()
+what = sys.argv[1] if len(sys.argv) > 1 else "step"
+numbers = [int(a) for a in sys.argv[2:]]
+wanted = 1 if what == "step" else 2
+if len(numbers) > wanted:
+    torch.set_num_threads(numbers[wanted])
+torch.set_flush_denormal(True)
+torch.manual_seed(1)
+weights = fresh(IMAGE) + fresh(TEXT)
+times = time_steps(*(numbers[:1] or [20])) if what == "step" else time_student(*(numbers[:2] or [100, 6]))
+print(*(f"{t:.4f}" for t in times), f"torch {torch.__version__}, {torch.get_num_threads()} threads")
