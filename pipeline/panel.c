@@ -194,7 +194,7 @@ void vl_panels_unpack(vl_pool *pool, const vl_panels *p, vl_real *a)
 /* sum [rows][VL_PANEL] += x [rows, depth of ldx] (a block of a panel); then comes the next block. */
 static void block(size_t rows, size_t depth, const vl_real *w, const vl_real *x, size_t ldx, vl_real *sum)
 {
-    vl_panel_block(rows, depth, w, w + depth * VL_PANEL, &(vl_panel_rows){x, ldx, depth, 0}, sum);
+    vl_panel_block(rows, VL_PANEL, depth, w, w + depth * VL_PANEL, &(vl_panel_rows){x, ldx, depth, 0}, sum);
 }
 
 typedef struct job {

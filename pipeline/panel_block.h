@@ -23,10 +23,11 @@ typedef struct vl_panel_rows {
     size_t ld, run, jump;
 } vl_panel_rows;
 
-/* vl_panel_block -- sum [rows][VL_PANEL] += x [rows,depth] w [depth][VL_PANEL].
+/* vl_panel_block -- sum [rows][VL_PANEL] += x [rows,depth] w [depth][VL_PANEL], of which the first `columns`, 1 to
+ * VL_PANEL, are wanted: those behind may be left as they are.
  *   next   what is wanted soon: of it a cache line is asked for at each of depth, for each VL_PANEL_GROUP rows;
  *          NULL: the rows of x that come next, for an x in panels */
-void vl_panel_block(size_t rows, size_t depth, const vl_real *w, const vl_real *next, const vl_panel_rows *x,
-                    vl_real *sum);
+void vl_panel_block(size_t rows, size_t columns, size_t depth, const vl_real *w, const vl_real *next,
+                    const vl_panel_rows *x, vl_real *sum);
 
 #endif

@@ -154,36 +154,29 @@ static void give(const job *j, size_t from, size_t rows, size_t panel, size_t co
 
     for (size_t b = 0; b < j->batches; b++) {
         const vl_real *gt = j->s->gt + (b * n_t + panel * VL_PANEL) * VL_PANEL;
-        vl_panel_block(rows, depth, gt, NULL, &left, j->s->gxt + (b * j->k + from) * VL_PANEL);
+        vl_panel_block(rows, least(VL_PANEL, j->rows - b * VL_PANEL), depth, gt, NULL, &left,
+                       j->s->gxt + (b * j->k + from) * VL_PANEL);
     }
-}
-
-/* Lines of the next panel, while this one is at work. */
-static void expect(const vl_real *p, size_t n)
-{
-    for (size_t i = 0; i < n; i += VL_PANEL_LINE)
-        __builtin_prefetch(p + i, 1, 2);
 }
 
 /* A few rows of one panel take their step: row [n] of the layer's rows from `from` on. */
 static void take_group(const job *j, size_t from, size_t rows, size_t panel)
 {
-    const size_t at = (panel * j->k + from) * VL_PANEL, n = rows * VL_PANEL, next = j->k * VL_PANEL;
+    const size_t at = (panel * j->k + from) * VL_PANEL, n = rows * VL_PANEL;
     vl_real *restrict w = j->l->w.data + at, *restrict v = j->l->v.data ? j->l->v.data + at : NULL;
     const vl_panel_rows left = {j->s->xt + from * VL_PANEL, VL_PANEL, VL_PANEL, j->k * VL_PANEL};
     const vl_real keep = 1 - j->rule->rate * j->rule->decay, rate = j->rule->rate;
     const vl_real mu = j->rule->momentum, decay = j->rule->decay;
+    /* The next panel; with gx its W has been read already. */
+    const vl_real *soon = v ? v + j->k * VL_PANEL : j->gx ? NULL : w + j->k * VL_PANEL;
 
-    expect(w + next, n);
-    if (v) {
-        expect(v + next, n);
+    if (v)
         for (size_t i = 0; i < n; i++)
             v[i] = mu * v[i] + decay * w[i];
-    } else if (keep != 1) {
+    else if (keep != 1)
         for (size_t i = 0; i < n; i++)
             w[i] *= keep;
-    }
-    vl_panel_block(rows, j->rows, j->s->g + panel * j->rows * VL_PANEL, NULL, &left, v ? v : w);
+    vl_panel_block(rows, VL_PANEL, j->rows, j->s->g + panel * j->rows * VL_PANEL, soon, &left, v ? v : w);
     for (size_t i = 0; v && i < n; i++)
         w[i] -= rate * v[i];
 }
