@@ -41,6 +41,7 @@ typedef struct learner {
     const vld_task *task;
     const vld_outcome *out;
     vl_real *theta;
+    vld_reader reader;    /* of theta, in training and after */
     double *loss;         /* [epochs] */
     double *valid;        /* [n_readings]: choosing; NULL: testing */
     const vl_data *test;  /* VLD_BY_TEST: read at each reading; else NULL */
@@ -71,10 +72,8 @@ static int read_recall(learner *l, const vl_data *d, vld_recall *r, uint32_t *ra
     double text = (double)m->text_dim * (double)m->embed_dim;
     vl_real *u = vl_alloc(d->n, m->embed_dim * sizeof *u, e);
     vl_real *v = u ? vl_alloc(d->n_caps, m->embed_dim * sizeof *v, e) : NULL;
-    int rc = v ? vld_embed_images(m, NULL, l->theta, d, u, e) : VL_ENOMEM;
+    int rc = v ? vld_read(&l->reader, d, u, v, e) : VL_ENOMEM;
 
-    if (!rc)
-        rc = vld_embed_texts(m, NULL, l->theta, d, v, e);
     if (!rc && !rank)
         rc = vld_recall_at(d, m->embed_dim, u, v, NULL, r, e);
     else if (!rc)
@@ -121,7 +120,7 @@ static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, 
     size_t batch = l->task->batch < n ? l->task->batch : n;
     vld_recall r;
 
-    (void)theta; /* it is l->theta */
+    (void)theta; /* the reader's */
     l->loss[epoch - 1] = loss;
     l->flops += 6 * l->m->macs * (double)(n / batch * batch);
     for (int i = 0; (l->valid || l->test) && i < l->out->n_readings; i++) {
@@ -134,16 +133,6 @@ static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, 
             l->valid[i] = r.mean;
     }
     return VL_OK;
-}
-
-static bool reads_after(void *arg, int epoch)
-{
-    const learner *l = arg;
-
-    for (int i = 0; (l->valid || l->test) && i < l->out->n_readings; i++)
-        if (l->out->at[i] == epoch)
-            return true;
-    return false;
 }
 
 static uint64_t stream_of(const vld_task *t, const char *purpose, size_t draw, int number)
@@ -167,7 +156,8 @@ static int learn(learner *l, size_t draw, const double *point, int epochs, uint6
     for (int i = 0; i < epochs; i++)
         l->loss[i] = NAN;
     vlm_init(l->m, l->p->seed, stream, l->theta);
-    o.reads = reads_after;
+    l->reader = (vld_reader){.model = l->m, .theta = l->theta};
+    o.reader = &l->reader;
     return vld_train(l->m, NULL, &d->source, &o, l->theta, after_epoch, l, e);
 }
 

@@ -237,7 +237,7 @@ static int open_heads(trainer *t, vl_real *theta, vl_err *e)
     const vl_real *x[VLM_BRANCHES] = {0};
     int rc;
 
-    for (int b = 0; b < VLM_BRANCHES && t->o->reads; b++)
+    for (int b = 0; b < VLM_BRANCHES && t->o->reader; b++)
         rows[b] = inputs_of_source(t->src, b);
     if (t->src->data && !(t->first_caption = vl_alloc(t->n, sizeof *t->first_caption, e)))
         return VL_ENOMEM;
@@ -249,9 +249,12 @@ static int open_heads(trainer *t, vl_real *theta, vl_err *e)
         rc = t->src->data ? take_few(t, b, e) : VL_OK;
         x[b] = t->src->data ? t->few[b] : b == VLM_IMAGE ? t->src->set->image : t->src->set->text;
     }
-    if (!rc)
-        vld_heads_begin(&t->heads, x);
-    return rc;
+    if (rc)
+        return rc;
+    vld_heads_begin(&t->heads, x);
+    if (t->o->reader)
+        t->o->reader->heads = &t->heads;
+    return VL_OK;
 }
 
 static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld_source *src,
@@ -304,11 +307,13 @@ int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vl
     for (int epoch = o->first_epoch; !rc && epoch < o->epochs; epoch++) {
         double loss = 0;
         rc = train_epoch(&t, epoch, theta, &loss, e);
-        if (!rc && t.by_heads && (!o->reads || epoch + 1 == o->epochs || o->reads(arg, epoch + 1)))
+        if (!rc && t.by_heads && (!o->reader || epoch + 1 == o->epochs))
             vld_heads_store(&t.heads);
         if (!rc && each)
             rc = each(arg, epoch + 1, loss, theta, e);
     }
+    if (o->reader)
+        vld_reader_end(o->reader);
     trainer_close(&t);
     return rc;
 }

@@ -126,13 +126,8 @@ static int note(void *arg, int epoch, double loss, const vl_real *theta, vl_err 
     return VL_OK;
 }
 
-static bool at_four(void *arg, int epoch)
-{
-    (void)arg;
-    return epoch == 4;
-}
-
-static vld_train_opts options(const row *r, form f)
+/* reader: with ROWS */
+static vld_train_opts options(const row *r, form f, vld_reader *reader)
 {
     return (vld_train_opts){.batch = r->batch,
                             .epochs = EPOCHS,
@@ -143,14 +138,15 @@ static vld_train_opts options(const row *r, form f)
                             .objective = r->objective,
                             .seed = 7,
                             .form = f == GENERAL ? VLD_FORM_DENSE : VLD_FORM_AUTO,
-                            .reads = f == ROWS ? at_four : NULL};
+                            .reader = f == ROWS ? reader : NULL};
 }
 
 static vl_real *train(const row *r, form f, int threads, told *t)
 {
     vlm_model m = model();
     vl_real *theta = malloc(m.n * sizeof *theta);
-    const vld_train_opts o = options(r, f);
+    vld_reader reader = {.model = &m, .theta = theta};
+    const vld_train_opts o = options(r, f, &reader);
     vl_pool *pool = NULL;
     pairs p;
     vl_err e;
@@ -220,66 +216,146 @@ static void threads_agree(void **state)
         }
 }
 
-/* ---- when theta is current ------------------------------------------------------------------------ */
+/* ---- readings ------------------------------------------------------------------------------------ */
 
-typedef struct watcher {
-    vl_real *four, *last;
-} watcher;
+enum { TWO = 2, N_IMAGES = 11 };
 
-static int keep(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e)
+typedef struct seer {
+    vld_reader reader;
+    vl_data data[TWO];
+    vl_real *read[EPOCHS][TWO][VLM_BRANCHES]; /* what was read after each epoch but the first */
+} seer;
+
+static size_t rows_of(const vl_data *d, int branch)
 {
-    vlm_model m = model();
-    watcher *w = arg;
+    return branch == VLM_IMAGE ? d->n : d->n_caps;
+}
+
+static int look(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e)
+{
+    seer *s = arg;
 
     (void)loss;
-    (void)e;
-    if (epoch == 4)
-        memcpy(w->four, theta, m.n * sizeof *theta);
+    (void)theta;
+    for (int i = 0; epoch > 1 && i < TWO; i++) {
+        vl_real **out = s->read[epoch - 1][i];
+        for (int b = 0; b < VLM_BRANCHES; b++)
+            out[b] = malloc(rows_of(&s->data[i], b) * DIM * sizeof **out);
+        assert_true(out[VLM_IMAGE] && out[VLM_TEXT]);
+        assert_int_equal(vld_read(&s->reader, &s->data[i], out[VLM_IMAGE], out[VLM_TEXT], e), VL_OK);
+    }
     return VL_OK;
 }
 
-/* What was read at epoch 4 is what a training of four epochs ends with, and reading it changes nothing. */
-static void readings(void **state)
+/* The tape's own way to embed. */
+static vl_real *embed(const vlm_model *m, vl_real *theta, const vl_data *d, int branch)
+{
+    const float *from = branch == VLM_IMAGE ? d->features : d->text;
+    size_t n = rows_of(d, branch);
+    vl_real *out = malloc(n * DIM * sizeof *out);
+    vlm_graph g;
+
+    assert_non_null(out);
+    assert_int_equal(
+        vlm_graph_new(m, NULL, n, branch == VLM_IMAGE ? VLM_HAS_IMAGE : VLM_HAS_TEXT, VLM_EMBED, &g, NULL),
+        VL_OK);
+    vlm_bind(&g, theta, NULL, NULL, NULL);
+    for (size_t i = 0; i < n * (branch == VLM_IMAGE ? IMAGE : TEXT); i++)
+        vlt_x(g.tape, branch == VLM_IMAGE ? g.x : g.y)[i] = (vl_real)from[i];
+    vlt_forward(g.tape);
+    memcpy(out, vlt_x(g.tape, branch == VLM_IMAGE ? g.u : g.v), n * DIM * sizeof *out);
+    vlm_graph_free(&g);
+    return out;
+}
+
+static void close_to(const vl_real *a, const vl_real *b, size_t n, const char *what)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)a[i] - (double)b[i]) <= near_enough))
+            fail_msg("%s: [%zu] is %.9g, by the tape %.9g", what, i, (double)a[i], (double)b[i]);
+}
+
+static void seer_new(seer *s, const vlm_model *m, vl_real *theta)
+{
+    memset(s, 0, sizeof *s);
+    s->reader = (vld_reader){.model = m, .theta = theta};
+    for (int i = 0; i < TWO; i++) {
+        pairs p;
+        pairs_new(m, &rows[2], &p);
+        s->data[i] = p.data;
+        s->data[i].n = N_IMAGES + (size_t)i;
+        s->data[i].n_caps = s->data[i].n * MAX_CAPTIONS;
+    }
+}
+
+static void seer_free(seer *s)
+{
+    for (int k = 0; k < EPOCHS; k++)
+        for (int i = 0; i < TWO; i++)
+            for (int b = 0; b < VLM_BRANCHES; b++)
+                free(s->read[k][i][b]);
+    vl_data_free(&s->data[0]);
+    vl_data_free(&s->data[1]);
+}
+
+/* What is read at an epoch is what the tape makes of a training that ended there, and reading changes nothing. */
+static void check_readings(const row *r, size_t most)
 {
     vlm_model m = model();
-    const row *r = &rows[5];
-    row same_rate = *r;
-    watcher w = {.four = malloc(m.n * sizeof *w.four)};
-    vl_real *theta = malloc(m.n * sizeof *theta), *end;
+    vl_real *theta = malloc(m.n * sizeof *theta), *blind;
     pairs p;
+    seer s;
     told t;
 
-    (void)state;
-    assert_true(w.four && theta);
-    same_rate.cosine = false;
+    assert_non_null(theta);
+    seer_new(&s, &m, theta);
+    s.reader.most = most;
     pairs_new(&m, r, &p);
-    for (int epochs = 4; epochs <= EPOCHS; epochs += EPOCHS - 4) {
-        vld_train_opts o = options(&same_rate, ROWS);
+    for (int epochs = EPOCHS; epochs > 1; epochs--) {
+        vld_train_opts o = options(r, ROWS, &s.reader);
         o.epochs = epochs;
         vlm_init(&m, 3, 0, theta);
-        assert_int_equal(vld_train(&m, NULL, &p.source, &o, theta, epochs == 4 ? NULL : keep, &w, NULL),
+        assert_int_equal(vld_train(&m, NULL, &p.source, &o, theta, epochs == EPOCHS ? look : NULL, &s, NULL),
                          VL_OK);
-        if (epochs == 4) {
-            w.last = theta;
-            theta = malloc(m.n * sizeof *theta);
+        assert_null(s.reader.heads);
+        if (epochs == EPOCHS) {
+            blind = train(r, ROWS, 1, &t);
+            assert_memory_equal(theta, blind, m.n * sizeof *theta);
+            free(blind);
         }
+        for (int i = 0; i < TWO; i++)
+            for (int b = 0; b < VLM_BRANCHES; b++) {
+                vl_real *by_tape = embed(&m, theta, &s.data[i], b);
+                close_to(s.read[epochs - 1][i][b], by_tape, rows_of(&s.data[i], b) * DIM, r->name);
+                free(by_tape);
+            }
     }
-    assert_memory_equal(w.four, w.last, m.n * sizeof *theta);
-    end = train(&same_rate, ROWS, 1, &t);
-    assert_memory_equal(theta, end, m.n * sizeof *theta);
-    free(end);
-    free(theta);
-    free(w.last);
-    free(w.four);
+    seer_free(&s);
     pairs_free(&p);
+    free(theta);
 }
+
+static void readings(void **state)
+{
+    row more = rows[3], all = rows[7];
+
+    (void)state;
+    all.cosine = false; /* a shorter training would fall sooner */
+    check_readings(&rows[2], 0);
+    check_readings(&more, 0);
+    check_readings(&all, 0);
+    check_readings(&all, 1);
+    check_readings(&all, N_IMAGES * (DIM + PAIRS)); /* of the first data's images alone */
+}
+
+/* ---- stopping ------------------------------------------------------------------------------------ */
 
 /* Without momentum training can stop and go on: equal bytes. */
 static void goes_on(void **state)
 {
     vlm_model m = model();
     const row *r = &rows[3];
-    vld_train_opts o = options(r, PANELS);
+    vld_train_opts o = options(r, PANELS, NULL);
     vl_real *theta = malloc(m.n * sizeof *theta), *whole;
     pairs p;
     told t;
@@ -321,10 +397,9 @@ static void diverges(void **state)
     assert_non_null(theta);
     pairs_new(&m, &rows[4], &p);
     for (int i = 0; i < 2; i++) {
-        vld_train_opts o = options(&rows[4], i ? ROWS : GENERAL);
+        vld_train_opts o = options(&rows[4], i ? PANELS : GENERAL, NULL);
         vl_err e = {0};
         o.rate[VLM_IMAGE] = INFINITY;
-        o.reads = NULL;
         vlm_init(&m, 3, 0, theta);
         assert_int_equal(vld_train(&m, NULL, &p.source, &o, theta, last_told, &seen[i], &e), VL_EMATH);
         assert_non_null(strstr(e.text, "the loss is not finite"));

@@ -131,16 +131,15 @@ static vl_data made_up(void)
 }
 
 typedef struct student {
-    const vlm_model *m;
+    vld_reader reader;
     const vl_data *d;
     vl_pool *pool;
     vl_real *u, *v;
     double reading; /* seconds */
 } student;
 
-static bool reads(void *arg, int epoch)
+static bool reads_after(int epoch)
 {
-    (void)arg;
     for (int i = 1; i <= READINGS; i++)
         if (epoch == EPOCHS * i / READINGS)
             return true;
@@ -154,28 +153,26 @@ static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, 
     vld_recall r;
 
     (void)loss;
-    if (!reads(arg, epoch))
+    (void)theta;
+    if (!reads_after(epoch))
         return VL_OK;
-    net_need(!vld_embed_images(s->m, s->pool, (vl_real *)theta, s->d, s->u, e) &&
-                 !vld_embed_texts(s->m, s->pool, (vl_real *)theta, s->d, s->v, e) &&
+    net_need(!vld_read(&s->reader, s->d, s->u, s->v, e) &&
                  !vld_recall_at(s->d, H_EMBED, s->u, s->v, s->pool, &r, e),
              "a reading");
     s->reading += net_clock() - begin;
     return VL_OK;
 }
 
-static void one_student(const vlm_model *m, vld_form form, int threads, double *t)
+static void one_student(const vlm_model *m, int threads, double *t)
 {
-    const vld_train_opts o = {.batch = PAIRS,
-                              .epochs = EPOCHS,
-                              .rate = {0.01, 0.01},
-                              .momentum = 0.9,
-                              .weight_decay = 5e-4,
-                              .seed = 1,
-                              .form = form,
-                              .reads = reads};
+    vld_train_opts o = {.batch = PAIRS,
+                        .epochs = EPOCHS,
+                        .rate = {0.01, 0.01},
+                        .momentum = 0.9,
+                        .weight_decay = 5e-4,
+                        .seed = 1};
     vl_data d = made_up();
-    student s = {.m = m, .d = &d, .pool = net_pool(threads)};
+    student s = {.d = &d, .pool = net_pool(threads)};
     vl_real *theta = net_weights(m, 0);
     vld_source source = {0};
     vld_set set;
@@ -187,6 +184,8 @@ static void one_student(const vlm_model *m, vld_form form, int threads, double *
     s.u = malloc(d.n * H_EMBED * sizeof *s.u);
     s.v = malloc(d.n_caps * H_EMBED * sizeof *s.v);
     net_need(s.u && s.v, "malloc");
+    s.reader = (vld_reader){.model = m, .pool = s.pool, .theta = theta};
+    o.reader = &s.reader;
     t[2] = -net_clock();
     net_need(!vld_train(m, s.pool, &source, &o, theta, after_epoch, &s, NULL), "vld_train");
     t[2] += net_clock();
@@ -205,7 +204,7 @@ static void students(const vlm_model *m, int threads)
     char about[100];
     double t[3], other[3];
 
-    one_student(m, VLD_FORM_AUTO, threads, t);
+    one_student(m, threads, t);
     printf("student          -j %d  %7.2f s: %d epochs of %d pairs %.2f s, %d readings of %d x %d %.2f s\n",
            threads, t[2], EPOCHS, PAIRS, t[0], READINGS, IMAGES, IMAGES * CAPTIONS, t[1]);
     if (peer_run("peer_heads.py student 100 6", threads, other, about, sizeof about))
