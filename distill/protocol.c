@@ -2,7 +2,8 @@
  * protocol.c -- see protocol.h.
  *
  * Each half is one list of jobs over all tasks, the longest first, so that the last jobs to end are short
- * ones. A job is one student on one thread (its tape has a NULL pool). Invariants:
+ * ones. A job is one student on one thread; where fewer jobs are left than there are threads, one after another is
+ * done by all of them. Invariants:
  *   1  a job writes to its own point or student only;
  *   2  what it computes depends on (seed, task->stream, draw, number, rates, epochs) alone;
  *   3  the choice reads points only: the data of a task and validation are all that they have seen. */
@@ -28,6 +29,7 @@ typedef struct half { /* one of the two */
     vld_outcome *out;
     job *jobs;
     size_t n_jobs, done;
+    vl_pool *inside; /* the threads of a job; NULL while others run beside it */
     pthread_mutex_t lock;
     size_t failed; /* the job whose error is kept, n_jobs: none */
     vl_err e;
@@ -40,6 +42,7 @@ typedef struct learner {
     const vlm_model *m;
     const vld_task *task;
     const vld_outcome *out;
+    vl_pool *pool;
     vl_real *theta;
     vld_reader reader;    /* of theta, in training and after */
     double *loss;         /* [epochs] */
@@ -55,12 +58,12 @@ static const vlm_model *model_of(const vld_protocol *p, const vld_task *t)
     return t->model ? t->model : p->model;
 }
 
-/* Of this thread, which is all that a student has: others on the machine do not count. */
-static double seconds_now(void)
+/* Of the threads that a student has: others on the machine do not count. */
+static double seconds_now(const half *h)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(h->inside ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -75,9 +78,9 @@ static int read_recall(learner *l, const vl_data *d, vld_recall *r, uint32_t *ra
     int rc = v ? vld_read(&l->reader, d, u, v, e) : VL_ENOMEM;
 
     if (!rc && !rank)
-        rc = vld_recall_at(d, m->embed_dim, u, v, NULL, r, e);
+        rc = vld_recall_at(d, m->embed_dim, u, v, l->pool, r, e);
     else if (!rc)
-        rc = vld_recall_ranks(d, m->embed_dim, u, v, NULL, rank, rank + d->n_groups, e);
+        rc = vld_recall_ranks(d, m->embed_dim, u, v, l->pool, rank, rank + d->n_groups, e);
     if (!rc && rank)
         vld_recall_of_ranks(rank, d->n_groups, rank + d->n_groups, d->n, r);
     if (!rc && gauges)
@@ -156,9 +159,9 @@ static int learn(learner *l, size_t draw, const double *point, int epochs, uint6
     for (int i = 0; i < epochs; i++)
         l->loss[i] = NAN;
     vlm_init(l->m, l->p->seed, stream, l->theta);
-    l->reader = (vld_reader){.model = l->m, .theta = l->theta};
+    l->reader = (vld_reader){.model = l->m, .pool = l->pool, .theta = l->theta};
     o.reader = &l->reader;
-    return vld_train(l->m, NULL, &d->source, &o, l->theta, after_epoch, l, e);
+    return vld_train(l->m, l->pool, &d->source, &o, l->theta, after_epoch, l, e);
 }
 
 static int try_point(half *h, const job *j, vl_real *theta, vl_err *e)
@@ -170,10 +173,11 @@ static int try_point(half *h, const job *j, vl_real *theta, vl_err *e)
                  .m = model_of(h->p, t),
                  .task = t,
                  .out = out,
+                 .pool = h->inside,
                  .theta = theta,
                  .loss = pt->loss,
                  .valid = pt->valid};
-    double began = seconds_now();
+    double began = seconds_now(h);
     int rc = learn(&l, 0, t->grid[j->index], t->epochs, stream_of(t, "student of the grid", 0, 0), e);
 
     if (rc == VL_EMATH) {
@@ -181,7 +185,7 @@ static int try_point(half *h, const job *j, vl_real *theta, vl_err *e)
         memset(pt->valid, 0, (size_t)out->n_readings * sizeof *pt->valid);
         rc = VL_OK;
     }
-    pt->seconds = seconds_now() - began;
+    pt->seconds = seconds_now(h) - began;
     pt->flops = l.flops;
     return rc;
 }
@@ -195,11 +199,12 @@ static int test_student(half *h, const job *j, vl_real *theta, vl_err *e)
                  .m = model_of(h->p, t),
                  .task = t,
                  .out = out,
+                 .pool = h->inside,
                  .theta = theta,
                  .loss = s->loss,
                  .test = t->select == VLD_BY_TEST ? h->test : NULL,
                  .student = s};
-    double began = seconds_now();
+    double began = seconds_now(h);
     int rc = VL_ENOMEM;
 
     l.rank = vl_alloc(h->test->n_groups + h->test->n, sizeof *l.rank, e);
@@ -217,7 +222,7 @@ static int test_student(half *h, const job *j, vl_real *theta, vl_err *e)
         rc = VL_OK;
     }
     out->test_mean[j->index] = s->test.mean;
-    s->seconds = seconds_now() - began;
+    s->seconds = seconds_now(h) - began;
     s->flops = l.flops;
     if (!rc) {
         const uint32_t *rank = s->diverged ? NULL : l.rank;
@@ -287,6 +292,7 @@ static int run_half(const vld_protocol *p, const vl_data *test, const vld_task *
                     vld_outcome *out, vl_err *e)
 {
     half h = {.p = p, .test = test, .task = task, .out = out};
+    size_t beside;
 
     for (size_t i = 0; i < n; i++)
         h.n_jobs += jobs_of(&out[i], test);
@@ -302,7 +308,11 @@ static int run_half(const vld_protocol *p, const vl_data *test, const vld_task *
     qsort(h.jobs, h.n_jobs, sizeof *h.jobs, longest_first);
     h.failed = h.n_jobs;
     pthread_mutex_init(&h.lock, NULL);
-    vl_pool_run(p->pool, h.n_jobs, run_job, &h);
+    beside = h.n_jobs - h.n_jobs % (size_t)vl_pool_threads(p->pool);
+    vl_pool_run(p->pool, beside, run_job, &h);
+    h.inside = p->pool;
+    for (size_t i = beside; i < h.n_jobs; i++)
+        run_job(&h, i, 0);
     pthread_mutex_destroy(&h.lock);
     free(h.jobs);
     return h.failed < h.n_jobs ? vl_fail(e, h.e.code, "%s", h.e.text) : VL_OK;
