@@ -4,6 +4,7 @@
  * A tile is a panel: K x 32 values, read in blocks of DEPTH of their rows, which meet the rows of x in the kernel
  * (panel_block.c). It asks for the next block while it works on one: with 20 rows on AVX-512 memory and arithmetic
  * take about equally long. */
+#include "pipeline/blas.h"
 #include "pipeline/panel_block.h"
 
 #include <assert.h>
@@ -247,6 +248,7 @@ void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, const vl_re
     job j = {.k = p->k, .n = p->n, .rows = rows, .p = p, .alpha = 1, .x = x, .y = y};
 
     vl_pool_run(pool, panels_of(p->n), packed_panel, &j);
+    vl_blas_count(2.0 * (double)rows * (double)p->k * (double)p->n);
 }
 
 static double sum_of_squares(const vl_real *v, size_t n)
@@ -309,6 +311,7 @@ void vl_panels_once(vl_pool *pool, const vl_panel_source *w, size_t rows, vl_rea
 
     assert(w->n <= VL_PANEL_MAX_N);
     vl_pool_run(pool, wides_of(w->n), source_wide, &j);
+    vl_blas_count(2.0 * (double)rows * (double)w->k * (double)w->n);
     if (!squares)
         return;
     *squares = 0;

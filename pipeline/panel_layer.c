@@ -9,6 +9,7 @@
  *   a panel of W or V    += (rows of xt) g                     the left operand goes from batch to batch
  * and a tile's gxt, turned back, is its columns of gx. What a tile writes nobody else touches. */
 #include "pipeline/panel_layer.h"
+#include "pipeline/blas.h"
 #include "pipeline/panel_block.h"
 #include "pipeline/turn.h"
 
@@ -230,4 +231,5 @@ void vl_panel_layer_learn(vl_pool *pool, vl_panel_layer *l, const vl_panel_rule 
 
     vl_pool_run(pool, stripes_of(j.k) + stripes_of(j.n), lay_stripe, &j);
     vl_pool_run(pool, (j.k + j.tile - 1) / j.tile, learn_tile, &j);
+    vl_blas_count((gx ? 4.0 : 2.0) * (double)j.rows * (double)j.k * (double)j.n);
 }
