@@ -9,7 +9,8 @@
  * from c = 1, e = 0, A = B = 0. Hence X W_t = c X W_0 + (X X^T) A: a step multiplies rows of n numbers where the layer
  * has rows of F.
  *
- * Results do not depend on the pool's threads; they differ from those of the layer itself by rounding. */
+ * Results do not depend on the pool's threads; they differ from those of the layer itself by rounding.
+ * Derivation: spec/math/train-rows.md. */
 #ifndef VLD_TRAIN_ROWS_H
 #define VLD_TRAIN_ROWS_H
 

@@ -7,14 +7,6 @@
 enum { SIDE = 16 };
 typedef vl_real lanes __attribute__((vector_size(SIDE * sizeof(vl_real))));
 
-static inline lanes load(const vl_real *p)
-{
-    lanes v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 /* Two rows S apart change places in every other S lanes: after S = 1, 2, 4, 8 each lane is where its row was. */
 #define LOW(s, l)  ((l) & (s) ? SIDE + (l) - (s) : (l))
 #define HIGH(s, l) ((l) & (s) ? SIDE + (l) : (l) + (s))
@@ -31,17 +23,20 @@ static inline lanes load(const vl_real *p)
 
 static inline void turn_square(const vl_real *in, size_t ldi, vl_real *out, size_t ldo, bool add)
 {
-    lanes v[SIDE];
+    lanes v[SIDE], was;
 
-    _Pragma("GCC unroll 16") for (size_t i = 0; i < SIDE; i++) v[i] = load(in + i * ldi);
+    for (size_t i = 0; i < SIDE; i++)
+        memcpy(&v[i], in + i * ldi, sizeof was);
     EXCHANGE(1)
     EXCHANGE(2)
     EXCHANGE(4)
     EXCHANGE(8)
-    _Pragma("GCC unroll 16") for (size_t i = 0; i < SIDE; i++)
-    {
-        lanes w = add ? v[i] + load(out + i * ldo) : v[i];
-        memcpy(out + i * ldo, &w, sizeof w);
+    for (size_t i = 0; i < SIDE; i++) {
+        if (add) {
+            memcpy(&was, out + i * ldo, sizeof was);
+            v[i] += was;
+        }
+        memcpy(out + i * ldo, &v[i], sizeof was);
     }
 }
 
