@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EMBED_BATCH = 64, HEAD_BATCH = 240 };
+enum { EMBED_BATCH = 64, HEAD_BATCH = 80 };
 
 /* ---- heads -------------------------------------------------------------------------------------- */
 

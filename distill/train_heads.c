@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_ROWS = 4096 }; /* to train a first layer by: their products with each other are kept */
+
 static const int short_param[VL_HEAD_SHORT] = {
     [VL_HEAD_B1] = VLM_B1, [VL_HEAD_B2] = VLM_B2, [VL_HEAD_GAIN] = VLM_GAIN, [VL_HEAD_SHIFT] = VLM_SHIFT};
 
@@ -29,7 +31,7 @@ static int first_new(vld_heads *h, int b, size_t batch, bool momentum, size_t ro
     size_t f = inputs_of(h->model, b), d = h->model->embed_dim;
     vld_head *s = &h->head[b];
 
-    s->by_rows = rows > 0 && rows <= f;
+    s->by_rows = rows > 0 && rows <= f && rows <= MOST_ROWS;
     if (s->by_rows)
         return (s->at = vl_alloc(batch, sizeof *s->at, e))
                    ? vld_rows_new(h->pool, rows, f, d, batch, &s->rows, e)

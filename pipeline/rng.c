@@ -36,7 +36,7 @@ uint64_t vl_rng(uint64_t seed, uint64_t stream, uint64_t index)
 /* Philox round by round for LANES counters side by side, so that the loops have vectors. */
 void vl_rng_fill(uint64_t seed, uint64_t stream, uint64_t first, size_t n, uint64_t *out)
 {
-    enum { LANES = 16 };
+    enum { LANES = 32 };
     const uint64_t low = UINT32_MAX;
     size_t i = 0;
 

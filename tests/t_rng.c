@@ -33,13 +33,14 @@ static void test_known_answers(void **state)
 
 static void test_fill(void **state)
 {
-    uint64_t out[50];
+    enum { N = 80 };
+    uint64_t out[N];
 
     (void)state;
-    for (size_t n = 0; n <= 50; n++) { /* over the edge of 32 bits */
+    for (size_t n = 0; n <= N; n++) { /* over the edge of 32 bits */
         memset(out, 0, sizeof out);
         vl_rng_fill(0x1234567890abcdefu, 0xfedcba0987654321u, UINT32_MAX - 7, n, out);
-        for (size_t i = 0; i < 50; i++)
+        for (size_t i = 0; i < N; i++)
             assert_int_equal(
                 out[i],
                 i < n ? vl_rng(0x1234567890abcdefu, 0xfedcba0987654321u, (uint64_t)UINT32_MAX - 7 + i) : 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * train_heads.h -- training of heads: its own form (matrices in panels that move in the backward pass, first layers by
- * their rows) against the tape's general one, in float (t_train_heads.c) and double (t64_train_heads.c). */
+ * train_heads_forms.h -- training of heads: its own form (matrices in panels that move in the backward pass, first
+ * layers by their rows) against the tape's general one, in float (t_train_heads.c) and double (t64_train_heads.c). */
 #include "distill/train.h"
 #include "pipeline/rng.h"
 
