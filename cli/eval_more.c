@@ -174,7 +174,7 @@ static int other_networks(eval *v, vl_err *e)
 
 static void other_views(eval *v)
 {
-    bool own = v->set_aug.flip != v->aug.flip || v->set_aug.shift != v->aug.shift;
+    bool own = !vl_augment_equal(&v->set_aug, &v->aug);
     size_t rows = v->n_rows;
 
     for (size_t i = 0; v->o.ars && i < rows; i++) {

@@ -54,19 +54,33 @@ static json_t *objective_json(const vlm_objective *o)
     return vld_objective_to_json(o, &j, NULL) ? NULL : j;
 }
 
+/* row, with its views; NULL where memory is short, there or here. */
+static json_t *with_views(json_t *row, const vl_augment *a)
+{
+    json_t *views = NULL;
+
+    if (!row || vld_augment_to_json(a, &views, NULL) || json_object_update(row, views)) {
+        json_decref(row);
+        row = NULL;
+    }
+    json_decref(views);
+    return row;
+}
+
 static json_t *row_json(const eval_row *r)
 {
     const vld_task *t = &r->task;
+    json_t *j;
 
     if (r->kind == EVAL_CHANCE)
         return json_pack("{s:s}", "name", r->name);
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:i, s:i, s:I, s:f, s:b, s:i, s:i, s:o, s:s}",
-                     "name", r->name, "kind", eval_kind_name(r->kind), "stream", r->stream, "pairs",
-                     (json_int_t)r->n, "sets", (json_int_t)r->n_draws, "students", t->students, "grid",
-                     grid_json(r->grid), "epochs", t->epochs, "readings", t->readings, "batch",
-                     (json_int_t)t->batch, "momentum", t->momentum, "flip", t->aug.flip, "shift",
-                     t->aug.shift, "select", (int)t->select, "objective", objective_json(&t->objective),
-                     "network", r->model ? r->model->spec : "");
+    j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:i, s:i, s:I, s:f, s:i, s:o, s:s}", "name", r->name,
+                  "kind", eval_kind_name(r->kind), "stream", r->stream, "pairs", (json_int_t)r->n, "sets",
+                  (json_int_t)r->n_draws, "students", t->students, "grid", grid_json(r->grid), "epochs",
+                  t->epochs, "readings", t->readings, "batch", (json_int_t)t->batch, "momentum", t->momentum,
+                  "select", (int)t->select, "objective", objective_json(&t->objective), "network",
+                  r->model ? r->model->spec : "");
+    return with_views(j, &t->aug);
 }
 
 static json_t *inputs_json(const eval *v)

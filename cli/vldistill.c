@@ -126,7 +126,7 @@ static const cli_opt options[] = {
     {0, "committee", CLI_INT, &o.committee, "N", "experts an iteration, whose gradients are averaged", 1,
      1024, NULL},
     {0, "augment", CLI_TEXT, &o.augment, "VIEWS",
-     "views of the set in training steps: none, flip, shiftN or flip+shiftN; students see it the same way "
+     "views of the set in training steps: none, or " VL_AUGMENT_FORM "; students see it the same way "
      "[the experts']",
      0, 0, NULL},
     {0, "log-cosine", CLI_INT, &o.log_cosine, "N",

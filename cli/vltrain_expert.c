@@ -71,7 +71,7 @@ static const cli_opt options[] = {
     {0, "momentum", CLI_REAL, &o.momentum, "X", "share of the last step that is kept", 0, 0.999999, NULL},
     {0, "weight-decay", CLI_REAL, &o.weight_decay, "X", "times rate and weight, a step", 0, 1e6, NULL},
     {0, "augment", CLI_TEXT, &o.augment, "VIEWS",
-     "of images: none, flip, shiftN or flip+shiftN, mirrored half of the time, moved by up to N pixels "
+     "of images: none, or " VL_AUGMENT_FORM ", mirrored half of the time, moved by up to N pixels, and so on "
      "[" VLM_DEFAULT_VIEWS "]",
      0, 0, NULL},
     {0, "val", CLI_LIST, &o.val, "FILE",

@@ -44,7 +44,7 @@ static void feed_one(void *arg, size_t i, int worker)
     size_t pixels = f->c->model.size * f->c->model.size * 3;
 
     (void)worker;
-    vl_view_apply_u8(f->rgb + i * pixels, f->c->model.size, (vl_view){false, 0, 0},
+    vl_view_apply_u8(f->rgb + i * pixels, f->c->model.size, (vl_view){0},
                      vlt_x(f->c->graph.tape, f->c->graph.x) + i * pixels);
 }
 

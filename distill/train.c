@@ -198,7 +198,7 @@ int vld_data_fits(const vlm_model *m, const vl_data *d, vl_err *e)
 
 void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, size_t i, vld_set *out)
 {
-    vld_data_image(m, d, row, (vl_view){false, 0, 0}, out->image + i * m->image_n);
+    vld_data_image(m, d, row, (vl_view){0}, out->image + i * m->image_n);
     for (size_t k = 0; k < d->text_dim; k++)
         out->text[i * d->text_dim + k] = (vl_real)d->text[cap * d->text_dim + k];
 }
@@ -208,7 +208,7 @@ void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, 
 int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
                      vl_err *e)
 {
-    const vl_view still = {false, 0, 0};
+    const vl_view still = {0};
     size_t batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
     vlm_graph g;
     int rc = vlm_graph_new(m, pool, batch, VLM_HAS_IMAGE, VLM_EMBED, &g, e);

@@ -57,7 +57,7 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner 
                        inner->steps, batch, n, STEPS_MAX);
     if (inner->warm_max < 0 || inner->warm_max > STEPS_MAX)
         return vl_fail(e, VL_EARG, "%d warm-up steps: 0..%d wanted", inner->warm_max, STEPS_MAX);
-    if (m->kind == VLM_HEADS && (inner->aug.flip || inner->aug.shift))
+    if (m->kind == VLM_HEADS && vl_augment_any(&inner->aug))
         return vl_fail(e, VL_EARG, "views of features: there are none");
     u = vl_alloc(1, sizeof *u, e);
     if (!u)

@@ -15,7 +15,7 @@
 
 enum { N = 7, S = 16, F = 6, K = 5, REALS = S * S * 3, SEED = 3, ITER = 11 };
 
-static const vl_augment aug = {true, 2};
+static const vl_augment aug = {.flip = true, .shift = 2, .crop = 50, .cutout = 30, .colour = true};
 
 typedef struct world {
     vlm_model m;
@@ -134,8 +134,8 @@ static void held(void **state)
 /* One step of gradient descent on pixels is that on features, brought back through the encoder. */
 static void iteration(void **state)
 {
-    static const vl_augment still = {false, 0};
-    vld_outer_opts o = {.inner = {.steps = 3, .batch = 4, .aug = {false, 0}},
+    static const vl_augment still = {0};
+    vld_outer_opts o = {.inner = {.steps = 3, .batch = 4, .aug = {0}},
                         .start_max = 1,
                         .expert_epochs = 1,
                         .optimiser = VLD_SGD,

@@ -86,7 +86,7 @@ static void form_close(form_world *w)
 static void form_iterate(const struct form_case *c, const form_world *w, vld_form form, vl_pool *pool,
                          bool compare, form_run *r)
 {
-    const vld_inner inner = {c->steps, c->warm_max, c->batch, {false, 0}, c->o, c->merged, form};
+    const vld_inner inner = {c->steps, c->warm_max, c->batch, {0}, c->o, c->merged, form};
     const vld_window at = {w->start, w->target, c->warm, F_SEED, F_ITER};
     vld_unroll *u = NULL;
     vl_err e = {0};

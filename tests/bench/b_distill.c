@@ -24,7 +24,7 @@ typedef struct work {
 
 static void open_work(work *w, int steps, int threads)
 {
-    const vld_inner inner = {.steps = steps, .batch = BATCH, .aug = {true, 4}};
+    const vld_inner inner = {.steps = steps, .batch = BATCH, .aug = {.flip = true, .shift = 4}};
 
     w->m = net_model();
     w->pool = net_pool(threads);
