@@ -73,6 +73,7 @@ typedef struct trainer {
     uint32_t *rows, *order;
     uint32_t *row, *caption; /* [batch] */
     vl_real *grad, *velocity;
+    vld_smooth smooth;
 } trainer;
 
 static void update(const trainer *t, double scale, vl_real *theta)
@@ -119,6 +120,8 @@ static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *th
         if (!isfinite(l))
             return vl_fail(e, VL_EMATH, "epoch %d, step %d: the loss is not finite (rates %g and %g)", epoch,
                            i, t->o->rate[VLM_IMAGE], t->o->rate[VLM_TEXT]);
+        if (vld_smooth_any(&t->o->smooth))
+            vld_smooth_gradient(&t->smooth, &t->graph, theta, t->grad);
         total += l;
         update(t, t->o->cosine ? 0.5 * (1 + cos(3.14159265358979 * at / steps)) : 1, theta);
     }
@@ -151,7 +154,10 @@ static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld
         !(t->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
         (o->momentum > 0 && !(t->velocity = vl_alloc(m->n, sizeof(vl_real), e))))
         return VL_ENOMEM;
-    rc = vlm_graph_new_for(m, &o->objective, pool, t->batch, VLM_HAS_BOTH, VLM_TRAIN, &t->graph, e);
+    rc = vlm_graph_new_for(m, &o->objective, pool, t->batch, VLM_HAS_BOTH, vld_smooth_use(&o->smooth),
+                           &t->graph, e);
+    if (!rc)
+        rc = vld_smooth_new(m, &o->smooth, &t->smooth, e);
     if (!rc)
         vlm_bind(&t->graph, theta, t->grad, NULL, NULL);
     return rc;
@@ -159,6 +165,7 @@ static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld
 
 static void trainer_close(trainer *t)
 {
+    vld_smooth_free(&t->smooth);
     vlm_graph_free(&t->graph);
     free(t->velocity);
     free(t->grad);

@@ -4,6 +4,7 @@
 #ifndef VLD_TRAIN_H
 #define VLD_TRAIN_H
 
+#include "distill/smooth.h"
 #include "distill/unroll.h"
 #include "pipeline/data.h"
 
@@ -32,6 +33,7 @@ typedef struct vld_train_opts {
     double momentum;         /* 0: plain */
     double weight_decay;     /* per step, times rate */
     bool cosine;             /* the rate falls to 0 along half a cosine; else constant */
+    vld_smooth_opts smooth;  /* what steps go along in place of the gradient */
     vl_augment aug;          /* of pixels */
     vlm_objective objective; /* data have no similarity: VL_EARG where it has one to be learned */
     uint64_t seed;
