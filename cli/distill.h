@@ -55,9 +55,8 @@ typedef struct distiller {
 
 /* ---- distill_method.c ---- */
 
-/* distill_preset -- the options of a published method for a data set and a budget, over those in *o. NULL or
- * unknown names: the defaults (cli_parse refuses them later). */
-void distill_preset(const char *method, const char *dataset, int64_t pairs, distill_options *o);
+/* distill_preset -- the options of o->method, a published one, for o->dataset and o->pairs, over those in *o. */
+void distill_preset(distill_options *o);
 extern const char distill_methods[]; /* "best|mtt-vl|..." */
 
 /* distill_objective -- loss, similarity and blend of the options. Errors: VL_EARG. */

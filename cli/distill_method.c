@@ -77,31 +77,32 @@ static void with_similarity(const budget *b, distill_options *o)
 
 /* Weights are the authors', where there are some; steps are Adam's, and between what suits pixels and rows of unit
  * length. */
-static void single_level(const char *method, bool coco, int64_t pairs, distill_options *o)
+static void single_level(bool coco, distill_options *o)
 {
     o->expert_epochs = 1;
     o->step_image = 0.005;
-    if (!strcmp(method, "covmatch")) {
-        o->rho = pairs < 150 ? 2 : 1;
-        o->lambda = pairs < 350 ? 0.1 : coco ? 0.5 : 0.6;
-    } else if (!strcmp(method, "mdm")) {
+    if (!strcmp(o->method, "covmatch")) {
+        o->rho = o->pairs < 150 ? 2 : 1;
+        o->lambda = o->pairs < 350 ? 0.1 : coco ? 0.5 : 0.6;
+    } else if (!strcmp(o->method, "mdm")) {
         o->real_batch = 64;
         o->gke = 0.8;
         o->sigma = 0.5;
     }
 }
 
-void distill_preset(const char *method, const char *dataset, int64_t pairs, distill_options *o)
+void distill_preset(distill_options *o)
 {
+    const char *method = o->method;
     const budget *b;
 
-    if (!method || !strcmp(method, "best") || !strstr(distill_methods, method))
+    if (!strcmp(method, "best"))
         return;
     if (vld_single_find(method)) {
-        single_level(method, dataset && !strcmp(dataset, "coco"), pairs, o);
+        single_level(!strcmp(o->dataset, "coco"), o);
         return;
     }
-    b = &budgets[budget_of(dataset && !strcmp(dataset, "coco") ? "coco" : "flickr30k", pairs)];
+    b = &budgets[budget_of(o->dataset, o->pairs)];
     published(b, o);
     if (!strcmp(method, "mtt-vl")) {
         o->step_image = o->step_text = 1000;

@@ -176,6 +176,15 @@ static const cli_opt options[] = {
      0, 1e3, NULL},
     CLI_END};
 
+/* The method, the data set and the budget decide the defaults of other options. */
+static void take_method(void)
+{
+    distill_options preset = o;
+
+    distill_preset(&preset);
+    cli_take_defaults(&preset, &o, sizeof o);
+}
+
 static const cli_tool tool = {
     .name = "vldistill",
     .usage = "[options] --real PAIRS --real EMBEDDINGS TRAJECTORIES...",
@@ -189,6 +198,7 @@ static const cli_tool tool = {
     .min_operands = 1,
     .max_operands = -1,
     .print_engine = cli_print_blas,
+    .settle = take_method,
 };
 
 /* Standard input can be read once. */
@@ -210,47 +220,31 @@ static void check_inputs(int n, char **operand)
         cli_misuse("--rate-min %g is more than --rate-max %g", o.rate_min, o.rate_max);
 }
 
-/* An option on the line that the method would not look at; NULL: none. */
-static const char *idle_option(int argc, char **argv, bool alone)
+/* Options that the method would not look at are misuse. */
+static void check_idle(void)
 {
     static const char *const inner[] = {
         "gradient",   "loss",        "similarity", "alpha",           "blend",
         "normaliser", "inner-steps", "warm-steps", "start-max",       "text-start-max",
         "convexify",  "committee",   "log-cosine", "step-similarity", "step-rates",
-        "rate-min",   "rate-max"};
-    static const char *const single[] = {"real-batch", "teacher", "merge", "rho",   "lambda",       "gke",
-                                         "sigma",      "kernel",  "width", "ridge", "text-to-image"};
-    const char *const *idle = alone ? inner : single;
+        "rate-min",   "rate-max",    NULL};
+    static const char *const single[] = {"real-batch", "teacher", "merge", "rho",   "lambda",        "gke",
+                                         "sigma",      "kernel",  "width", "ridge", "text-to-image", NULL};
+    bool alone = vld_single_find(o.method);
 
-    for (size_t i = 0; i < (alone ? sizeof inner : sizeof single) / sizeof *idle; i++)
-        if (cli_option_ahead(argc, argv, idle[i]))
-            return idle[i];
-    return NULL;
-}
-
-/* What the line says of these decides the defaults of other options. */
-static void take_method(int argc, char **argv)
-{
-    const char *pairs = cli_option_ahead(argc, argv, "pairs");
-    const char *method = cli_option_ahead(argc, argv, "method");
-
-    distill_preset(method, cli_option_ahead(argc, argv, "dataset"), pairs ? atoll(pairs) : o.pairs, &o);
+    for (const char *const *idle = alone ? inner : single; *idle; idle++)
+        if (cli_given(*idle))
+            cli_misuse("--%s: %s", *idle,
+                       alone ? "this method trains nothing inside" : "no part of matching trajectories");
 }
 
 int main(int argc, char **argv)
 {
     distiller p = {.o = &o};
     vl_err e = {0}, late = {0};
-    const char *method = cli_option_ahead(argc, argv, "method"), *idle;
-    bool alone = method && vld_single_find(method);
-    int n, rc;
+    int n = cli_parse(&tool, argc, argv), rc;
 
-    take_method(argc, argv);
-    idle = idle_option(argc, argv, alone);
-    n = cli_parse(&tool, argc, argv);
-    if (idle)
-        cli_misuse("--%s: %s", idle,
-                   alone ? "this method trains nothing inside" : "no part of matching trajectories");
+    check_idle();
     check_inputs(n, argv + 1);
     if (o.augment && vl_augment_parse(o.augment, &p.aug, &e))
         cli_misuse("--augment: %s", e.text);
