@@ -18,10 +18,10 @@ typedef struct distill_options {
     cli_common common;
     cli_list real;
     const char *method, *dataset, *text, *image, *base, *augment, *gradient, *loss, *similarity, *normaliser,
-        *init, *optimizer, *schedule, *kernel, *space, *encoder;
+        *init, *optimizer, *schedule, *kernel, *space, *encoder, *match;
     uint64_t memory;
-    bool teacher, resume, convexify;
-    double checkpoint;
+    bool teacher, resume, convexify, intermediate;
+    double checkpoint, perturb;
     int64_t pairs, inner_steps, warm_steps, batch, start_max, text_start_max, expert_epochs, committee,
         iterations, log_cosine, real_batch;
     double alpha, blend, rate_image, rate_text, rate_min, rate_max, step_image, step_text, step_similarity,

@@ -91,6 +91,11 @@ static const cli_opt options[] = {
     {0, "dataset", CLI_CHOICE, &o.dataset, "NAME", "whose published settings --method takes, with --pairs", 0,
      0, "flickr30k|coco"},
     {0, "matching", CLI_GROUP, NULL, NULL, "Matching", 0, 0, NULL},
+    {0, "match", CLI_CHOICE, &o.match, "SCOPE",
+     "what the experts must be: of scope heads or image, or lora, of scope image by low-rank factors [what "
+     "they "
+     "are]",
+     0, 0, "heads|image|lora"},
     {0, "gradient", CLI_CHOICE, &o.gradient, "KIND", "exact: the adjoint; tesla: without the Hessian terms",
      0, 0, "exact|tesla"},
     {0, "loss", CLI_CHOICE, &o.loss, "LOSS", "that students and inner steps go down", 0, 0,
@@ -118,6 +123,12 @@ static const cli_opt options[] = {
      4096, NULL},
     {0, "expert-epochs", CLI_INT, &o.expert_epochs, "N", "aim at the snapshot so many epochs ahead", 1, 4096,
      NULL},
+    {0, "intermediate", CLI_FLAG, &o.intermediate, NULL,
+     "aim at the experts' snapshots on the way, too: evenly over the steps, one for each epoch ahead", 0, 0,
+     NULL},
+    {0, "perturb", CLI_REAL, &o.perturb, "SIGMA",
+     "start from the snapshot plus normal noise, by that share of each tensor's standard deviation; 0: none",
+     0, 1e6, NULL},
     {0, "convexify", CLI_FLAG, &o.convexify, NULL,
      "straighten the experts' ways: snapshots move onto the line from the first to the last, as far along as "
      "the way "
@@ -216,6 +227,9 @@ static void check_inputs(int n, char **operand)
         cli_misuse("--real is missing: the set starts from real pairs");
     if (o.resume && (!o.common.output || !strcmp(o.common.output, "-")))
         cli_misuse("--resume: standard output cannot be resumed, -o FILE is needed");
+    if (o.intermediate && (o.expert_epochs < 2 || o.expert_epochs > o.inner_steps))
+        cli_misuse("--intermediate: --expert-epochs is %d, 2 to the %d of --inner-steps wanted",
+                   (int)o.expert_epochs, (int)o.inner_steps);
     if (o.rate_min > o.rate_max)
         cli_misuse("--rate-min %g is more than --rate-max %g", o.rate_min, o.rate_max);
 }
@@ -227,7 +241,7 @@ static void check_idle(void)
         "gradient",   "loss",        "similarity", "alpha",           "blend",
         "normaliser", "inner-steps", "warm-steps", "start-max",       "text-start-max",
         "convexify",  "committee",   "log-cosine", "step-similarity", "step-rates",
-        "rate-min",   "rate-max",    NULL};
+        "rate-min",   "rate-max",    "perturb",    "intermediate",    NULL};
     static const char *const single[] = {"real-batch", "teacher", "merge", "rho",   "lambda",        "gke",
                                          "sigma",      "kernel",  "width", "ridge", "text-to-image", NULL};
     bool alone = vld_single_find(o.method);

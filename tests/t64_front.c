@@ -172,9 +172,12 @@ static void iteration(void **state)
     vld_front_run(f, pixels.image, 0, 0, features.image);
 
     assert_int_equal(vld_unroll_new(&x.model, NULL, N, &o.inner, &direct, &e), VL_OK);
-    assert_int_equal(vld_unroll_run(direct, &(vld_window){theta, theta + x.model.n, 0, 0, 0}, &features,
-                                    VLD_EXACT, false, &by_features, &res, &e),
-                     VL_OK);
+    assert_int_equal(
+        vld_unroll_run(
+            direct,
+            &(vld_window){.start = theta, .target = theta + x.model.n, .warm = 0, .seed = 0, .iter = 0},
+            &features, VLD_EXACT, false, &by_features, &res, &e),
+        VL_OK);
     vld_front_back(f, pixels.image, 0, 0, by_features.image, grad);
     before = normal(N * REALS, 2, 1);
     o.front = f;

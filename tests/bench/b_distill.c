@@ -47,7 +47,7 @@ static void close_work(work *w)
 
 static void iterate(work *w, uint64_t iter, vld_gradient kind)
 {
-    const vld_window at = {w->start, w->target, 0, 1, iter};
+    const vld_window at = {.start = w->start, .target = w->target, .warm = 0, .seed = 1, .iter = iter};
     vld_unroll_result res;
 
     net_need(!vld_unroll_run(w->u, &at, &w->set, kind, false, &w->grad, &res, NULL), "vld_unroll_run");
