@@ -34,8 +34,12 @@ static json_t *ids_json(const vls_parent *id, int n)
 
 static json_t *set_json(const eval_set *s)
 {
-    return json_pack("{s:s, s:o}", "label", s->label, "ids",
-                     s->distilled ? ids_json(&s->id, 1) : ids_json(s->data.id, s->data.n_ids));
+    const vl_data *d = &s->data.d;
+
+    return s->distilled
+               ? json_pack("{s:s, s:o}", "label", s->label, "ids", ids_json(&s->id, 1))
+               : json_pack("{s:s, s:o, s:s?, s:s?}", "label", s->label, "ids",
+                           ids_json(s->data.id, s->data.n_ids), "text", d->text_ext, "image", d->image_ext);
 }
 
 static json_t *grid_json(const eval_grid *g)
@@ -89,10 +93,11 @@ static json_t *inputs_json(const eval *v)
 
     for (size_t i = 0; i < v->n_sets; i++)
         append(&sets, set_json(&v->set[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:s?, s:s?, s:O?}", "train", ids_json(v->train.id, v->train.n_ids),
-                     "validation", ids_json(v->val.id, v->val.n_ids), "test",
-                     ids_json(v->test.id, v->test.n_ids), "sets", sets, "text", v->o.text_ext, "image",
-                     v->o.image_ext, "loss", v->losses.all);
+    return json_pack("{s:o, s:o, s:o, s:o, s:[s?,s?,s?], s:[s?,s?,s?], s:O?}", "train",
+                     ids_json(v->train.id, v->train.n_ids), "validation", ids_json(v->val.id, v->val.n_ids),
+                     "test", ids_json(v->test.id, v->test.n_ids), "sets", sets, "text", v->train.d.text_ext,
+                     v->val.d.text_ext, v->test.d.text_ext, "image", v->train.d.image_ext, v->val.d.image_ext,
+                     v->test.d.image_ext, "loss", v->losses.all);
 }
 
 int eval_track(eval *v, vl_err *e)
