@@ -37,11 +37,12 @@ distilled-8-no-images
 full
 random-8@convnet:8x1
 distilled-8@convnet:8x1
+full@convnet:8x1
 random-8@plain
 distilled-8@plain
 distilled-8@views
 END2
-for s in last test-best; do sed -n '2,17p' want | sed "s/\$/@$s/"; done >want2
+for s in last test-best; do sed -n '2,18p' want | sed "s/\$/@$s/"; done >want2
 cat want2 >>want
 same names want
 rows plain.tsv | cut -f1-19,22-25 >want
@@ -57,7 +58,7 @@ steady all.tsv >want
 steady "$OUT" >got
 same got want
 n=$(grep -c '"event": "grid point"' log.jsonl)
-ok 'grid points are tried once' test "$n" -eq $((4 * (1 + 3 + 1) + 1 + 3 + 4 + 2 * 3 + 2 + 4 + 3 + 4 + 3 + 3))
+ok 'grid points are tried once' test "$n" -eq $((4 * (1 + 3 + 1) + 1 + 3 + 4 + 2 * 3 + 2 + 4 + 3 + 2 + 4 + 3 + 3))
 
 # What is said about them.
 cp all.tsv "$OUT"
@@ -67,6 +68,7 @@ out_like '^# @test-best: LEGACY, .* best ON TEST'
 out_like '^# recipe [0-9a-f]{64} '
 out_like '^# distilled-8-no-text / distilled-8: [0-9.]+ '
 out_like '^# distilled-8@convnet:8x1 / random-8@convnet:8x1: '
+out_like '^# distilled-8@convnet:8x1 reaches [0-9]+ % of full data \(40 pairs\)$'
 out_like '^# distilled-8@last / random-8@last: '
 out_unlike '^# distilled-8@?[a-z]* / random-8@convnet'
 out_unlike '^# .*test-best.* / '
@@ -90,6 +92,9 @@ for s in ("", "@last", "@test-best"):
     plain = m("distilled-8@plain" + s) - m("random-8@plain" + s)
     assert near(d["ars"], score(0.5 * seen / 100 + 0.5 * plain / 100))
     assert near(row["distilled-8@convnet:8x1" + s]["ior"], m("distilled-8@convnet:8x1" + s) - m("random-8@convnet:8x1" + s))
+    assert near(row["distilled-8@convnet:8x1" + s]["percent_of_full"],
+                100 * m("distilled-8@convnet:8x1" + s) / m("full@convnet:8x1" + s))
+    assert m("full@convnet:8x1" + s) != f["mean"]
     assert near(row["distilled-8-no-text" + s]["ior"], m("distilled-8-no-text" + s) - r["mean"])
 for name, r in row.items():
     if r["kind"] == "chance":
