@@ -373,8 +373,12 @@ static int processors(void)
     return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
 }
 
+/* In one write: a failure between several would be known at the end, its cause not. */
 static void print_and_exit(const cli_table *t, const cli_tool *tool)
 {
+    static char room[1 << 16];
+
+    setvbuf(stdout, room, _IOFBF, sizeof room);
     if (t->help)
         cli_print_help(stdout, t, tool);
     else if (t->version)
