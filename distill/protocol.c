@@ -2,7 +2,8 @@
  * protocol.c -- see protocol.h.
  *
  * Each half is one list of jobs over all tasks, the longest first, so that the last jobs to end are short
- * ones. A job is one student on one thread (its tape has a NULL pool). Invariants:
+ * ones. A job is one student on one thread; where fewer jobs are left than there are threads, one after another is
+ * done by all of them. Invariants:
  *   1  a job writes to its own point or student only;
  *   2  what it computes depends on (seed, task->stream, draw, number, rates, epochs) alone;
  *   3  the choice reads points only: the data of a task and validation are all that they have seen. */
@@ -28,6 +29,7 @@ typedef struct half { /* one of the two */
     vld_outcome *out;
     job *jobs;
     size_t n_jobs, done;
+    vl_pool *inside; /* the threads of a job; NULL while others run beside it */
     pthread_mutex_t lock;
     size_t failed; /* the job whose error is kept, n_jobs: none */
     vl_err e;
@@ -40,7 +42,9 @@ typedef struct learner {
     const vlm_model *m;
     const vld_task *task;
     const vld_outcome *out;
+    vl_pool *pool;
     vl_real *theta;
+    vld_reader reader;    /* of theta, in training and after */
     double *loss;         /* [epochs] */
     double *valid;        /* [n_readings]: choosing; NULL: testing */
     const vl_data *test;  /* VLD_BY_TEST: read at each reading; else NULL */
@@ -54,12 +58,12 @@ static const vlm_model *model_of(const vld_protocol *p, const vld_task *t)
     return t->model ? t->model : p->model;
 }
 
-/* Of this thread, which is all that a student has: others on the machine do not count. */
-static double seconds_now(void)
+/* Of the threads that a student has: others on the machine do not count. */
+static double seconds_now(const half *h)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(h->inside ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -71,14 +75,12 @@ static int read_recall(learner *l, const vl_data *d, vld_recall *r, uint32_t *ra
     double text = (double)m->text_dim * (double)m->embed_dim;
     vl_real *u = vl_alloc(d->n, m->embed_dim * sizeof *u, e);
     vl_real *v = u ? vl_alloc(d->n_caps, m->embed_dim * sizeof *v, e) : NULL;
-    int rc = v ? vld_embed_images(m, NULL, l->theta, d, u, e) : VL_ENOMEM;
+    int rc = v ? vld_read(&l->reader, d, u, v, e) : VL_ENOMEM;
 
-    if (!rc)
-        rc = vld_embed_texts(m, NULL, l->theta, d, v, e);
     if (!rc && !rank)
-        rc = vld_recall_at(d, m->embed_dim, u, v, NULL, r, e);
+        rc = vld_recall_at(d, m->embed_dim, u, v, l->pool, r, e);
     else if (!rc)
-        rc = vld_recall_ranks(d, m->embed_dim, u, v, NULL, rank, rank + d->n_groups, e);
+        rc = vld_recall_ranks(d, m->embed_dim, u, v, l->pool, rank, rank + d->n_groups, e);
     if (!rc && rank)
         vld_recall_of_ranks(rank, d->n_groups, rank + d->n_groups, d->n, r);
     if (!rc && gauges)
@@ -121,7 +123,7 @@ static int after_epoch(void *arg, int epoch, double loss, const vl_real *theta, 
     size_t batch = l->task->batch < n ? l->task->batch : n;
     vld_recall r;
 
-    (void)theta; /* it is l->theta */
+    (void)theta; /* the reader's */
     l->loss[epoch - 1] = loss;
     l->flops += 6 * l->m->macs * (double)(n / batch * batch);
     for (int i = 0; (l->valid || l->test) && i < l->out->n_readings; i++) {
@@ -157,7 +159,9 @@ static int learn(learner *l, size_t draw, const double *point, int epochs, uint6
     for (int i = 0; i < epochs; i++)
         l->loss[i] = NAN;
     vlm_init(l->m, l->p->seed, stream, l->theta);
-    return vld_train(l->m, NULL, &d->source, &o, l->theta, after_epoch, l, e);
+    l->reader = (vld_reader){.model = l->m, .pool = l->pool, .theta = l->theta};
+    o.reader = &l->reader;
+    return vld_train(l->m, l->pool, &d->source, &o, l->theta, after_epoch, l, e);
 }
 
 static int try_point(half *h, const job *j, vl_real *theta, vl_err *e)
@@ -169,10 +173,11 @@ static int try_point(half *h, const job *j, vl_real *theta, vl_err *e)
                  .m = model_of(h->p, t),
                  .task = t,
                  .out = out,
+                 .pool = h->inside,
                  .theta = theta,
                  .loss = pt->loss,
                  .valid = pt->valid};
-    double began = seconds_now();
+    double began = seconds_now(h);
     int rc = learn(&l, 0, t->grid[j->index], t->epochs, stream_of(t, "student of the grid", 0, 0), e);
 
     if (rc == VL_EMATH) {
@@ -180,7 +185,7 @@ static int try_point(half *h, const job *j, vl_real *theta, vl_err *e)
         memset(pt->valid, 0, (size_t)out->n_readings * sizeof *pt->valid);
         rc = VL_OK;
     }
-    pt->seconds = seconds_now() - began;
+    pt->seconds = seconds_now(h) - began;
     pt->flops = l.flops;
     return rc;
 }
@@ -194,11 +199,12 @@ static int test_student(half *h, const job *j, vl_real *theta, vl_err *e)
                  .m = model_of(h->p, t),
                  .task = t,
                  .out = out,
+                 .pool = h->inside,
                  .theta = theta,
                  .loss = s->loss,
                  .test = t->select == VLD_BY_TEST ? h->test : NULL,
                  .student = s};
-    double began = seconds_now();
+    double began = seconds_now(h);
     int rc = VL_ENOMEM;
 
     l.rank = vl_alloc(h->test->n_groups + h->test->n, sizeof *l.rank, e);
@@ -216,7 +222,7 @@ static int test_student(half *h, const job *j, vl_real *theta, vl_err *e)
         rc = VL_OK;
     }
     out->test_mean[j->index] = s->test.mean;
-    s->seconds = seconds_now() - began;
+    s->seconds = seconds_now(h) - began;
     s->flops = l.flops;
     if (!rc) {
         const uint32_t *rank = s->diverged ? NULL : l.rank;
@@ -286,6 +292,7 @@ static int run_half(const vld_protocol *p, const vl_data *test, const vld_task *
                     vld_outcome *out, vl_err *e)
 {
     half h = {.p = p, .test = test, .task = task, .out = out};
+    size_t beside;
 
     for (size_t i = 0; i < n; i++)
         h.n_jobs += jobs_of(&out[i], test);
@@ -301,7 +308,11 @@ static int run_half(const vld_protocol *p, const vl_data *test, const vld_task *
     qsort(h.jobs, h.n_jobs, sizeof *h.jobs, longest_first);
     h.failed = h.n_jobs;
     pthread_mutex_init(&h.lock, NULL);
-    vl_pool_run(p->pool, h.n_jobs, run_job, &h);
+    beside = h.n_jobs - h.n_jobs % (size_t)vl_pool_threads(p->pool);
+    vl_pool_run(p->pool, beside, run_job, &h);
+    h.inside = p->pool;
+    for (size_t i = beside; i < h.n_jobs; i++)
+        run_job(&h, i, 0);
     pthread_mutex_destroy(&h.lock);
     free(h.jobs);
     return h.failed < h.n_jobs ? vl_fail(e, h.e.code, "%s", h.e.text) : VL_OK;

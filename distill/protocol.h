@@ -15,7 +15,8 @@
  *            (below VLD_MAX_EXPERTS) never have; those of the choice and those of the test differ. All grid
  *            points of a task start from the same weights and see the same batches.
  * Divergence (VL_EMATH) is a result: recall 0 at every reading, and a flag.
- * Threads    students are independent and run side by side, one a thread; what each computes depends on
+ * Threads    students are independent and run side by side, one a thread; fewer than there are threads, one after
+ *            another by all of them; what each computes depends on
  *            the seed, its task's stream, draw and number alone, so neither threads nor other tasks show. */
 #ifndef VLD_PROTOCOL_H
 #define VLD_PROTOCOL_H

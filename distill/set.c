@@ -103,10 +103,10 @@ static vlt_id leaf_of(const vlm_graph *g, vld_set_part part)
     return leaf[part];
 }
 
-/* A graph by maps does not take images and texts themselves. */
+/* A graph by maps, or of the loss alone, does not take images and texts themselves. */
 static vld_set_part first_part(const vlm_graph *g)
 {
-    return g->fc ? VLD_PART_S : VLD_PART_IMAGE;
+    return g->fc || g->x < 0 ? VLD_PART_S : VLD_PART_IMAGE;
 }
 
 void vld_set_gather(const vld_set *s, const vlm_objective *o, const vlm_graph *g, const uint32_t *rows,

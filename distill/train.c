@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "distill/train.h"
+#include "distill/train_heads.h"
 #include "pipeline/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { EMBED_BATCH = 64 };
 
 size_t vld_source_size(const vld_source *s)
 {
@@ -15,15 +14,35 @@ size_t vld_source_size(const vld_source *s)
 
 /* ---- batches ------------------------------------------------------------------------------------ */
 
-typedef struct feed {
-    const vld_source *src;
+typedef struct trainer {
     const vlm_model *m;
-    vlm_graph *g;
-    const vl_augment *aug;
-    const vlm_objective *objective;
-    const uint32_t *rows;
+    vl_pool *pool;
+    const vld_source *src;
+    const vld_train_opts *o;
+    size_t n, batch;
+    int per_epoch;
+    uint32_t *rows, *order;
     uint32_t *row, *caption; /* [batch] what was taken, with data as the source */
-    uint64_t seed, views, captions;
+    /* The general form: */
+    vlm_graph graph;
+    vl_real *grad, *velocity;
+    vld_smooth smooth;
+    /* That of heads: */
+    bool by_heads;
+    vld_heads heads;
+    vl_real *few[VLM_BRANCHES]; /* the distinct inputs of data [.][F] of a branch by rows; else NULL */
+    uint32_t *first_caption;    /* [n] of these the first of each record */
+} trainer;
+
+static const vlm_graph *graph_of(const trainer *t)
+{
+    return t->by_heads ? &t->heads.graph : &t->graph;
+}
+
+typedef struct feed {
+    const trainer *t;
+    const uint32_t *rows;
+    uint64_t views, captions;
 } feed;
 
 void vld_data_image(const vlm_model *m, const vl_data *d, size_t row, vl_view view, vl_real *x)
@@ -35,46 +54,71 @@ void vld_data_image(const vlm_model *m, const vl_data *d, size_t row, vl_view vi
         vl_view_apply_u8(d->images + row * m->image_n, m->size, view, x);
 }
 
-static void feed_data(const feed *f, size_t b, vl_view view)
+static void data_text(const vl_data *d, size_t cap, vl_real *y)
 {
-    const vl_data *d = f->src->data;
-    size_t row = f->src->subset ? f->src->subset[f->rows[b]] : f->rows[b];
-    size_t cap = d->cap[row] + vl_rng_below(f->seed, f->captions, b, d->cap[row + 1] - d->cap[row]);
-    vl_real *y = vlt_x(f->g->tape, f->g->y) + b * f->m->text_dim;
-
-    f->row[b] = (uint32_t)row;
-    f->caption[b] = (uint32_t)cap;
-    vld_data_image(f->m, d, row, view, vlt_x(f->g->tape, f->g->x) + b * f->m->image_n);
     for (size_t i = 0; i < d->text_dim; i++)
         y[i] = (vl_real)d->text[cap * d->text_dim + i];
+}
+
+static size_t record_of(const vld_source *s, size_t i)
+{
+    return s->subset ? s->subset[i] : i;
+}
+
+static void take_caption(const feed *f, size_t b)
+{
+    const vl_data *d = f->t->src->data;
+    size_t row = record_of(f->t->src, f->rows[b]);
+
+    f->t->row[b] = (uint32_t)row;
+    f->t->caption[b] =
+        (uint32_t)(d->cap[row] + vl_rng_below(f->t->o->seed, f->captions, b, d->cap[row + 1] - d->cap[row]));
+}
+
+/* Pair b of the batch into the heads' inputs, or its rows' numbers. */
+static void feed_heads(const feed *f, size_t b)
+{
+    const trainer *t = f->t;
+    const vl_data *d = t->src->data;
+    const vld_head *image = &t->heads.head[VLM_IMAGE], *text = &t->heads.head[VLM_TEXT];
+    size_t i = f->rows[b], image_n = t->m->image_n, text_n = t->m->text_dim;
+
+    if (image->by_rows)
+        image->at[b] = (uint32_t)i;
+    else if (d)
+        vld_data_image(t->m, d, t->row[b], (vl_view){0}, image->x + b * image_n);
+    else
+        memcpy(image->x + b * image_n, t->src->set->image + i * image_n, image_n * sizeof *image->x);
+    if (text->by_rows)
+        text->at[b] = (uint32_t)(d ? t->first_caption[i] + (t->caption[b] - d->cap[t->row[b]]) : i);
+    else if (d)
+        data_text(d, t->caption[b], text->x + b * text_n);
+    else
+        memcpy(text->x + b * text_n, t->src->set->text + i * text_n, text_n * sizeof *text->x);
 }
 
 static void feed_one(void *arg, size_t b, int worker)
 {
     const feed *f = arg;
-    vl_view view = vl_view_draw(f->aug, f->seed, f->views, b);
+    const trainer *t = f->t;
+    const vld_source *src = t->src;
+    const vlm_graph *g = graph_of(t);
+    vl_view view = vl_view_draw(&t->o->aug, t->o->seed, f->views, b);
 
     (void)worker;
-    if (f->src->set)
-        vld_set_gather(f->src->set, f->objective, f->g, f->rows, b, &view);
-    else
-        feed_data(f, b, view);
+    if (src->data)
+        take_caption(f, b);
+    if (src->set) /* of heads the similarity alone */
+        vld_set_gather(src->set, &t->o->objective, g, f->rows, b, &view);
+    if (t->by_heads) {
+        feed_heads(f, b);
+    } else if (src->data) {
+        vld_data_image(t->m, src->data, t->row[b], view, vlt_x(g->tape, g->x) + b * t->m->image_n);
+        data_text(src->data, t->caption[b], vlt_x(g->tape, g->y) + b * t->m->text_dim);
+    }
 }
 
-/* ---- training ----------------------------------------------------------------------------------- */
-
-typedef struct trainer {
-    const vlm_model *m;
-    vl_pool *pool;
-    const vld_train_opts *o;
-    vlm_graph graph;
-    size_t n, batch;
-    int per_epoch;
-    uint32_t *rows, *order;
-    uint32_t *row, *caption; /* [batch] */
-    vl_real *grad, *velocity;
-    vld_smooth smooth;
-} trainer;
+/* ---- a step ------------------------------------------------------------------------------------- */
 
 static void update(const trainer *t, double scale, vl_real *theta)
 {
@@ -91,18 +135,35 @@ static void update(const trainer *t, double scale, vl_real *theta)
     }
 }
 
-static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *theta, double *loss, vl_err *e)
+static double forward(trainer *t, const vl_draws *draws)
 {
-    feed f = {.src = src,
-              .m = t->m,
-              .g = &t->graph,
-              .aug = &t->o->aug,
-              .objective = &t->o->objective,
-              .row = t->row,
-              .caption = t->caption,
-              .seed = t->o->seed};
-    const vld_step seen = {t->batch, t->row, t->caption, &t->graph};
+    if (t->by_heads)
+        return vld_heads_forward(&t->heads, draws);
+    vlt_draw(t->graph.tape, draws->seed, draws->iter, draws->step);
+    vlt_forward(t->graph.tape);
+    return (double)vlt_x(t->graph.tape, t->graph.loss)[0];
+}
+
+static void backward(trainer *t, double scale, vl_real *theta)
+{
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        t->heads.head[b].rule = (vl_panel_rule){(vl_real)(t->o->rate[b] * scale), (vl_real)t->o->momentum,
+                                                (vl_real)t->o->weight_decay};
+    if (t->by_heads) {
+        vld_heads_backward(&t->heads);
+        return;
+    }
+    vlt_backward(t->graph.tape, t->graph.loss);
+    if (vld_smooth_any(&t->o->smooth))
+        vld_smooth_gradient(&t->smooth, &t->graph, theta, t->grad);
+    update(t, scale, theta);
+}
+
+static int train_epoch(trainer *t, int epoch, vl_real *theta, double *loss, vl_err *e)
+{
+    const vld_step seen = {t->batch, t->row, t->caption, graph_of(t)};
     double total = 0, steps = (double)t->per_epoch * t->o->epochs;
+    feed f = {.t = t};
 
     vld_batch_rows(t->n, t->batch, t->o->seed, (uint64_t)epoch, t->per_epoch, t->order, t->rows);
     for (int i = 0; i < t->per_epoch; i++) {
@@ -111,35 +172,109 @@ static int train_epoch(trainer *t, const vld_source *src, int epoch, vl_real *th
         f.views = vl_rng_stream("train view", (uint64_t)epoch, (uint64_t)i, 0);
         f.captions = vl_rng_stream("train caption", (uint64_t)epoch, (uint64_t)i, 0);
         vl_pool_run(t->pool, t->batch, feed_one, &f);
-        vlt_draw(t->graph.tape, t->o->seed, (uint64_t)epoch, (uint64_t)i);
-        vlt_forward(t->graph.tape);
-        if (t->o->watch && src->data)
+        l = forward(t, &(vl_draws){t->o->seed, (uint64_t)epoch, (uint64_t)i});
+        if (t->o->watch && t->src->data)
             t->o->watch(t->o->watch_arg, &seen);
-        vlt_backward(t->graph.tape, t->graph.loss);
-        l = (double)vlt_x(t->graph.tape, t->graph.loss)[0];
         if (!isfinite(l))
             return vl_fail(e, VL_EMATH, "epoch %d, step %d: the loss is not finite (rates %g and %g)", epoch,
                            i, t->o->rate[VLM_IMAGE], t->o->rate[VLM_TEXT]);
-        if (vld_smooth_any(&t->o->smooth))
-            vld_smooth_gradient(&t->smooth, &t->graph, theta, t->grad);
         total += l;
-        update(t, t->o->cosine ? 0.5 * (1 + cos(3.14159265358979 * at / steps)) : 1, theta);
+        backward(t, t->o->cosine ? 0.5 * (1 + cos(3.14159265358979 * at / steps)) : 1, theta);
     }
     *loss = total / t->per_epoch;
+    return VL_OK;
+}
+
+/* ---- training ----------------------------------------------------------------------------------- */
+
+static int open_general(trainer *t, vl_real *theta, vl_err *e)
+{
+    size_t n = t->m->n;
+    int rc;
+
+    if (!(t->grad = vl_alloc(n, sizeof(vl_real), e)) ||
+        (t->o->momentum > 0 && !(t->velocity = vl_alloc(n, sizeof(vl_real), e))))
+        return VL_ENOMEM;
+    rc = vlm_graph_new_for(t->m, &t->o->objective, t->pool, t->batch, VLM_HAS_BOTH,
+                           vld_smooth_use(&t->o->smooth), &t->graph, e);
+    if (!rc)
+        rc = vld_smooth_new(t->m, &t->o->smooth, &t->smooth, e);
+    if (!rc)
+        vlm_bind(&t->graph, theta, t->grad, NULL, NULL);
+    return rc;
+}
+
+/* How many distinct inputs a branch has. */
+static size_t inputs_of_source(const vld_source *s, int b)
+{
+    size_t n = vld_source_size(s), captions = 0;
+
+    if (s->set || b == VLM_IMAGE)
+        return n;
+    for (size_t i = 0; i < n; i++)
+        captions += s->data->cap[record_of(s, i) + 1] - s->data->cap[record_of(s, i)];
+    return captions;
+}
+
+/* The distinct inputs of a branch by rows. */
+static int take_few(trainer *t, int b, vl_err *e)
+{
+    const vl_data *d = t->src->data;
+    size_t width = b == VLM_IMAGE ? t->m->image_n : t->m->text_dim, n = inputs_of_source(t->src, b), next = 0;
+
+    if (!(t->few[b] = vl_alloc(n, width * sizeof(vl_real), e)))
+        return VL_ENOMEM;
+    for (size_t i = 0; i < t->n; i++) {
+        size_t row = record_of(t->src, i);
+        if (b == VLM_IMAGE) {
+            vld_data_image(t->m, d, row, (vl_view){0}, t->few[b] + i * width);
+            continue;
+        }
+        t->first_caption[i] = (uint32_t)next;
+        for (size_t cap = d->cap[row]; cap < d->cap[row + 1]; cap++)
+            data_text(d, cap, t->few[b] + next++ * width);
+    }
+    return VL_OK;
+}
+
+static int open_heads(trainer *t, vl_real *theta, vl_err *e)
+{
+    size_t rows[VLM_BRANCHES] = {0};
+    const vl_real *x[VLM_BRANCHES] = {0};
+    int rc;
+
+    for (int b = 0; b < VLM_BRANCHES && t->o->reader; b++)
+        rows[b] = inputs_of_source(t->src, b);
+    if (t->src->data && !(t->first_caption = vl_alloc(t->n, sizeof *t->first_caption, e)))
+        return VL_ENOMEM;
+    rc = vld_heads_new(t->m, &t->o->objective, t->pool, t->batch, t->o->momentum > 0, rows, theta, &t->heads,
+                       e);
+    for (int b = 0; !rc && b < VLM_BRANCHES; b++) {
+        if (!t->heads.head[b].by_rows)
+            continue;
+        rc = t->src->data ? take_few(t, b, e) : VL_OK;
+        x[b] = t->src->data ? t->few[b] : b == VLM_IMAGE ? t->src->set->image : t->src->set->text;
+    }
+    if (rc)
+        return rc;
+    vld_heads_begin(&t->heads, x);
+    if (t->o->reader)
+        t->o->reader->heads = &t->heads;
     return VL_OK;
 }
 
 static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld_source *src,
                         const vld_train_opts *o, vl_real *theta, vl_err *e)
 {
-    int rc;
-
     memset(t, 0, sizeof *t);
     t->m = m;
     t->pool = pool;
+    t->src = src;
     t->o = o;
     t->n = vld_source_size(src);
     t->batch = o->batch < t->n ? o->batch : t->n;
+    /* The heads' own form never forms a gradient that could be looked at. */
+    t->by_heads = m->kind == VLM_HEADS && o->form != VLD_FORM_DENSE && !vld_smooth_any(&o->smooth);
     if (o->first_epoch && o->momentum > 0)
         return vl_fail(e, VL_EARG, "training with momentum cannot begin at epoch %d", o->first_epoch);
     if (src->data && o->objective.sim != VLM_SIM_NONE)
@@ -150,21 +285,17 @@ static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld
     if (!(t->rows = vl_alloc((size_t)t->per_epoch * t->batch, sizeof *t->rows, e)) ||
         !(t->order = vl_alloc(t->n, sizeof *t->order, e)) ||
         !(t->row = vl_alloc(t->batch, sizeof *t->row, e)) ||
-        !(t->caption = vl_alloc(t->batch, sizeof *t->caption, e)) ||
-        !(t->grad = vl_alloc(m->n, sizeof(vl_real), e)) ||
-        (o->momentum > 0 && !(t->velocity = vl_alloc(m->n, sizeof(vl_real), e))))
+        !(t->caption = vl_alloc(t->batch, sizeof *t->caption, e)))
         return VL_ENOMEM;
-    rc = vlm_graph_new_for(m, &o->objective, pool, t->batch, VLM_HAS_BOTH, vld_smooth_use(&o->smooth),
-                           &t->graph, e);
-    if (!rc)
-        rc = vld_smooth_new(m, &o->smooth, &t->smooth, e);
-    if (!rc)
-        vlm_bind(&t->graph, theta, t->grad, NULL, NULL);
-    return rc;
+    return (t->by_heads ? open_heads : open_general)(t, theta, e);
 }
 
 static void trainer_close(trainer *t)
 {
+    for (int b = 0; b < VLM_BRANCHES; b++)
+        free(t->few[b]);
+    free(t->first_caption);
+    vld_heads_free(&t->heads);
     vld_smooth_free(&t->smooth);
     vlm_graph_free(&t->graph);
     free(t->velocity);
@@ -183,10 +314,14 @@ int vld_train(const vlm_model *m, vl_pool *pool, const vld_source *src, const vl
 
     for (int epoch = o->first_epoch; !rc && epoch < o->epochs; epoch++) {
         double loss = 0;
-        rc = train_epoch(&t, src, epoch, theta, &loss, e);
+        rc = train_epoch(&t, epoch, theta, &loss, e);
+        if (!rc && t.by_heads && (!o->reader || epoch + 1 == o->epochs))
+            vld_heads_store(&t.heads);
         if (!rc && each)
             rc = each(arg, epoch + 1, loss, theta, e);
     }
+    if (o->reader)
+        vld_reader_end(o->reader);
     trainer_close(&t);
     return rc;
 }
@@ -206,52 +341,5 @@ int vld_data_fits(const vlm_model *m, const vl_data *d, vl_err *e)
 void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, size_t i, vld_set *out)
 {
     vld_data_image(m, d, row, (vl_view){0}, out->image + i * m->image_n);
-    for (size_t k = 0; k < d->text_dim; k++)
-        out->text[i * d->text_dim + k] = (vl_real)d->text[cap * d->text_dim + k];
-}
-
-/* ---- embedding ---------------------------------------------------------------------------------- */
-
-int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
-                     vl_err *e)
-{
-    const vl_view still = {0};
-    size_t batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
-    vlm_graph g;
-    int rc = vlm_graph_new(m, pool, batch, VLM_HAS_IMAGE, VLM_EMBED, &g, e);
-
-    if (rc)
-        return rc;
-    vlm_bind(&g, theta, NULL, NULL, NULL);
-    for (size_t i = 0; i < d->n; i += batch) {
-        size_t k = d->n - i < batch ? d->n - i : batch; /* the last run leaves old images behind them */
-        for (size_t b = 0; b < k; b++)
-            vld_data_image(m, d, i + b, still, vlt_x(g.tape, g.x) + b * m->image_n);
-        vlt_forward(g.tape);
-        memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.u), k * m->embed_dim * sizeof *out);
-    }
-    vlm_graph_free(&g);
-    return VL_OK;
-}
-
-int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
-                    vl_err *e)
-{
-    size_t batch = d->n_caps < EMBED_BATCH ? d->n_caps : EMBED_BATCH;
-    vlm_graph g;
-    int rc = vlm_graph_new(m, pool, batch, VLM_HAS_TEXT, VLM_EMBED, &g, e);
-
-    if (rc)
-        return rc;
-    vlm_bind(&g, theta, NULL, NULL, NULL);
-    for (size_t i = 0; i < d->n_caps; i += batch) {
-        size_t k = d->n_caps - i < batch ? d->n_caps - i : batch;
-        vl_real *y = vlt_x(g.tape, g.y);
-        for (size_t j = 0; j < k * m->text_dim; j++)
-            y[j] = (vl_real)d->text[i * m->text_dim + j];
-        vlt_forward(g.tape);
-        memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.v), k * m->embed_dim * sizeof *out);
-    }
-    vlm_graph_free(&g);
-    return VL_OK;
+    data_text(d, cap, out->text + i * d->text_dim);
 }

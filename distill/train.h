@@ -4,6 +4,7 @@
 #ifndef VLD_TRAIN_H
 #define VLD_TRAIN_H
 
+#include "distill/embed.h"
 #include "distill/smooth.h"
 #include "distill/unroll.h"
 #include "pipeline/data.h"
@@ -37,13 +38,18 @@ typedef struct vld_train_opts {
     vl_augment aug;          /* of pixels */
     vlm_objective objective; /* data have no similarity: VL_EARG where it has one to be learned */
     uint64_t seed;
-    int first_epoch;   /* epochs that theta has behind it: training goes on as if it had not stopped (without
+    int first_epoch; /* epochs that theta has behind it: training goes on as if it had not stopped (without
                         momentum, whose velocity is not in theta: VL_EARG) */
+    vld_form form;   /* of heads: VLD_FORM_DENSE is the tape's general one, else their own (train_heads.h) */
+    /* What each() reads embeddings with, of this model and theta; NULL: it looks at theta. With a reader theta is
+     * current after the last epoch alone, and first layers of heads may be trained by the source's rows
+     * (train_rows.h). It ends with the training. */
+    vld_reader *reader;
     vld_step_fn watch; /* called at each step with data as the source; NULL: nobody */
     void *watch_arg;
 } vld_train_opts;
 
-/* Called after each epoch (epoch counts from 1) with the weights; a non-zero result ends the training and is
+/* Called after each epoch (epoch counts from 1) with the weights (see reader); a non-zero result ends the training and is
  * returned. loss: mean over the epoch's steps, nats. */
 typedef int (*vld_epoch_fn)(void *arg, int epoch, double loss, const vl_real *theta, vl_err *e);
 
@@ -60,11 +66,5 @@ void vld_data_image(const vlm_model *m, const vl_data *d, size_t row, vl_view vi
 
 /* vld_set_pair -- pair i of a set becomes record `row` of the data with caption number cap (over all records). */
 void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, size_t i, vld_set *out);
-
-/* vld_embed_images -- unit rows out[n,D] of data's images or features; vld_embed_texts -- [n_caps,D] of its captions. */
-VL_MUST_USE int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
-                                 vl_real *out, vl_err *e);
-VL_MUST_USE int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d,
-                                vl_real *out, vl_err *e);
 
 #endif

@@ -120,6 +120,11 @@ double vl_blas_flops(void)
     return (double)atomic_load(&flops_done);
 }
 
+void vl_blas_count(double flops)
+{
+    atomic_fetch_add_explicit(&flops_done, (unsigned long long)flops, memory_order_relaxed);
+}
+
 void vl_blas_timing(int on)
 {
     atomic_store(&timing, on);

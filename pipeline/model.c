@@ -209,29 +209,51 @@ static void set_constants(vlm_graph *g, int sides)
         vlt_x(g->tape, g->s)[i * g->batch + i] = 1;
 }
 
+/* An empty graph, and the objective that it has. */
+static int graph_begin(const vlm_model *m, const vlm_objective **o, vl_pool *pool, size_t batch,
+                       bool tangents, vlm_graph *g, vl_err *e)
+{
+    static const vlm_objective plain = {.loss = VLM_INFONCE};
+    int rc;
+
+    memset(g, 0, sizeof *g);
+    *o = *o ? *o : &plain;
+    rc = check_objective(*o, e);
+    if (rc)
+        return rc;
+    g->model = m;
+    g->batch = batch;
+    g->x = g->y = g->u = g->v = g->loss = g->s = g->l = g->r = g->w = -1;
+    return vlt_tape_new(pool, tangents, &g->tape, e);
+}
+
+static int graph_end(vlm_graph *g, int sides, vl_err *e)
+{
+    int rc = vlt_plan(g->tape, e);
+
+    if (rc)
+        vlm_graph_free(g);
+    else
+        set_constants(g, sides);
+    return rc;
+}
+
 static int graph_new(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, int sides,
                      vlm_use use, const vlt_map *fc, vlm_graph *g, vl_err *e)
 {
-    static const vlm_objective plain = {.loss = VLM_INFONCE};
     bool train = use == VLM_TRAIN || use == VLM_ADJOINT;
     unsigned param = train ? VLT_PARAM : VLT_CONST;
     int rc;
 
-    memset(g, 0, sizeof *g);
-    o = o ? o : &plain;
-    rc = check_objective(o, e);
+    if (*m->base_id && !m->base && sides & VLM_HAS_IMAGE) {
+        memset(g, 0, sizeof *g);
+        return vl_fail(e, VL_EARG, "%s: its frozen weights are not here: --base FOLDER", m->spec);
+    }
+    rc = graph_begin(m, &o, pool, batch, use == VLM_ADJOINT, g, e);
     if (rc)
         return rc;
-    if (*m->base_id && !m->base && sides & VLM_HAS_IMAGE)
-        return vl_fail(e, VL_EARG, "%s: its frozen weights are not here: --base FOLDER", m->spec);
-    g->model = m;
-    g->batch = batch;
     g->fc = fc;
     g->data = use == VLM_INPUTS ? VLT_G : VLT_DATA;
-    g->x = g->y = g->u = g->v = g->loss = g->s = g->l = g->r = g->w = -1;
-    rc = vlt_tape_new(pool, use == VLM_ADJOINT, &g->tape, e);
-    if (rc)
-        return rc;
     for (int i = 0; i < m->n_params; i++)
         g->leaf[i] =
             fc && vlm_heads_outside(i) ? -1 : vlt_leaf(g->tape, param, m->param[i].rank, m->param[i].dim);
@@ -241,12 +263,22 @@ static int graph_new(const vlm_model *m, const vlm_objective *o, vl_pool *pool, 
     record_sides(g, sides, train, train ? o->blend : 0);
     if (sides == VLM_HAS_BOTH)
         record_loss(g, o);
-    rc = vlt_plan(g->tape, e);
+    return graph_end(g, sides, e);
+}
+
+int vlm_graph_new_loss(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, vlm_graph *g,
+                       vl_err *e)
+{
+    int rc = graph_begin(m, &o, pool, batch, false, g, e);
+
     if (rc)
-        vlm_graph_free(g);
-    else
-        set_constants(g, sides);
-    return rc;
+        return rc;
+    for (int i = 0; i < VLM_MAX_PARAMS; i++)
+        g->leaf[i] = -1;
+    g->u = vlt_leaf(g->tape, VLT_G, 2, (size_t[]){batch, m->embed_dim});
+    g->v = vlt_leaf(g->tape, VLT_G, 2, (size_t[]){batch, m->embed_dim});
+    record_loss(g, o);
+    return graph_end(g, 0, e);
 }
 
 int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch, int sides,

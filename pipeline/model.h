@@ -175,6 +175,10 @@ VL_MUST_USE int vlm_graph_new_for(const vlm_model *m, const vlm_objective *o, vl
  * Errors: as vlm_graph_new_for; VL_EARG unless the model is of heads. */
 VL_MUST_USE int vlm_graph_new_maps(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
                                    const vlt_map *fc, vlm_graph *g, vl_err *e);
+/* vlm_graph_new_loss -- the loss alone: u and v are leaves [B,D] of flow G, unit rows by the caller; x, y and every
+ * leaf[] are -1. Objective and the leaves of its similarity as in vlm_graph_new_for; it blends nothing. */
+VL_MUST_USE int vlm_graph_new_loss(const vlm_model *m, const vlm_objective *o, vl_pool *pool, size_t batch,
+                                   vlm_graph *g, vl_err *e);
 void vlm_graph_free(vlm_graph *g); /* zeroed is harmless */
 
 /* vlm_bind -- the parameters' x, gx, xt, gxt lie in flat vectors [m->n]; NULL leaves as it is. */

@@ -11,6 +11,7 @@
 #ifndef VLT_OP_H
 #define VLT_OP_H
 
+#include "pipeline/noise.h"
 #include "pipeline/tape.h"
 #include <stdint.h>
 
@@ -61,10 +62,7 @@ static inline vlt_node *vlt_in(vlt_tape *t, const vlt_node *y, int i)
 }
 vl_pool *vlt_pool(vlt_tape *t);
 bool vlt_has_tangents(const vlt_tape *t);
-typedef struct vlt_draws {
-    uint64_t seed, iter, step;
-} vlt_draws;
-const vlt_draws *vlt_draw_of(vlt_tape *t);
+const vl_draws *vlt_draw_of(vlt_tape *t);
 vl_real *vlt_work(vlt_tape *t, int worker); /* n_work reals, 64-byte aligned */
 vl_real *vlt_common(vlt_tape *t);
 

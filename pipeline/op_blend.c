@@ -6,12 +6,10 @@
  *   fwd_tan    yt  =  M xt
  *   bwd_tan    gxt += M^T gyt
  * One lam and one permutation a draw of the tape (vlt_draw), the same for every blend op of the tape, so that
- * image i and text i stay a pair: lam = vl_rng_beta(seed, vl_rng_stream("blend", iter, step, 0), alpha), perm =
- * vl_rng_shuffle(seed, vl_rng_stream("blend", iter, step, 1), B).
+ * image i and text i stay a pair (pipeline/noise.h).
  * Saved: lam, then perm [B] (exact in a float up to 2^24 rows).
  * Derivation: spec/math/blend.md. Source: Zhang et al. 2025 (RepBlend). */
 #include "pipeline/op.h"
-#include "pipeline/rng.h"
 
 #include <string.h>
 
@@ -32,11 +30,9 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
 
 static void draw(vlt_tape *t, vlt_node *y)
 {
-    const vlt_draws *d = vlt_draw_of(t);
     uint32_t *perm = (uint32_t *)(void *)vlt_common(t);
 
-    y->saved[0] = (vl_real)vl_rng_beta(d->seed, vl_rng_stream("blend", d->iter, d->step, 0), y->scale);
-    vl_rng_shuffle(d->seed, vl_rng_stream("blend", d->iter, d->step, 1), y->dim[0], perm);
+    y->saved[0] = (vl_real)vl_noise_blend(vlt_draw_of(t), y->scale, y->dim[0], perm);
     for (size_t i = 0; i < y->dim[0]; i++)
         y->saved[1 + i] = (vl_real)perm[i];
 }

@@ -6,21 +6,18 @@
  *   fwd_tan    yt  =  m xt
  *   bwd_tan    gxt += m gyt
  * The mask is a function of the tape's draw (vlt_draw) and the op's site, never of the call: another forward
- * with the same draw, minutes later or on another machine, meets the same mask. Element i is dropped when
- * half i mod 2 (low first) of vl_rng(seed, vl_rng_stream("dropout", iter, step, site), i / 2) is below
- * p 2^32.
+ * with the same draw, minutes later or on another machine, meets the same mask (pipeline/noise.h).
  * Saved: m. */
 #include "pipeline/op.h"
-#include "pipeline/rng.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { GRAIN = 4096 };
 
 typedef struct job {
-    uint64_t seed, stream, below; /* below: 32 bits under it drop */
-    vl_real keep;                 /* 1 / (1 - p) */
+    const vl_draws *draws;
+    double p;
+    uint64_t site;
     const vl_real *x, *m;
     vl_real *out, *mask;
 } job;
@@ -40,23 +37,18 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
 static void draw(void *arg, size_t i, size_t end)
 {
     const job *j = arg;
-    uint64_t bits = i & 1 ? vl_rng(j->seed, j->stream, i / 2) >> 32 : 0;
+    const vl_real *restrict x = j->x;
+    vl_real *restrict mask = j->mask, *restrict out = j->out;
 
-    for (; i < end; i++, bits >>= 32) {
-        if (!(i & 1))
-            bits = vl_rng(j->seed, j->stream, i / 2);
-        j->mask[i] = (bits & UINT32_MAX) < j->below ? 0 : j->keep;
-        j->out[i] = j->x[i] * j->mask[i];
-    }
+    vl_noise_dropout(j->draws, j->p, j->site, i, end, mask + i);
+    for (; i < end; i++)
+        out[i] = x[i] * mask[i];
 }
 
 static void fwd(vlt_tape *t, vlt_node *y)
 {
-    const vlt_draws *d = vlt_draw_of(t);
-    job j = {.seed = d->seed, .stream = vl_rng_stream("dropout", d->iter, d->step, (uint64_t)y->attr[0])};
+    job j = {.draws = vlt_draw_of(t), .p = y->scale, .site = (uint64_t)y->attr[0]};
 
-    j.below = (uint64_t)ceil(y->scale * 0x1p32);
-    j.keep = (vl_real)(1 / (1 - y->scale));
     j.x = vlt_in(t, y, 0)->x;
     j.out = y->x;
     j.mask = y->saved;

@@ -5,7 +5,7 @@
  *   fwd_tan    zt  =  s (ut v^T + u vt^T)
  *   bwd_tan    gut += s (gzt v + gz vt) gvt += s (gzt^T u + gz^T ut)
  * Saved: nothing. */
-#include "pipeline/blas.h"
+#include "pipeline/gemm_tiles.h"
 #include "pipeline/op.h"
 
 static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
@@ -20,35 +20,36 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
 }
 
 /* out[B,D] += s op(g)[B,B] a[B,D] */
-static void times(const vlt_node *y, size_t d, int transpose, const vl_real *g, const vl_real *a,
+static void times(vlt_tape *t, const vlt_node *y, size_t d, int transpose, const vl_real *g, const vl_real *a,
                   vl_real *out)
 {
     size_t b = y->dim[0];
 
     if (out && g && a)
-        vl_gemm(transpose, 0, b, d, b, (vl_real)y->scale, g, b, a, d, 1, out, d);
+        vl_gemm_tiles(vlt_pool(t), transpose, 0, b, d, b, (vl_real)y->scale, g, b, a, d, 1, out, d);
 }
 
-static void outer(const vlt_node *y, size_t d, const vl_real *u, const vl_real *v, vl_real beta, vl_real *out)
+static void outer(vlt_tape *t, const vlt_node *y, size_t d, const vl_real *u, const vl_real *v, vl_real beta,
+                  vl_real *out)
 {
     size_t b = y->dim[0];
 
-    vl_gemm(0, 1, b, b, d, (vl_real)y->scale, u, d, v, d, beta, out, b);
+    vl_gemm_tiles(vlt_pool(t), 0, 1, b, b, d, (vl_real)y->scale, u, d, v, d, beta, out, b);
 }
 
 static void fwd(vlt_tape *t, vlt_node *y)
 {
     const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
 
-    outer(y, u->dim[1], u->x, v->x, 0, y->x);
+    outer(t, y, u->dim[1], u->x, v->x, 0, y->x);
 }
 
 static void bwd(vlt_tape *t, vlt_node *y)
 {
     const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
 
-    times(y, u->dim[1], 0, y->gx, v->x, u->gx);
-    times(y, u->dim[1], 1, y->gx, u->x, v->gx);
+    times(t, y, u->dim[1], 0, y->gx, v->x, u->gx);
+    times(t, y, u->dim[1], 1, y->gx, u->x, v->gx);
 }
 
 static void fwd_tan(vlt_tape *t, vlt_node *y)
@@ -57,11 +58,11 @@ static void fwd_tan(vlt_tape *t, vlt_node *y)
     vl_real beta = 0;
 
     if (u->xt) {
-        outer(y, u->dim[1], u->xt, v->x, 0, y->xt);
+        outer(t, y, u->dim[1], u->xt, v->x, 0, y->xt);
         beta = 1;
     }
     if (v->xt)
-        outer(y, u->dim[1], u->x, v->xt, beta, y->xt);
+        outer(t, y, u->dim[1], u->x, v->xt, beta, y->xt);
 }
 
 static void bwd_tan(vlt_tape *t, vlt_node *y)
@@ -69,10 +70,10 @@ static void bwd_tan(vlt_tape *t, vlt_node *y)
     const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
     size_t d = u->dim[1];
 
-    times(y, d, 0, y->gxt, v->x, u->gxt);
-    times(y, d, 0, y->gx, v->xt, u->gxt);
-    times(y, d, 1, y->gxt, u->x, v->gxt);
-    times(y, d, 1, y->gx, u->xt, v->gxt);
+    times(t, y, d, 0, y->gxt, v->x, u->gxt);
+    times(t, y, d, 0, y->gx, v->xt, u->gxt);
+    times(t, y, d, 1, y->gxt, u->x, v->gxt);
+    times(t, y, d, 1, y->gx, u->xt, v->gxt);
 }
 
 const vlt_op vlt_op_logits = {"logits", 2, shape, fwd, bwd, fwd_tan, bwd_tan};

@@ -1,41 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * panel.c -- the product of a few rows with a packed matrix, at the speed of memory.
  *
- * A tile is a panel: K x 32 values, read in blocks of DEPTH of their rows. A block meets the rows of x by groups
- * of ROWS: the sums of a group and the panel's columns fill the registers, a step of k costs two loads of the
- * panel and one broadcast for each row. Each step also asks for one cache line of the next block, so that memory
- * and arithmetic work at the same time: with 20 rows on AVX-512 they take about equally long. */
-#include "pipeline/panel.h"
+ * A tile is a panel: K x 32 values, read in blocks of DEPTH of their rows, which meet the rows of x in the kernel
+ * (panel_block.c). It asks for the next block while it works on one: with 20 rows on AVX-512 memory and arithmetic
+ * take about equally long. */
+#include "pipeline/blas.h"
+#include "pipeline/panel_block.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#if !defined(VL_REAL_DOUBLE) && defined(__AVX512F__)
-#include <immintrin.h>
-#define VECTOR       __m512
-#define LOAD(p)      _mm512_loadu_ps(p)
-#define STORE(p, v)  _mm512_storeu_ps(p, v)
-#define SPREAD(x)    _mm512_set1_ps(x)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define ROWS         10
-enum { LANES = 16, COLUMNS = 2 * LANES }; /* 20 sums, 2 of W, of 32 registers */
-#elif !defined(VL_REAL_DOUBLE) && defined(__AVX2__) && defined(__FMA__)
-#include <immintrin.h>
-#define VECTOR       __m256
-#define LOAD(p)      _mm256_loadu_ps(p)
-#define STORE(p, v)  _mm256_storeu_ps(p, v)
-#define SPREAD(x)    _mm256_set1_ps(x)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define ROWS         5
-enum { LANES = 8, COLUMNS = 2 * LANES }; /* 10 sums, 2 of W, 1 of x, of 16 */
-#else
-#define ROWS 5
-enum { COLUMNS = VL_PANEL };
-#endif
-
-enum { DEPTH = 128, LINE = 64 / sizeof(vl_real) };
+enum { DEPTH = 128, LINE = VL_PANEL_LINE };
 
 /* A page of 2 MB where the system has such: a product walks through all of it, and with small pages looking up
  * addresses costs a sixth of its time. */
@@ -188,82 +165,37 @@ void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_panel_source *fr
     vl_pool_run(pool, wides_of(p->n), pack_wide, &j);
 }
 
+typedef struct unpack_job {
+    const vl_panels *p;
+    vl_real *a;
+} unpack_job;
+
+/* A block of rows of all panels, so that rows are written whole. */
+static void unpack_rows(void *arg, size_t tile, int worker)
+{
+    const unpack_job *j = arg;
+    size_t k = j->p->k, n = j->p->n, from = tile * LINE, to = from + LINE < k ? from + LINE : k;
+
+    (void)worker;
+    for (size_t panel = 0; panel < panels_of(n); panel++)
+        for (size_t i = from; i < to; i++)
+            memcpy(j->a + i * n + panel * VL_PANEL, j->p->data + (panel * k + i) * VL_PANEL,
+                   width_of(n, panel) * sizeof *j->a);
+}
+
+void vl_panels_unpack(vl_pool *pool, const vl_panels *p, vl_real *a)
+{
+    unpack_job j = {p, a};
+
+    vl_pool_run(pool, (p->k + LINE - 1) / LINE, unpack_rows, &j);
+}
+
 /* ---- the product -------------------------------------------------------------------------------- */
 
-/* sum [rows][VL_PANEL] += x [rows, depth of ldx] w [depth][VL_PANEL], columns [0, COLUMNS) of the two. `rows` is
- * a constant at each call, so the sums are registers. next: a cache line for each of depth, wanted soon. */
-#ifdef VECTOR
-static inline __attribute__((always_inline)) void multiply(size_t rows, size_t depth, const vl_real *w,
-                                                           const vl_real *next, const vl_real *x, size_t ldx,
-                                                           vl_real *sum)
-{
-    VECTOR a[ROWS], b[ROWS];
-
-    for (size_t r = 0; r < rows; r++) {
-        a[r] = LOAD(sum + r * VL_PANEL);
-        b[r] = LOAD(sum + r * VL_PANEL + LANES);
-    }
-    for (size_t i = 0; i < depth; i++) {
-        VECTOR left = LOAD(w + i * VL_PANEL), right = LOAD(w + i * VL_PANEL + LANES);
-        __builtin_prefetch(next + i * LINE, 0, 2);
-        for (size_t r = 0; r < rows; r++) {
-            VECTOR v = SPREAD(x[r * ldx + i]);
-            a[r] = FMA(v, left, a[r]);
-            b[r] = FMA(v, right, b[r]);
-        }
-    }
-    for (size_t r = 0; r < rows; r++) {
-        STORE(sum + r * VL_PANEL, a[r]);
-        STORE(sum + r * VL_PANEL + LANES, b[r]);
-    }
-}
-#else
-static inline void multiply(size_t rows, size_t depth, const vl_real *w, const vl_real *next,
-                            const vl_real *x, size_t ldx, vl_real *sum)
-{
-    (void)next;
-    for (size_t i = 0; i < depth; i++)
-        for (size_t r = 0; r < rows; r++)
-            for (size_t c = 0; c < COLUMNS; c++)
-                sum[r * VL_PANEL + c] += x[r * ldx + i] * w[i * VL_PANEL + c];
-}
-#endif
-
-/* A function each, so that the compiler gives every one the registers it needs. */
-typedef void (*group_fn)(size_t depth, const vl_real *w, const vl_real *next, const vl_real *x, size_t ldx,
-                         vl_real *sum);
-#define GROUP(rows)                                                                                          \
-    static __attribute__((noinline)) void group##rows(size_t depth, const vl_real *w, const vl_real *next,   \
-                                                      const vl_real *x, size_t ldx, vl_real *sum)            \
-    {                                                                                                        \
-        multiply(rows, depth, w, next, x, ldx, sum);                                                         \
-    }
-GROUP(1)
-GROUP(2)
-GROUP(3)
-GROUP(4)
-GROUP(5)
-#if ROWS == 10
-GROUP(6)
-GROUP(7)
-GROUP(8)
-GROUP(9)
-GROUP(10)
-static const group_fn groups[ROWS + 1] = {NULL,   group1, group2, group3, group4, group5,
-                                          group6, group7, group8, group9, group10};
-#else
-static const group_fn groups[ROWS + 1] = {NULL, group1, group2, group3, group4, group5};
-#endif
-
-/* sum [rows][VL_PANEL] += x [rows, depth of ldx] (a block of a panel). */
+/* sum [rows][VL_PANEL] += x [rows, depth of ldx] (a block of a panel); then comes the next block. */
 static void block(size_t rows, size_t depth, const vl_real *w, const vl_real *x, size_t ldx, vl_real *sum)
 {
-    const vl_real *next = w + depth * VL_PANEL;
-
-    for (size_t c = 0; c < VL_PANEL; c += COLUMNS)
-        for (size_t r = 0; r < rows; r += ROWS, next += depth * LINE)
-            groups[rows - r < ROWS ? rows - r : ROWS](depth, w + c, next, x + r * ldx, ldx,
-                                                      sum + r * VL_PANEL + c);
+    vl_panel_block(rows, VL_PANEL, depth, w, w + depth * VL_PANEL, &(vl_panel_rows){x, ldx, depth, 0}, sum);
 }
 
 typedef struct job {
@@ -292,7 +224,7 @@ static void store(const job *j, size_t panel, size_t row, size_t rows, const vl_
     }
 }
 
-enum { STRIP = 2 * ROWS }; /* rows of x that share a passage of a packed panel */
+enum { STRIP = 2 * VL_PANEL_GROUP }; /* rows of x that share a passage of a packed panel */
 
 static void packed_panel(void *arg, size_t panel, int worker)
 {
@@ -302,7 +234,8 @@ static void packed_panel(void *arg, size_t panel, int worker)
     (void)worker;
     for (size_t row = 0; row < j->rows; row += STRIP) {
         size_t rows = j->rows - row < STRIP ? j->rows - row : STRIP;
-        vl_real sum[STRIP * VL_PANEL] = {0};
+        vl_real sum[STRIP * VL_PANEL];
+        memset(sum, 0, rows * VL_PANEL * sizeof *sum);
         for (size_t i = 0; i < j->k; i += DEPTH)
             block(rows, j->k - i < DEPTH ? j->k - i : DEPTH, w + i * VL_PANEL, j->x + row * j->k + i, j->k,
                   sum);
@@ -315,6 +248,7 @@ void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, const vl_re
     job j = {.k = p->k, .n = p->n, .rows = rows, .p = p, .alpha = 1, .x = x, .y = y};
 
     vl_pool_run(pool, panels_of(p->n), packed_panel, &j);
+    vl_blas_count(2.0 * (double)rows * (double)p->k * (double)p->n);
 }
 
 static double sum_of_squares(const vl_real *v, size_t n)
@@ -377,6 +311,7 @@ void vl_panels_once(vl_pool *pool, const vl_panel_source *w, size_t rows, vl_rea
 
     assert(w->n <= VL_PANEL_MAX_N);
     vl_pool_run(pool, wides_of(w->n), source_wide, &j);
+    vl_blas_count(2.0 * (double)rows * (double)w->k * (double)w->n);
     if (!squares)
         return;
     *squares = 0;

@@ -39,6 +39,9 @@ typedef struct vl_panel_source {
 /* vl_panels_pack -- p's W from a source of its size. */
 void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_panel_source *from);
 
+/* vl_panels_unpack -- the W of p to a [k,n]. */
+void vl_panels_unpack(vl_pool *pool, const vl_panels *p, vl_real *a);
+
 /* vl_panels_times -- y [rows,n] = x [rows,k] W, rows >= 1; overwrites y, which overlaps nothing. */
 void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, const vl_real *x, vl_real *y);
 

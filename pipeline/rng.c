@@ -33,6 +33,37 @@ uint64_t vl_rng(uint64_t seed, uint64_t stream, uint64_t index)
     return (uint64_t)x[1] << 32 | x[0];
 }
 
+/* Philox round by round for LANES counters side by side, so that the loops have vectors. */
+void vl_rng_fill(uint64_t seed, uint64_t stream, uint64_t first, size_t n, uint64_t *out)
+{
+    enum { LANES = 32 };
+    const uint64_t low = UINT32_MAX;
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        uint64_t x0[LANES], x1[LANES], x2[LANES], x3[LANES];
+        uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+        for (size_t l = 0; l < LANES; l++) {
+            x0[l] = (first + i + l) & low;
+            x1[l] = (first + i + l) >> 32;
+            x2[l] = stream & low;
+            x3[l] = stream >> 32;
+        }
+        for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+            for (size_t l = 0; l < LANES; l++) {
+                uint64_t p0 = 0xD2511F53u * x0[l], p1 = 0xCD9E8D57u * x2[l];
+                x0[l] = p1 >> 32 ^ x1[l] ^ k0;
+                x2[l] = p0 >> 32 ^ x3[l] ^ k1;
+                x1[l] = p1 & low;
+                x3[l] = p0 & low;
+            }
+        for (size_t l = 0; l < LANES; l++)
+            out[i + l] = x1[l] << 32 | x0[l];
+    }
+    for (; i < n; i++)
+        out[i] = vl_rng(seed, stream, first + i);
+}
+
 double vl_rng_unit(uint64_t seed, uint64_t stream, uint64_t index)
 {
     return (double)(vl_rng(seed, stream, index) >> 11) * 0x1p-53;

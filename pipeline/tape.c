@@ -17,7 +17,7 @@ enum { MAX_NODES = 4096, ALIGN = 64 / sizeof(vl_real) };
 struct vlt_tape {
     vl_pool *pool;
     bool tangents;
-    vlt_draws draws;
+    vl_draws draws;
     vlt_node *node;
     int n_nodes, cap;
     vl_err err; /* the first recording error */
@@ -321,10 +321,10 @@ void vlt_bind(vlt_tape *t, vlt_id leaf, vl_real *x, vl_real *gx, vl_real *xt, vl
 
 void vlt_draw(vlt_tape *t, uint64_t seed, uint64_t iter, uint64_t step)
 {
-    t->draws = (vlt_draws){seed, iter, step};
+    t->draws = (vl_draws){seed, iter, step};
 }
 
-const vlt_draws *vlt_draw_of(vlt_tape *t)
+const vl_draws *vlt_draw_of(vlt_tape *t)
 {
     return &t->draws;
 }

@@ -31,6 +31,22 @@ static void test_known_answers(void **state)
                          (uint64_t)rows[i].word[1] << 32 | rows[i].word[0]);
 }
 
+static void test_fill(void **state)
+{
+    enum { N = 80 };
+    uint64_t out[N];
+
+    (void)state;
+    for (size_t n = 0; n <= N; n++) { /* over the edge of 32 bits */
+        memset(out, 0, sizeof out);
+        vl_rng_fill(0x1234567890abcdefu, 0xfedcba0987654321u, UINT32_MAX - 7, n, out);
+        for (size_t i = 0; i < N; i++)
+            assert_int_equal(
+                out[i],
+                i < n ? vl_rng(0x1234567890abcdefu, 0xfedcba0987654321u, (uint64_t)UINT32_MAX - 7 + i) : 0);
+    }
+}
+
 /* Seed, stream and index each matter, and no two of 3 x 4096 counters agree. */
 static int by_value(const void *a, const void *b)
 {
@@ -189,10 +205,10 @@ static void test_beta(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_answers),  cmocka_unit_test(test_distinct),
-        cmocka_unit_test(test_unit_and_below), cmocka_unit_test(test_beta),
-        cmocka_unit_test(test_normal),         cmocka_unit_test(test_shuffle),
-        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_known_answers), cmocka_unit_test(test_fill),
+        cmocka_unit_test(test_distinct),      cmocka_unit_test(test_unit_and_below),
+        cmocka_unit_test(test_beta),          cmocka_unit_test(test_normal),
+        cmocka_unit_test(test_shuffle),       cmocka_unit_test(test_streams),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

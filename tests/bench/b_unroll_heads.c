@@ -4,10 +4,8 @@
  * beside it the arithmetic of the official loop in PyTorch (peer_repblend.py), where torch is installed: PEER
  * names the Python, else python3. One thread is timed by the processor, which other programs do not disturb; two
  * by the clock.  b_unroll_heads [THREADS] */
-#include "tests/bench/network.h"
 #include "distill/unroll.h"
-
-#include <string.h>
+#include "tests/bench/peer.h"
 
 enum {
     F_IMAGE = 2304,
@@ -103,25 +101,15 @@ static double measure(const vlm_objective *o, vld_form form, int steps, int thre
 /* Seconds of the PyTorch loop; 0 where there is none. */
 static double peer(int steps, int threads)
 {
-    const char *python = getenv("PEER") ? getenv("PEER") : "python3";
-    char command[1000], line[200] = "";
-    double median = 0, least, most;
-    FILE *f;
+    char script[100], about[100];
+    double s[3];
 
-    snprintf(command, sizeof command,
-             "env -u OPENBLAS_CORETYPE OMP_NUM_THREADS=%d MALLOC_TRIM_THRESHOLD_=8000000000 "
-             "MALLOC_TOP_PAD_=500000000 MALLOC_MMAP_THRESHOLD_=4000000000 "
-             "'%s' tests/bench/peer_repblend.py %d %d %d",
-             threads, python, steps, NET_REPS, threads);
-    f = popen(command, "r");
-    net_need(f != NULL, "popen");
-    if (!fgets(line, sizeof line, f) || sscanf(line, "%lf %lf %lf", &median, &least, &most) != 3)
-        printf("PyTorch, the official loop: skipped: %s", *line ? line : "no answer\n");
-    else
-        printf("PyTorch, the official loop T %2d: %8.1f ms (%.1f to %.1f)  %s", steps, 1e3 * median,
-               1e3 * least, 1e3 * most, strstr(line, "torch"));
-    pclose(f);
-    return median;
+    snprintf(script, sizeof script, "peer_repblend.py %d %d", steps, NET_REPS);
+    if (!peer_run(script, threads, s, about, sizeof about))
+        return 0;
+    printf("PyTorch, the official loop T %2d: %8.1f ms (%.1f to %.1f)  %s\n", steps, 1e3 * s[0], 1e3 * s[1],
+           1e3 * s[2], about);
+    return s[0];
 }
 
 static void compare(int threads)
