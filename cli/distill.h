@@ -18,10 +18,10 @@ typedef struct distill_options {
     cli_common common;
     cli_list real;
     const char *method, *dataset, *text, *image, *base, *augment, *gradient, *loss, *similarity, *normaliser,
-        *init, *optimizer, *schedule, *kernel, *space, *encoder;
+        *init, *optimizer, *schedule, *kernel, *space, *encoder, *match;
     uint64_t memory;
-    bool teacher, resume, convexify;
-    double checkpoint;
+    bool teacher, resume, convexify, intermediate;
+    double checkpoint, perturb;
     int64_t pairs, inner_steps, warm_steps, batch, start_max, text_start_max, expert_epochs, committee,
         iterations, log_cosine, real_batch;
     double alpha, blend, rate_image, rate_text, rate_min, rate_max, step_image, step_text, step_similarity,
@@ -55,9 +55,8 @@ typedef struct distiller {
 
 /* ---- distill_method.c ---- */
 
-/* distill_preset -- the options of a published method for a data set and a budget, over those in *o. NULL or
- * unknown names: the defaults (cli_parse refuses them later). */
-void distill_preset(const char *method, const char *dataset, int64_t pairs, distill_options *o);
+/* distill_preset -- the options of o->method, a published one, for o->dataset and o->pairs, over those in *o. */
+void distill_preset(distill_options *o);
 extern const char distill_methods[]; /* "best|mtt-vl|..." */
 
 /* distill_objective -- loss, similarity and blend of the options. Errors: VL_EARG. */

@@ -19,7 +19,7 @@ static int check_options(const distiller *p, vl_err *e)
                        "--space pixels: --encoder is missing: whose features do the experts know?");
     if (o->encoder && vld_single_find(o->method))
         return vl_fail(e, VL_EARG, "--space pixels: %s works on what the experts see", o->method);
-    if (heads && !pixels && (p->aug.flip || p->aug.shift))
+    if (heads && !pixels && vl_augment_any(&p->aug))
         return vl_fail(e, VL_EARG, "--augment is of pixels: features have no views");
     return VL_OK;
 }

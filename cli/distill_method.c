@@ -7,10 +7,11 @@
  *   tesla-vl  wbce     none        tesla     -      the same
  *   lors      wbce     low rank    tesla     -      the same
  *   repblend  wbce     low rank    tesla     1      the same; experts of scope heads
+ *   lora      infonce  none        exact     -      mtt-vl's; experts by low-rank factors
  *
  * Steps, rank, alpha and batch go with data set and budget.
  * covmatch, mdm and krr train nothing inside (distill/single_loss.h) and take no budget but rho and lambda.
- * Source: Wu et al. 2024 (mtt-vl), Xu et al. 2024 (tesla-vl, lors), Zhang et al. 2025 (repblend), and the settings
+ * Source: Wu et al. 2024 (mtt-vl, lora), Xu et al. 2024 (tesla-vl, lors), Zhang et al. 2025 (repblend), and the settings
  * of their published scripts. Their learning rates of images and texts are steps here; rates of the inner
  * training start at 0.1 and move by SGD of 0.01. */
 #include "cli/distill.h"
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char distill_methods[] = "best|mtt-vl|tesla-vl|lors|repblend|covmatch|mdm|krr";
+const char distill_methods[] = "best|mtt-vl|tesla-vl|lors|repblend|lora|covmatch|mdm|krr";
 
 /* Of a data set at about 100, 200 and 500 pairs. */
 typedef struct budget {
@@ -50,7 +51,7 @@ static size_t budget_of(const char *dataset, int64_t pairs)
     return i;
 }
 
-/* What the four have in common. */
+/* What those that match trajectories have in common. */
 static void published(const budget *b, distill_options *o)
 {
     o->inner_steps = 8;
@@ -77,33 +78,36 @@ static void with_similarity(const budget *b, distill_options *o)
 
 /* Weights are the authors', where there are some; steps are Adam's, and between what suits pixels and rows of unit
  * length. */
-static void single_level(const char *method, bool coco, int64_t pairs, distill_options *o)
+static void single_level(bool coco, distill_options *o)
 {
     o->expert_epochs = 1;
     o->step_image = 0.005;
-    if (!strcmp(method, "covmatch")) {
-        o->rho = pairs < 150 ? 2 : 1;
-        o->lambda = pairs < 350 ? 0.1 : coco ? 0.5 : 0.6;
-    } else if (!strcmp(method, "mdm")) {
+    if (!strcmp(o->method, "covmatch")) {
+        o->rho = o->pairs < 150 ? 2 : 1;
+        o->lambda = o->pairs < 350 ? 0.1 : coco ? 0.5 : 0.6;
+    } else if (!strcmp(o->method, "mdm")) {
         o->real_batch = 64;
         o->gke = 0.8;
         o->sigma = 0.5;
     }
 }
 
-void distill_preset(const char *method, const char *dataset, int64_t pairs, distill_options *o)
+void distill_preset(distill_options *o)
 {
+    const char *method = o->method;
     const budget *b;
 
-    if (!method || !strcmp(method, "best") || !strstr(distill_methods, method))
+    if (!strcmp(method, "best"))
         return;
     if (vld_single_find(method)) {
-        single_level(method, dataset && !strcmp(dataset, "coco"), pairs, o);
+        single_level(!strcmp(o->dataset, "coco"), o);
         return;
     }
-    b = &budgets[budget_of(dataset && !strcmp(dataset, "coco") ? "coco" : "flickr30k", pairs)];
+    b = &budgets[budget_of(o->dataset, o->pairs)];
     published(b, o);
-    if (!strcmp(method, "mtt-vl")) {
+    if (!strcmp(method, "lora"))
+        o->match = "lora";
+    if (!strcmp(method, "mtt-vl") || !strcmp(method, "lora")) {
         o->step_image = o->step_text = 1000;
         o->start_max = 2;
         o->batch = 100;

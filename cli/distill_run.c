@@ -70,6 +70,17 @@ static int iterate(distiller *p, vl_err *e)
 
 /* ---- reading and writing ------------------------------------------------------------------------- */
 
+/* Are the experts what --match says? */
+static int check_scope(const distiller *p, vl_err *e)
+{
+    const vlm_model *m = &p->experts.model;
+    const char *is = m->kind == VLM_HEADS ? "heads" : m->lora ? "lora" : "image", *match = p->o->match;
+
+    if (!match || !strcmp(match, is))
+        return VL_OK;
+    return vl_fail(e, VL_EARG, "--match %s: the experts are %s, which is %s", match, m->spec, is);
+}
+
 static int read_experts(distiller *p, char **operand, const vls_left_out *left_out, vl_err *e)
 {
     const distill_options *o = p->o;
@@ -82,6 +93,8 @@ static int read_experts(distiller *p, char **operand, const vls_left_out *left_o
         snaps = distill_takes_teacher(o) ? 0 : 1;
     rc = vld_experts_salvage((const char *const *)operand, p->n_paths, snaps, left_out, &p->experts,
                              p->parents, e);
+    if (!rc)
+        rc = check_scope(p, e);
     if (!rc && o->base)
         rc = vlm_base_load(&p->experts.model, o->base, false, &p->base, e);
     if (!rc)
@@ -155,6 +168,20 @@ static json_t *number(double x)
     return isfinite(x) ? json_real(x) : json_null();
 }
 
+/* Those that are used. */
+static int add_used(const distill_options *o, json_t *options)
+{
+    int bad = 0;
+
+    if (o->match)
+        bad |= json_object_set_new(options, "match", json_string(o->match));
+    if (o->perturb > 0)
+        bad |= json_object_set_new(options, "perturb", json_real(o->perturb));
+    if (o->intermediate)
+        bad |= json_object_set_new(options, "intermediate", json_true());
+    return bad;
+}
+
 static json_t *options_json(const distill_options *o)
 {
     json_t *steps = json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:s, s:f, s:f, s:f, s:b}", "step_image",
@@ -213,7 +240,7 @@ static int describe(distiller *p, const char *tool, vl_err *e)
     options = options_json(p->o);
     if (json_object_set_new(p->d.manifest, "objective", objective) |
             json_object_set_new(p->d.manifest, "options", options) ||
-        (p->single && distill_single_options(p->o, options)))
+        add_used(p->o, options) || (p->single && distill_single_options(p->o, options)))
         return vl_fail(e, VL_ENOMEM, "out of memory: manifest");
     return VL_OK;
 }
@@ -256,6 +283,8 @@ static vld_outer_opts outer_options(const distiller *p)
                             .text_start_max = (int)o->text_start_max,
                             .expert_epochs = (int)o->expert_epochs,
                             .committee = (int)o->committee,
+                            .perturb = o->perturb,
+                            .intermediate = o->intermediate,
                             .optimiser = strcmp(o->optimizer, "sgd") ? VLD_ADAM : VLD_SGD,
                             .momentum = o->momentum,
                             .clip = o->clip,

@@ -106,7 +106,7 @@ static void to_noise(vl_real *x, size_t n, uint64_t seed, uint64_t stream)
 
 int distill_start(distiller *p, vl_err *e)
 {
-    static const vl_augment still = {false, 0};
+    static const vl_augment still = {0};
     const distill_options *o = p->o;
     size_t n = (size_t)o->pairs;
     uint32_t *rows = NULL;

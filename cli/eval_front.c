@@ -20,7 +20,7 @@ static int needs_encoder(const eval *v, const eval_set **first)
 /* The set's images become features; its pixels are kept. */
 static int look(eval_set *s, const vld_encoder *enc, vl_err *e)
 {
-    static const vl_augment still = {false, 0};
+    static const vl_augment still = {0};
     vld_distilled *d = &s->set;
     vld_front *f = NULL;
     vl_real *features;

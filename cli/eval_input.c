@@ -189,8 +189,7 @@ static bool same_network(const vld_distilled *a, const vld_distilled *b)
 {
     return !strcmp(a->model.spec, b->model.spec) && a->model.size == b->model.size &&
            a->model.text_dim == b->model.text_dim && a->model.embed_dim == b->model.embed_dim &&
-           a->model.scale == b->model.scale && a->augment.flip == b->augment.flip &&
-           a->augment.shift == b->augment.shift;
+           a->model.scale == b->model.scale && vl_augment_equal(&a->augment, &b->augment);
 }
 
 static int check_agree(const eval *v, vl_err *e)
@@ -230,7 +229,7 @@ static size_t first_of(int64_t option, size_t set, size_t usual)
 int eval_network(eval *v, const vl_data *data, vl_err *e)
 {
     static const vlm_model none = {.kind = VLM_CONVNET};
-    static const vl_augment still = {false, 0};
+    static const vl_augment still = {0};
     const eval_options *o = &v->o;
     const vld_distilled *d = v->first < v->n_sets ? &v->set[v->first].set : NULL;
     const vlm_model *m = d ? &d->model : &none;

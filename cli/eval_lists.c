@@ -193,7 +193,7 @@ static int check_needs(const eval *v, vl_err *e)
         return vl_fail(e, VL_EARG, "--ars: compares views of pixels, and protocol heads has features");
     if (v->first == v->n_sets || !o->random)
         return vl_fail(e, VL_EARG, "--ars: needs a distilled set and random pairs beside it (--train)");
-    if (!o->aug.flip && !o->aug.shift)
+    if (!vl_augment_any(&o->aug))
         return vl_fail(e, VL_EARG,
                        "--ars: compares with and without the views of --augment, and that is none");
     return VL_OK;

@@ -4,7 +4,7 @@
  *   herding-N, ...       --controls: a selection of select.h by what a briefly trained student sees
  *   LABEL-N-no-PART      --ablate: the distilled row without a part that it learned; no-rates: the grid of real
  *                        pairs in place of the learned rates
- *   ROW@SPEC             --students: random, selected and distilled rows, another network
+ *   ROW@SPEC             --students: random, selected and distilled rows and full data, another network
  *   ROW@plain            --ars: random and distilled rows without views; ROW@views: a distilled row with those of
  *                        real pairs, where its own are others
  *   ROW@last             --select: the last epoch counts, whatever validation says
@@ -166,7 +166,7 @@ static int other_networks(eval *v, vl_err *e)
             return vl_within(e, "--students");
         for (size_t i = 0; i < rows; i++)
             if (v->row[i].kind == EVAL_RANDOM || v->row[i].kind == EVAL_SELECTED ||
-                v->row[i].kind == EVAL_DISTILLED)
+                v->row[i].kind == EVAL_DISTILLED || v->row[i].kind == EVAL_FULL)
                 copy_row(v, i, v->transfer[k].spec)->model = &v->transfer[k];
     }
     return VL_OK;
@@ -174,7 +174,7 @@ static int other_networks(eval *v, vl_err *e)
 
 static void other_views(eval *v)
 {
-    bool own = v->set_aug.flip != v->aug.flip || v->set_aug.shift != v->aug.shift;
+    bool own = !vl_augment_equal(&v->set_aug, &v->aug);
     size_t rows = v->n_rows;
 
     for (size_t i = 0; v->o.ars && i < rows; i++) {

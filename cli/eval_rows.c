@@ -68,7 +68,7 @@ static vl_augment views_of(const eval *v, const eval_row *r)
     bool learned = r->kind == EVAL_DISTILLED || r->kind == EVAL_INITIAL_RATES || r->kind == EVAL_ABLATED;
 
     if (r->views == EVAL_PLAIN)
-        return (vl_augment){false, 0};
+        return (vl_augment){0};
     return learned && r->views == EVAL_AS_EVER ? v->set_aug : v->aug;
 }
 

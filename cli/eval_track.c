@@ -34,8 +34,12 @@ static json_t *ids_json(const vls_parent *id, int n)
 
 static json_t *set_json(const eval_set *s)
 {
-    return json_pack("{s:s, s:o}", "label", s->label, "ids",
-                     s->distilled ? ids_json(&s->id, 1) : ids_json(s->data.id, s->data.n_ids));
+    const vl_data *d = &s->data.d;
+
+    return s->distilled
+               ? json_pack("{s:s, s:o}", "label", s->label, "ids", ids_json(&s->id, 1))
+               : json_pack("{s:s, s:o, s:s?, s:s?}", "label", s->label, "ids",
+                           ids_json(s->data.id, s->data.n_ids), "text", d->text_ext, "image", d->image_ext);
 }
 
 static json_t *grid_json(const eval_grid *g)
@@ -54,19 +58,33 @@ static json_t *objective_json(const vlm_objective *o)
     return vld_objective_to_json(o, &j, NULL) ? NULL : j;
 }
 
+/* row, with its views; NULL where memory is short, there or here. */
+static json_t *with_views(json_t *row, const vl_augment *a)
+{
+    json_t *views = NULL;
+
+    if (!row || vld_augment_to_json(a, &views, NULL) || json_object_update(row, views)) {
+        json_decref(row);
+        row = NULL;
+    }
+    json_decref(views);
+    return row;
+}
+
 static json_t *row_json(const eval_row *r)
 {
     const vld_task *t = &r->task;
+    json_t *j;
 
     if (r->kind == EVAL_CHANCE)
         return json_pack("{s:s}", "name", r->name);
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:i, s:i, s:I, s:f, s:b, s:i, s:i, s:o, s:s}",
-                     "name", r->name, "kind", eval_kind_name(r->kind), "stream", r->stream, "pairs",
-                     (json_int_t)r->n, "sets", (json_int_t)r->n_draws, "students", t->students, "grid",
-                     grid_json(r->grid), "epochs", t->epochs, "readings", t->readings, "batch",
-                     (json_int_t)t->batch, "momentum", t->momentum, "flip", t->aug.flip, "shift",
-                     t->aug.shift, "select", (int)t->select, "objective", objective_json(&t->objective),
-                     "network", r->model ? r->model->spec : "");
+    j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:i, s:i, s:I, s:f, s:i, s:o, s:s}", "name", r->name,
+                  "kind", eval_kind_name(r->kind), "stream", r->stream, "pairs", (json_int_t)r->n, "sets",
+                  (json_int_t)r->n_draws, "students", t->students, "grid", grid_json(r->grid), "epochs",
+                  t->epochs, "readings", t->readings, "batch", (json_int_t)t->batch, "momentum", t->momentum,
+                  "select", (int)t->select, "objective", objective_json(&t->objective), "network",
+                  r->model ? r->model->spec : "");
+    return with_views(j, &t->aug);
 }
 
 static json_t *inputs_json(const eval *v)
@@ -75,10 +93,11 @@ static json_t *inputs_json(const eval *v)
 
     for (size_t i = 0; i < v->n_sets; i++)
         append(&sets, set_json(&v->set[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:s?, s:s?, s:O?}", "train", ids_json(v->train.id, v->train.n_ids),
-                     "validation", ids_json(v->val.id, v->val.n_ids), "test",
-                     ids_json(v->test.id, v->test.n_ids), "sets", sets, "text", v->o.text_ext, "image",
-                     v->o.image_ext, "loss", v->losses.all);
+    return json_pack("{s:o, s:o, s:o, s:o, s:[s?,s?,s?], s:[s?,s?,s?], s:O?}", "train",
+                     ids_json(v->train.id, v->train.n_ids), "validation", ids_json(v->val.id, v->val.n_ids),
+                     "test", ids_json(v->test.id, v->test.n_ids), "sets", sets, "text", v->train.d.text_ext,
+                     v->val.d.text_ext, v->test.d.text_ext, "image", v->train.d.image_ext, v->val.d.image_ext,
+                     v->test.d.image_ext, "loss", v->losses.all);
 }
 
 int eval_track(eval *v, vl_err *e)

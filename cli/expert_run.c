@@ -218,6 +218,7 @@ static void train_expert(void *arg, size_t tile, int worker)
                          .rate = {x->t->o.rate_image, x->t->o.rate_text},
                          .momentum = x->t->o.momentum,
                          .weight_decay = x->t->o.weight_decay,
+                         .smooth = x->t->o.smooth,
                          .aug = x->t->aug};
     vl_real *theta = NULL;
 

@@ -9,6 +9,7 @@
 #include "cli/runlog.h"
 #include "distill/forgetting.h"
 #include "distill/resume.h"
+#include "distill/smooth.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +18,7 @@ typedef struct expert_opts {
     int experts, epochs;
     size_t batch;
     double rate_image, rate_text, momentum, weight_decay;
+    vld_smooth_opts smooth;
     uint64_t seed;
 } expert_opts;
 

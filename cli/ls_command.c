@@ -4,6 +4,7 @@
 #include "cli/ls_command.h"
 
 #include "formats/bytes.h"
+#include "pipeline/view.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -84,16 +85,18 @@ static void add_options(json_t *words, const json_t *options)
 
 static void add_augment(json_t *words, const json_t *a)
 {
-    bool flip = json_is_true(json_object_get(a, "flip"));
-    long long shift = (long long)json_integer_value(json_object_get(a, "shift"));
-    char text[48];
+    const vl_augment views = {.flip = json_is_true(json_object_get(a, "flip")),
+                              .shift = (int)json_integer_value(json_object_get(a, "shift")),
+                              .crop = (int)json_integer_value(json_object_get(a, "crop")),
+                              .cutout = (int)json_integer_value(json_object_get(a, "cutout")),
+                              .colour = json_is_true(json_object_get(a, "colour"))};
+    char text[VL_AUGMENT_TEXT];
 
     if (!a)
         return;
+    vl_augment_text(&views, text);
     word(words, "--augment");
-    if (shift)
-        snprintf(text, sizeof text, "%sshift%lld", flip ? "flip+" : "", shift);
-    word(words, shift ? text : flip ? "flip" : "none");
+    word(words, text);
 }
 
 /* ---- the last step -------------------------------------------------------------------------------- */

@@ -189,7 +189,7 @@ static int set_list(const cli_opt *o, const char *s, vl_err *e)
     return VL_OK;
 }
 
-static int set_value(const cli_opt *o, const char *s, vl_err *e)
+static int convert(const cli_opt *o, const char *s, vl_err *e)
 {
     switch (o->type) {
     case CLI_FLAG:
@@ -215,6 +215,37 @@ static int set_value(const cli_opt *o, const char *s, vl_err *e)
     return vl_fail(e, VL_EARG, "--%s: takes no value", o->long_name);
 }
 
+static size_t value_bytes(cli_type type)
+{
+    static const size_t bytes[] = {[CLI_FLAG] = sizeof(bool),
+                                   [CLI_INT] = sizeof(int64_t),
+                                   [CLI_REAL] = sizeof(double),
+                                   [CLI_SIZE] = sizeof(uint64_t),
+                                   [CLI_TEXT] = sizeof(const char *),
+                                   [CLI_PATH] = sizeof(const char *),
+                                   [CLI_CHOICE] = sizeof(const char *),
+                                   [CLI_LIST] = sizeof(cli_list),
+                                   [CLI_GROUP] = 0};
+
+    return bytes[type];
+}
+
+bool cli_table_given(const cli_table *t, const char *name)
+{
+    const cli_opt *o = find_long(t, name, strlen(name));
+
+    return o && t->given[o - t->row];
+}
+
+void cli_table_defaults(const cli_table *t, const void *from, void *to, size_t size)
+{
+    for (int i = 0; i < t->n; i++) {
+        uintptr_t at = (uintptr_t)t->row[i].value - (uintptr_t)to;
+        if (!t->given[i] && t->row[i].value && at < size)
+            memcpy((char *)to + at, (const char *)from + at, value_bytes(t->row[i].type));
+    }
+}
+
 /* ---- the scanner ----------------------------------------------------------------------------- */
 
 typedef struct scan {
@@ -222,6 +253,15 @@ typedef struct scan {
     char **argv;
     int argc, i; /* i: the argument being read */
 } scan;
+
+static int set_value(scan *s, const cli_opt *o, const char *value, vl_err *e)
+{
+    int rc = convert(o, value, e);
+
+    if (!rc)
+        s->t->given[o - s->t->row] = true;
+    return rc;
+}
 
 /* The value behind an option: what follows in the same argument, or the next argument. */
 static const char *value_of(scan *s, const char *rest)
@@ -246,12 +286,12 @@ static int scan_long(scan *s, const char *name, vl_err *e)
     if (o->type == CLI_FLAG) {
         if (name[n])
             return vl_fail(e, VL_EARG, "--%s takes no value", o->long_name);
-        return set_value(o, NULL, e);
+        return set_value(s, o, NULL, e);
     }
     value = value_of(s, name[n] ? name + n + 1 : NULL);
     if (!value)
         return vl_fail(e, VL_EARG, "--%s needs a value (%s)", o->long_name, o->arg);
-    return set_value(o, value, e);
+    return set_value(s, o, value, e);
 }
 
 static int scan_short(scan *s, const char *letters, vl_err *e)
@@ -267,9 +307,9 @@ static int scan_short(scan *s, const char *letters, vl_err *e)
             value = value_of(s, p[1] ? p + 1 : NULL);
             if (!value)
                 return vl_fail(e, VL_EARG, "-%c needs a value (%s)", *p, o->arg);
-            return set_value(o, value, e);
+            return set_value(s, o, value, e);
         }
-        rc = set_value(o, NULL, e);
+        rc = set_value(s, o, NULL, e);
         if (rc)
             return rc;
     }
@@ -333,8 +373,12 @@ static int processors(void)
     return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
 }
 
+/* In one write: a failure between several would be known at the end, its cause not. */
 static void print_and_exit(const cli_table *t, const cli_tool *tool)
 {
+    static char room[1 << 16];
+
+    setvbuf(stdout, room, _IOFBF, sizeof room);
     if (t->help)
         cli_print_help(stdout, t, tool);
     else if (t->version)
@@ -344,38 +388,34 @@ static void print_and_exit(const cli_table *t, const cli_tool *tool)
     exit(cli_stdout_close(true));
 }
 
+static cli_table line; /* what cli_parse read */
+
 int cli_parse(const cli_tool *tool, int argc, char **argv)
 {
-    static cli_table t;
     vl_err e = {0};
     int n;
 
     cli_msg_setup(tool->name, tool->common);
     cli_signals_install();
-    cli_table_build(&t, tool);
-    n = cli_table_scan(&t, tool, argc, argv, &e);
+    cli_table_build(&line, tool);
+    n = cli_table_scan(&line, tool, argc, argv, &e);
     if (n < 0)
         cli_misuse("%s", e.text);
-    if (t.help || t.version || t.tsv)
-        print_and_exit(&t, tool);
+    if (tool->settle)
+        tool->settle();
+    if (line.help || line.version || line.tsv)
+        print_and_exit(&line, tool);
     if (tool->common->threads == 0)
         tool->common->threads = processors();
     return n;
 }
 
-const char *cli_option_ahead(int argc, char **argv, const char *name)
+bool cli_given(const char *name)
 {
-    size_t n = strlen(name);
-    const char *found = NULL;
+    return cli_table_given(&line, name);
+}
 
-    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
-        const char *a = argv[i];
-        if (strncmp(a, "--", 2) || strncmp(a + 2, name, n))
-            continue;
-        if (a[2 + n] == '=')
-            found = a + 3 + n;
-        else if (!a[2 + n] && i + 1 < argc)
-            found = argv[i + 1];
-    }
-    return found;
+void cli_take_defaults(const void *from, void *to, size_t size)
+{
+    cli_table_defaults(&line, from, to, size);
 }

@@ -8,6 +8,7 @@
 #define CLI_OPT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -89,6 +90,9 @@ typedef struct cli_tool {
     void (*print_engine)(
         FILE *f); /* lines of --version on what multiplies matrices: cli_print_blas; NULL where
                                        nothing does, and then the linker leaves OpenBLAS out of the program */
+    void (*settle)(
+        void); /* called when the line is read, before --help shows the values: for options that change
+                             the defaults of others. NULL: there are none */
 } cli_tool;
 
 /* cli_print_blas -- OpenBLAS: its version, the kernels in use, threads. */
@@ -102,8 +106,11 @@ void cli_print_blas(FILE *f);
  * temporary output; SIGPIPE is ignored, so a closed pipe is a write error like any other. */
 int cli_parse(const cli_tool *tool, int argc, char **argv);
 
-/* cli_option_ahead -- what the command line says of --name, before it is parsed: for options that change the
- * defaults of others. The last one counts; NULL: not there. Nothing is checked, cli_parse does. */
-const char *cli_option_ahead(int argc, char **argv, const char *name);
+/* cli_given -- was --name (or its short form) on the line? From tool->settle on. */
+bool cli_given(const char *name);
+
+/* cli_take_defaults -- for tool->settle: *from and *to are of one type, size bytes, and the table's values lie in *to;
+ * those whose options are not on the line become what they are in *from. */
+void cli_take_defaults(const void *from, void *to, size_t size);
 
 #endif

@@ -11,6 +11,7 @@ enum { CLI_TABLE_MAX = 96 };
 
 typedef struct cli_table {
     cli_opt row[CLI_TABLE_MAX]; /* the tool's rows, then the common ones it takes */
+    bool given[CLI_TABLE_MAX];  /* it is on the command line */
     int n;
     bool help, version, tsv; /* asked for on the command line */
 } cli_table;
@@ -22,6 +23,10 @@ void cli_table_build(cli_table *t, const cli_tool *tool);
  * Stops at --help, --version or --options-tsv. Prints nothing, never exits.
  * Returns the number of operands or VL_EARG with *e. Operand counts are checked here too. */
 VL_MUST_USE int cli_table_scan(cli_table *t, const cli_tool *tool, int argc, char **argv, vl_err *e);
+
+/* The insides of cli_given and cli_take_defaults (opt.h). */
+bool cli_table_given(const cli_table *t, const char *name);
+void cli_table_defaults(const cli_table *t, const void *from, void *to, size_t size);
 
 /* cli_size_text -- bytes with the largest suffix that divides them: 1048576 is "1M". */
 enum { CLI_SIZE_TEXT = 24 };

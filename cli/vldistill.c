@@ -91,6 +91,11 @@ static const cli_opt options[] = {
     {0, "dataset", CLI_CHOICE, &o.dataset, "NAME", "whose published settings --method takes, with --pairs", 0,
      0, "flickr30k|coco"},
     {0, "matching", CLI_GROUP, NULL, NULL, "Matching", 0, 0, NULL},
+    {0, "match", CLI_CHOICE, &o.match, "SCOPE",
+     "what the experts must be: of scope heads or image, or lora, of scope image by low-rank factors [what "
+     "they "
+     "are]",
+     0, 0, "heads|image|lora"},
     {0, "gradient", CLI_CHOICE, &o.gradient, "KIND", "exact: the adjoint; tesla: without the Hessian terms",
      0, 0, "exact|tesla"},
     {0, "loss", CLI_CHOICE, &o.loss, "LOSS", "that students and inner steps go down", 0, 0,
@@ -118,6 +123,12 @@ static const cli_opt options[] = {
      4096, NULL},
     {0, "expert-epochs", CLI_INT, &o.expert_epochs, "N", "aim at the snapshot so many epochs ahead", 1, 4096,
      NULL},
+    {0, "intermediate", CLI_FLAG, &o.intermediate, NULL,
+     "aim at the experts' snapshots on the way, too: evenly over the steps, one for each epoch ahead", 0, 0,
+     NULL},
+    {0, "perturb", CLI_REAL, &o.perturb, "SIGMA",
+     "start from the snapshot plus normal noise, by that share of each tensor's standard deviation; 0: none",
+     0, 1e6, NULL},
     {0, "convexify", CLI_FLAG, &o.convexify, NULL,
      "straighten the experts' ways: snapshots move onto the line from the first to the last, as far along as "
      "the way "
@@ -126,7 +137,7 @@ static const cli_opt options[] = {
     {0, "committee", CLI_INT, &o.committee, "N", "experts an iteration, whose gradients are averaged", 1,
      1024, NULL},
     {0, "augment", CLI_TEXT, &o.augment, "VIEWS",
-     "views of the set in training steps: none, flip, shiftN or flip+shiftN; students see it the same way "
+     "views of the set in training steps: none, or " VL_AUGMENT_FORM "; students see it the same way "
      "[the experts']",
      0, 0, NULL},
     {0, "log-cosine", CLI_INT, &o.log_cosine, "N",
@@ -176,6 +187,15 @@ static const cli_opt options[] = {
      0, 1e3, NULL},
     CLI_END};
 
+/* The method, the data set and the budget decide the defaults of other options. */
+static void take_method(void)
+{
+    distill_options preset = o;
+
+    distill_preset(&preset);
+    cli_take_defaults(&preset, &o, sizeof o);
+}
+
 static const cli_tool tool = {
     .name = "vldistill",
     .usage = "[options] --real PAIRS --real EMBEDDINGS TRAJECTORIES...",
@@ -189,6 +209,7 @@ static const cli_tool tool = {
     .min_operands = 1,
     .max_operands = -1,
     .print_engine = cli_print_blas,
+    .settle = take_method,
 };
 
 /* Standard input can be read once. */
@@ -206,51 +227,38 @@ static void check_inputs(int n, char **operand)
         cli_misuse("--real is missing: the set starts from real pairs");
     if (o.resume && (!o.common.output || !strcmp(o.common.output, "-")))
         cli_misuse("--resume: standard output cannot be resumed, -o FILE is needed");
+    if (o.intermediate && (o.expert_epochs < 2 || o.expert_epochs > o.inner_steps))
+        cli_misuse("--intermediate: --expert-epochs is %d, 2 to the %d of --inner-steps wanted",
+                   (int)o.expert_epochs, (int)o.inner_steps);
     if (o.rate_min > o.rate_max)
         cli_misuse("--rate-min %g is more than --rate-max %g", o.rate_min, o.rate_max);
 }
 
-/* An option on the line that the method would not look at; NULL: none. */
-static const char *idle_option(int argc, char **argv, bool alone)
+/* Options that the method would not look at are misuse. */
+static void check_idle(void)
 {
     static const char *const inner[] = {
         "gradient",   "loss",        "similarity", "alpha",           "blend",
         "normaliser", "inner-steps", "warm-steps", "start-max",       "text-start-max",
         "convexify",  "committee",   "log-cosine", "step-similarity", "step-rates",
-        "rate-min",   "rate-max"};
-    static const char *const single[] = {"real-batch", "teacher", "merge", "rho",   "lambda",       "gke",
-                                         "sigma",      "kernel",  "width", "ridge", "text-to-image"};
-    const char *const *idle = alone ? inner : single;
+        "rate-min",   "rate-max",    "perturb",    "intermediate",    NULL};
+    static const char *const single[] = {"real-batch", "teacher", "merge", "rho",   "lambda",        "gke",
+                                         "sigma",      "kernel",  "width", "ridge", "text-to-image", NULL};
+    bool alone = vld_single_find(o.method);
 
-    for (size_t i = 0; i < (alone ? sizeof inner : sizeof single) / sizeof *idle; i++)
-        if (cli_option_ahead(argc, argv, idle[i]))
-            return idle[i];
-    return NULL;
-}
-
-/* What the line says of these decides the defaults of other options. */
-static void take_method(int argc, char **argv)
-{
-    const char *pairs = cli_option_ahead(argc, argv, "pairs");
-    const char *method = cli_option_ahead(argc, argv, "method");
-
-    distill_preset(method, cli_option_ahead(argc, argv, "dataset"), pairs ? atoll(pairs) : o.pairs, &o);
+    for (const char *const *idle = alone ? inner : single; *idle; idle++)
+        if (cli_given(*idle))
+            cli_misuse("--%s: %s", *idle,
+                       alone ? "this method trains nothing inside" : "no part of matching trajectories");
 }
 
 int main(int argc, char **argv)
 {
     distiller p = {.o = &o};
     vl_err e = {0}, late = {0};
-    const char *method = cli_option_ahead(argc, argv, "method"), *idle;
-    bool alone = method && vld_single_find(method);
-    int n, rc;
+    int n = cli_parse(&tool, argc, argv), rc;
 
-    take_method(argc, argv);
-    idle = idle_option(argc, argv, alone);
-    n = cli_parse(&tool, argc, argv);
-    if (idle)
-        cli_misuse("--%s: %s", idle,
-                   alone ? "this method trains nothing inside" : "no part of matching trajectories");
+    check_idle();
     check_inputs(n, argv + 1);
     if (o.augment && vl_augment_parse(o.augment, &p.aug, &e))
         cli_misuse("--augment: %s", e.text);

@@ -41,12 +41,14 @@ static const cli_opt options[] = {
     {0, "text-model", CLI_TEXT, &o.text_model, "NAME", "encoder of the captions: hash:DIM, or none", 0, 0,
      NULL},
     {0, "image-model", CLI_TEXT, &o.image_model, "NAME",
-     "encoder of the images: convnet:64x2#seed=1, convnet:64x2@FILE#expert-0000/snap-0003, or none", 0, 0,
-     NULL},
+     "encoder of the images: convnet:64x2#seed=1, convnet:64x2@FILE#expert-0000/snap-0003, a folder of the "
+     "Hugging "
+     "Face hub (ViT, DINO, DINOv2), #size=N behind it or not, or none",
+     0, 0, NULL},
     {0, "size", CLI_INT, &o.size, "PIXELS",
-     "side of the images that a convnet by seed sees; one from a file brings its own", 16, 1024, NULL},
+     "side of the images that a convnet by seed sees; others bring their own", 16, 1024, NULL},
     {0, "embed-dim", CLI_INT, &o.embed_dim, "D",
-     "dimensions of the rows of a convnet by seed; one from a file brings its own", 1, 65536, NULL},
+     "dimensions of the rows of a convnet by seed; others bring their own", 1, 65536, NULL},
     {0, "max-pixels", CLI_INT, &o.max_pixels, "N", "refuse larger images, by their header", 1, 1e10, NULL},
     CLI_END};
 

@@ -104,7 +104,7 @@ static const cli_opt options[] = {
      NULL},
     {0, "scale", CLI_REAL, &v.o.scale, "X", "of the logits; 0: the set's, or 7", 0, 1e6, NULL},
     {0, "augment", CLI_TEXT, &v.o.augment, "VIEWS",
-     "of real pairs: none, flip, shiftN or flip+shiftN; a distilled set, and its start with its "
+     "of real pairs: none, or " VL_AUGMENT_FORM "; a distilled set, and its start with its "
      "rates, are seen as the set was in its making",
      0, 0, NULL},
     {0, "output", CLI_GROUP, NULL, NULL, "Output", 0, 0, NULL},

@@ -19,6 +19,7 @@ static struct options {
     const char *scope, *model, *augment, *text, *image, *base;
     int64_t size, embed_dim, experts, epochs, batch;
     double scale, dropout, rate_image, rate_text, momentum, weight_decay;
+    vld_smooth_opts smooth;
     bool resume;
     const char *scores;
     cli_list val;
@@ -70,8 +71,15 @@ static const cli_opt options[] = {
     {0, "rate-text", CLI_REAL, &o.rate_text, "X", "learning rate of the text branch", 0, 1e38, NULL},
     {0, "momentum", CLI_REAL, &o.momentum, "X", "share of the last step that is kept", 0, 0.999999, NULL},
     {0, "weight-decay", CLI_REAL, &o.weight_decay, "X", "times rate and weight, a step", 0, 1e6, NULL},
+    {0, "flat", CLI_REAL, &o.smooth.flat, "RHO",
+     "flat ways: take the gradient so far further up its own direction; two passes a step; 0: no", 0, 1e6,
+     NULL},
+    {0, "grad-penalty", CLI_REAL, &o.smooth.penalty, "X",
+     "smooth ways: weight of the gradient's length beside the loss; a tangent sweep a step; 0: no", 0, 1e6,
+     NULL},
+    {0, "clip", CLI_REAL, &o.smooth.clip, "LENGTH", "of a branch's longer gradient; 0: never", 0, 1e30, NULL},
     {0, "augment", CLI_TEXT, &o.augment, "VIEWS",
-     "of images: none, flip, shiftN or flip+shiftN, mirrored half of the time, moved by up to N pixels "
+     "of images: none, or " VL_AUGMENT_FORM ", mirrored half of the time, moved by up to N pixels, and so on "
      "[" VLM_DEFAULT_VIEWS "]",
      0, 0, NULL},
     {0, "val", CLI_LIST, &o.val, "FILE",
@@ -174,6 +182,21 @@ static int load(expert_trainer *t, char **paths, int n, vl_err *e)
     return rc;
 }
 
+/* Those that are used. */
+static int add_smooth(json_t *opts)
+{
+    const struct {
+        const char *name;
+        double value;
+    } row[] = {{"flat", o.smooth.flat}, {"grad_penalty", o.smooth.penalty}, {"clip", o.smooth.clip}};
+    int bad = 0;
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        if (row[i].value > 0)
+            bad |= json_object_set_new(opts, row[i].name, json_real(row[i].value));
+    return bad;
+}
+
 static int make_manifest(expert_trainer *t, vl_err *e)
 {
     json_t *schema = NULL, *opts;
@@ -187,7 +210,7 @@ static int make_manifest(expert_trainer *t, vl_err *e)
                      (json_int_t)o.experts, "epochs", (json_int_t)o.epochs, "batch", (json_int_t)o.batch,
                      "rate_image", o.rate_image, "rate_text", o.rate_text, "momentum", o.momentum,
                      "weight_decay", o.weight_decay);
-    rc = json_object_set_new(t->manifest, "schema", schema) |
+    rc = add_smooth(opts) | json_object_set_new(t->manifest, "schema", schema) |
          json_object_set_new(t->manifest, "options", opts);
     if (t->train.feature_model)
         rc |= json_object_set_new(t->manifest, "encoder", json_string(t->train.feature_model));
@@ -231,6 +254,7 @@ static void take_options(expert_trainer *t)
                          .rate_text = o.rate_text,
                          .momentum = o.momentum,
                          .weight_decay = o.weight_decay,
+                         .smooth = o.smooth,
                          .seed = (uint64_t)o.common.seed};
 }
 

@@ -67,7 +67,7 @@ static int nearest_texts(const vl_data *d, vld_set *s, vl_err *e)
 
 static int initial_images(const vld_distilled *set, const vl_data *train, vld_set *s, vl_err *e)
 {
-    const vl_view still = {false, 0, 0};
+    const vl_view still = {0};
     size_t side = set->model.size, n = set->model.image_n;
     vld_set real;
     int rc;

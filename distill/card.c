@@ -42,18 +42,34 @@ int vld_model_from_json(const json_t *j, vlm_model *m, vl_err *e)
 
 int vld_augment_to_json(const vl_augment *a, json_t **out, vl_err *e)
 {
-    return made(json_pack("{s:b, s:i}", "flip", a->flip, "shift", a->shift), out, e);
+    json_t *j = json_pack("{s:b, s:i}", "flip", a->flip, "shift", a->shift);
+    int bad = !j;
+
+    if (!bad && a->crop)
+        bad = json_object_set_new(j, "crop", json_integer(a->crop));
+    if (!bad && a->cutout)
+        bad = json_object_set_new(j, "cutout", json_integer(a->cutout));
+    if (!bad && a->colour)
+        bad = json_object_set_new(j, "colour", json_true());
+    if (bad) {
+        json_decref(j);
+        j = NULL;
+    }
+    return made(j, out, e);
 }
 
 int vld_augment_from_json(const json_t *j, vl_augment *a, vl_err *e)
 {
-    int flip, shift;
+    int flip, shift, crop = 0, cutout = 0, colour = 0;
 
     if (json_unpack((json_t *)j, "{s:b, s:i}", "flip", &flip, "shift", &shift) || shift < 0 ||
         shift > VL_SHIFT_MAX)
         return vl_fail(e, VL_EFORMAT, "manifest: augment lacks flip or a shift from 0 to %d", VL_SHIFT_MAX);
-    a->flip = flip;
-    a->shift = shift;
+    if (json_unpack((json_t *)j, "{s?i, s?i, s?b}", "crop", &crop, "cutout", &cutout, "colour", &colour) ||
+        crop < 0 || crop > 100 || cutout < 0 || cutout > 100)
+        return vl_fail(e, VL_EFORMAT,
+                       "manifest: augment: crop and cutout of 0 to 100, colour true or false wanted");
+    *a = (vl_augment){.flip = flip, .shift = shift, .crop = crop, .cutout = cutout, .colour = colour};
     return VL_OK;
 }
 

@@ -13,7 +13,7 @@
 VL_MUST_USE int vld_model_to_json(const vlm_model *m, json_t **out, vl_err *e);
 VL_MUST_USE int vld_model_from_json(const json_t *j, vlm_model *m, vl_err *e);
 
-/* {"flip", "shift"} */
+/* {"flip", "shift"}, and where there are some "crop", "cutout" and "colour" (view.h). */
 VL_MUST_USE int vld_augment_to_json(const vl_augment *a, json_t **out, vl_err *e);
 VL_MUST_USE int vld_augment_from_json(const json_t *j, vl_augment *a, vl_err *e);
 

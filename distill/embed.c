@@ -115,7 +115,7 @@ static int embed_heads(const vlm_model *m, vl_pool *pool, const vl_real *theta, 
 int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
                      vl_err *e)
 {
-    const vl_view still = {false, 0, 0};
+    const vl_view still = {0};
     size_t batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
     vlm_graph g;
     int rc;

@@ -8,8 +8,14 @@ const vld_encoder_kind vld_encoder_kinds[] = {
     {VLD_OF_TEXTS, "hash", "hash:DIM", vld_encoder_hash},
     {VLD_OF_IMAGES, "convnet:", "convnet:WIDTHxLAYERS#seed=N, convnet:WIDTHxLAYERS@FILE#SNAPSHOT",
      vld_encoder_convnet},
+    {VLD_OF_IMAGES, "", "a folder of the Hugging Face hub (ViT, DINO, DINOv2)", vld_encoder_vit},
     {VLD_OF_TEXTS, NULL, NULL, NULL},
 };
+
+static bool answers(const vld_encoder_kind *k, const char *name)
+{
+    return *k->prefix ? !strncmp(name, k->prefix, strlen(k->prefix)) : vld_encoder_is_folder(name);
+}
 
 static int unknown(vld_side side, const char *name, vl_err *e)
 {
@@ -27,7 +33,7 @@ int vld_encoder_open(vld_side side, const char *name, const vld_encoder_opts *o,
                      vld_encoder *enc, vl_err *e)
 {
     for (const vld_encoder_kind *k = vld_encoder_kinds; k->prefix; k++)
-        if (k->side == side && !strncmp(name, k->prefix, strlen(k->prefix))) {
+        if (k->side == side && answers(k, name)) {
             vld_encoder made = {.pool = pool};
             int rc = k->open(name, o, &made, e);
             if (rc)

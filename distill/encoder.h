@@ -5,7 +5,8 @@
  *
  *   hash:DIM, hash768               captions, hashed n-grams (pipeline/text_hash.h), unit rows
  *   convnet:64x3#seed=1             images, fresh weights of a student's image branch, unit rows
- *   convnet:64x3@FILE#expert-0000/snap-0003   the same network with the weights of that snapshot */
+ *   convnet:64x3@FILE#expert-0000/snap-0003   the same network with the weights of that snapshot
+ *   FOLDER, FOLDER#size=224         images, a pretrained vision transformer's class token, unit rows */
 #ifndef VLD_ENCODER_H
 #define VLD_ENCODER_H
 
@@ -44,7 +45,7 @@ typedef struct vld_encoder_opts { /* for encoders that do not bring them along *
 
 typedef struct vld_encoder_kind {
     vld_side side;
-    const char *prefix; /* of the names that it answers to */
+    const char *prefix; /* of the names that it answers to; "": folders, which come last */
     const char *form;   /* for messages: "convnet:WIDTHxLAYERS#seed=N" */
     int (*open)(const char *name, const vld_encoder_opts *o, vld_encoder *enc, vl_err *e);
 } vld_encoder_kind;
@@ -62,5 +63,7 @@ void vld_encoder_close(vld_encoder *enc); /* zeroed is harmless */
 /* ---- the encoders, for the table ---- */
 int vld_encoder_hash(const char *name, const vld_encoder_opts *o, vld_encoder *enc, vl_err *e);
 int vld_encoder_convnet(const char *name, const vld_encoder_opts *o, vld_encoder *enc, vl_err *e);
+int vld_encoder_vit(const char *name, const vld_encoder_opts *o, vld_encoder *enc, vl_err *e);
+bool vld_encoder_is_folder(const char *name); /* of encoder_vit.c, with or without #size=N */
 
 #endif

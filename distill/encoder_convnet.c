@@ -4,69 +4,16 @@
  * A snapshot is read out of its shard alone: memory holds one set of weights however many experts the shard
  * has. The shard is read to its end all the same, for its content id and because only then is it whole. */
 #include "distill/card.h"
-#include "distill/encoder.h"
+#include "distill/encoder_model.h"
 #include "distill/member.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 64, TEXT_DIM = 1 }; /* the text branch exists in the model, but no graph has it */
+enum { BATCH = 64 };
 
-typedef struct convnet {
-    vlm_model model;
-    vl_real *theta;
-    vlm_graph graph;
-} convnet;
-
-static void close_convnet(vld_encoder *enc)
-{
-    convnet *c = enc->state;
-
-    if (!c)
-        return;
-    vlm_graph_free(&c->graph);
-    free(c->theta);
-    free(c);
-}
-
-/* ---- images --------------------------------------------------------------------------------------- */
-
-typedef struct feed {
-    const convnet *c;
-    const uint8_t *rgb;
-} feed;
-
-static void feed_one(void *arg, size_t i, int worker)
-{
-    const feed *f = arg;
-    size_t pixels = f->c->model.size * f->c->model.size * 3;
-
-    (void)worker;
-    vl_view_apply_u8(f->rgb + i * pixels, f->c->model.size, (vl_view){false, 0, 0},
-                     vlt_x(f->c->graph.tape, f->c->graph.x) + i * pixels);
-}
-
-static int images(vld_encoder *enc, const uint8_t *rgb, size_t n, float *out, vl_err *e)
-{
-    convnet *c = enc->state;
-    size_t pixels = c->model.size * c->model.size * 3;
-
-    for (size_t i = 0; i < n; i += BATCH) {
-        size_t k = n - i < BATCH ? n - i : BATCH; /* rows behind k hold older images; nobody reads theirs */
-        feed f = {c, rgb + i * pixels};
-        vl_pool_run(enc->pool, k, feed_one, &f);
-        vlt_forward(c->graph.tape);
-        const vl_real *u = vlt_x(c->graph.tape, c->graph.u);
-        for (size_t j = 0; j < k * enc->dim; j++) {
-            if (!isfinite(u[j]))
-                return vl_fail(e, VL_EMATH, "image %zu: its embedding is not finite", i + j / enc->dim);
-            out[i * enc->dim + j] = (float)u[j];
-        }
-    }
-    return VL_OK;
-}
+typedef vld_encoder_model convnet;
 
 /* ---- weights of a snapshot ------------------------------------------------------------------------ */
 
@@ -176,19 +123,16 @@ static int by_snapshot(vld_encoder *enc, const char *at, vl_err *e)
 int vld_encoder_convnet(const char *name, const vld_encoder_opts *o, vld_encoder *enc, vl_err *e)
 {
     size_t n = strcspn(name, "#@");
-    convnet *c = vl_alloc(1, sizeof *c, e);
-    char spec[sizeof c->model.spec] = "";
-    int rc;
+    char spec[sizeof enc->model->spec] = "";
+    convnet *c;
+    int rc = vld_encoder_model_new(enc, e);
 
-    if (!c)
-        return VL_ENOMEM;
-    enc->state = c;
-    enc->close = close_convnet;
-    enc->images = images;
-    enc->blas = true;
+    if (rc)
+        return rc;
+    c = enc->state;
     if (n < sizeof spec)
         memcpy(spec, name, n);
-    rc = vlm_parse(spec, o->size, TEXT_DIM, o->embed_dim, 1, &c->model, e);
+    rc = vlm_parse(spec, o->size, VLD_ENCODER_TEXT_DIM, o->embed_dim, 1, &c->model, e);
     if (rc)
         return rc;
     if (!strncmp(name + n, "#seed=", 6))
@@ -201,12 +145,5 @@ int vld_encoder_convnet(const char *name, const vld_encoder_opts *o, vld_encoder
     if (rc)
         return rc;
     enc->ext[strlen("convnet")] = '-'; /* no ':' in a member's name */
-    enc->model = &c->model;
-    enc->theta = c->theta;
-    enc->dim = c->model.embed_dim;
-    enc->size = c->model.size;
-    rc = vlm_graph_new(&c->model, enc->pool, BATCH, VLM_HAS_IMAGE, VLM_EMBED, &c->graph, e);
-    if (!rc)
-        vlm_bind(&c->graph, c->theta, NULL, NULL, NULL);
-    return rc;
+    return vld_encoder_model_ready(enc, BATCH, e);
 }

@@ -2,6 +2,7 @@
  * outer.c -- draws, steps, and what follows when an inner training diverges.
  * The optimisers do not count diverged iterations: their moments have not seen them. */
 #include "distill/outer.h"
+#include "distill/perturb.h"
 #include "pipeline/rng.h"
 
 #include <math.h>
@@ -15,10 +16,12 @@ struct vld_outer {
     vl_pool *pool;
     vld_outer_opts o;
     vld_set *set;
-    vld_set grad, sum;       /* sum: of a committee */
-    vl_real *features;       /* with a front: [n,F] what the set's pixels are in this iteration */
-    vl_real *pixel_grad;     /* with a front: [n,S,S,3] */
-    vl_real *start, *target; /* [model.n] where branches start apart */
+    vld_set grad, sum;   /* sum: of a committee */
+    vl_real *features;   /* with a front: [n,F] what the set's pixels are in this iteration */
+    vl_real *pixel_grad; /* with a front: [n,S,S,3] */
+    vl_real *start;      /* [model.n] where it is no snapshot as it is: branches start apart, or with noise */
+    vl_real *target;     /* [points][model.n] where branches start apart: the targets, the last one's first */
+    const vl_real **between; /* [points - 1] */
     vld_unroll *unroll;
     vld_optim part[VLD_SET_PARTS];
     double rate_state[VLM_BRANCHES][2];
@@ -69,9 +72,12 @@ static int make_arrays(vld_outer *u, vl_err *e)
         (!(u->features = vl_alloc(u->set->n, m->image_n * sizeof *u->features, e)) ||
          !(u->pixel_grad = vl_alloc(u->part[VLD_PART_IMAGE].n, sizeof *u->pixel_grad, e))))
         rc = VL_ENOMEM;
+    if (!rc && (u->o.text_start_max || u->o.perturb > 0) && !(u->start = vl_alloc(m->n, sizeof *u->start, e)))
+        rc = VL_ENOMEM;
     if (!rc && u->o.text_start_max &&
-        (!(u->start = vl_alloc(m->n, sizeof *u->start, e)) ||
-         !(u->target = vl_alloc(m->n, sizeof *u->target, e))))
+        !(u->target = vl_alloc((size_t)u->o.inner.points, m->n * sizeof *u->target, e)))
+        rc = VL_ENOMEM;
+    if (!rc && !(u->between = vl_alloc((size_t)u->o.inner.points, sizeof *u->between, e)))
         rc = VL_ENOMEM;
     return rc;
 }
@@ -92,6 +98,7 @@ int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, 
     u->pool = pool;
     u->o = *o;
     u->o.committee = o->committee ? o->committee : 1;
+    u->o.inner.points = o->intermediate ? o->expert_epochs : 1;
     u->o.rate_min = o->rate_min > 0 ? o->rate_min : VLD_RATE_MIN;
     u->o.rate_max = o->rate_max > 0 ? o->rate_max : VLD_RATE_MAX;
     u->set = set;
@@ -102,7 +109,7 @@ int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, 
     }
     rc = make_arrays(u, e);
     if (!rc)
-        rc = vld_unroll_new(m, pool, set->n, &o->inner, &u->unroll, e);
+        rc = vld_unroll_new(m, pool, set->n, &u->o.inner, &u->unroll, e);
     if (rc)
         vld_outer_free(u);
     else
@@ -121,6 +128,7 @@ void vld_outer_free(vld_outer *u)
     vld_set_free(&u->grad);
     free(u->pixel_grad);
     free(u->features);
+    free(u->between);
     free(u->target);
     free(u->start);
     free(u);
@@ -198,6 +206,19 @@ static const vl_real *weights_at(const vld_outer *u, int expert, int snap, int t
     return mixed;
 }
 
+/* The start of the report's stretch, with noise where that is asked for. */
+static const vl_real *start_at(vld_outer *u, uint64_t it, const vld_outer_report *r)
+{
+    const vl_real *at = weights_at(u, r->expert, r->start, r->text_start, u->start);
+
+    if (!(u->o.perturb > 0))
+        return at;
+    if (at != u->start)
+        memcpy(u->start, at, u->x->model.n * sizeof *at);
+    vld_perturb(&u->x->model, u->pool, u->o.perturb, u->o.seed, it, u->start);
+    return u->start;
+}
+
 /* Stretch number it of all iterations' stretches. */
 static vld_window draw_window(vld_outer *u, uint64_t it, vld_outer_report *r)
 {
@@ -211,8 +232,12 @@ static vld_window draw_window(vld_outer *u, uint64_t it, vld_outer_report *r)
     if (u->o.text_start_max)
         r->text_start =
             (int)vl_rng_below(seed, vl_rng_stream("outer text", 0, 0, 0), it, (uint64_t)u->o.text_start_max);
-    w.start = weights_at(u, r->expert, r->start, r->text_start, u->start);
+    w.start = start_at(u, it, r);
     w.target = weights_at(u, r->expert, r->start + ahead, r->text_start + ahead, u->target);
+    for (int k = 1; k < u->o.inner.points; k++)
+        u->between[k - 1] = weights_at(u, r->expert, r->start + k, r->text_start + k,
+                                       u->target ? u->target + (size_t)k * u->x->model.n : NULL);
+    w.between = u->between;
     return w;
 }
 

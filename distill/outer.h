@@ -27,6 +27,10 @@ typedef struct vld_outer_opts {
     int expert_epochs; /* R: snapshots ahead of the start */
     int text_start_max; /* > 0: the text branch's starts are drawn by themselves, from 0 .. text_start_max - 1 */
     int committee;      /* stretches an iteration; 0 means 1 */
+    double perturb; /* > 0: noise on each stretch's start, by so much of each tensor's spread (perturb.h) */
+    /* The match is taken at expert_epochs points of the inner training, each against the expert's snapshot there; else
+       at the end alone. inner.points is set from it. */
+    bool intermediate;
     vld_optim_kind optimiser;
     double momentum;           /* of sgd */
     double clip;               /* > 0: a part's gradient is never longer */
@@ -49,7 +53,7 @@ typedef struct vld_outer vld_outer;
 
 /* vld_outer_new -- experts and pool are borrowed; set is borrowed and changed by the steps.
  * Errors: VL_EARG no expert, one with fewer than start_max + expert_epochs snapshots, an option below 1, an
- * inner loop that does not fit the set, a front whose features the experts do not take; VL_ENOMEM. */
+ * inner loop that does not fit the set or has fewer steps than points, a front whose features the experts do not take; VL_ENOMEM. */
 VL_MUST_USE int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, vld_set *set,
                               vld_outer **out, vl_err *e);
 void vld_outer_free(vld_outer *u); /* NULL is harmless */

@@ -61,7 +61,7 @@ static int check(const vld_single_opts *o, const vlm_model *m, const vl_data *d,
         return vl_fail(e, VL_EARG,
                        "%d iterations with %zu of %zu real pairs: at least 1, and 1 to all wanted",
                        o->iterations, o->batch, d->n);
-    if (!pixels && (o->aug.flip || o->aug.shift))
+    if (!pixels && (vl_augment_any(&o->aug)))
         return vl_fail(e, VL_EARG, "features have no views");
     return VL_OK;
 }
@@ -70,14 +70,14 @@ static int check(const vld_single_opts *o, const vlm_model *m, const vl_data *d,
 static void take_real(const vld_single *u, size_t row, size_t cap, size_t b, vl_view view, vld_set *out)
 {
     vld_set_pair(u->m, u->data, row, u->data->cap[row] + cap, b, out);
-    if (view.flip || view.dx || view.dy)
+    if (!vl_view_still(&view))
         vld_data_image(u->m, u->data, row, view, out->image + b * u->m->image_n);
 }
 
 /* Every caption with its record's image. */
 static int gather_stats(vld_single *u, vl_err *e)
 {
-    const vl_view still = {false, 0, 0};
+    const vl_view still = {0};
     vld_set chunk = {0};
     size_t used = 0;
     int rc = vld_real_stats_new(u->m->image_n, u->m->text_dim, u->o.method->needs & VLD_NEEDS_CROSS, u->pool,
@@ -121,7 +121,7 @@ static int make(vld_single *u, vl_err *e)
         rc = vld_set_new(u->m, u->set->n, &u->grad, e);
     if (!rc)
         rc = vld_set_new(u->m, u->o.batch, &u->real, e);
-    if (!rc && (u->o.aug.flip || u->o.aug.shift))
+    if (!rc && (vl_augment_any(&u->o.aug)))
         rc = vld_set_new(u->m, u->set->n, &u->seen, e);
     for (vld_set_part p = VLD_PART_IMAGE; !rc && p <= VLD_PART_TEXT; p++)
         rc =

@@ -26,6 +26,7 @@ typedef struct trainer {
     /* The general form: */
     vlm_graph graph;
     vl_real *grad, *velocity;
+    vld_smooth smooth;
     /* That of heads: */
     bool by_heads;
     vld_heads heads;
@@ -85,7 +86,7 @@ static void feed_heads(const feed *f, size_t b)
     if (image->by_rows)
         image->at[b] = (uint32_t)i;
     else if (d)
-        vld_data_image(t->m, d, t->row[b], (vl_view){false, 0, 0}, image->x + b * image_n);
+        vld_data_image(t->m, d, t->row[b], (vl_view){0}, image->x + b * image_n);
     else
         memcpy(image->x + b * image_n, t->src->set->image + i * image_n, image_n * sizeof *image->x);
     if (text->by_rows)
@@ -153,6 +154,8 @@ static void backward(trainer *t, double scale, vl_real *theta)
         return;
     }
     vlt_backward(t->graph.tape, t->graph.loss);
+    if (vld_smooth_any(&t->o->smooth))
+        vld_smooth_gradient(&t->smooth, &t->graph, theta, t->grad);
     update(t, scale, theta);
 }
 
@@ -192,7 +195,10 @@ static int open_general(trainer *t, vl_real *theta, vl_err *e)
     if (!(t->grad = vl_alloc(n, sizeof(vl_real), e)) ||
         (t->o->momentum > 0 && !(t->velocity = vl_alloc(n, sizeof(vl_real), e))))
         return VL_ENOMEM;
-    rc = vlm_graph_new_for(t->m, &t->o->objective, t->pool, t->batch, VLM_HAS_BOTH, VLM_TRAIN, &t->graph, e);
+    rc = vlm_graph_new_for(t->m, &t->o->objective, t->pool, t->batch, VLM_HAS_BOTH,
+                           vld_smooth_use(&t->o->smooth), &t->graph, e);
+    if (!rc)
+        rc = vld_smooth_new(t->m, &t->o->smooth, &t->smooth, e);
     if (!rc)
         vlm_bind(&t->graph, theta, t->grad, NULL, NULL);
     return rc;
@@ -221,7 +227,7 @@ static int take_few(trainer *t, int b, vl_err *e)
     for (size_t i = 0; i < t->n; i++) {
         size_t row = record_of(t->src, i);
         if (b == VLM_IMAGE) {
-            vld_data_image(t->m, d, row, (vl_view){false, 0, 0}, t->few[b] + i * width);
+            vld_data_image(t->m, d, row, (vl_view){0}, t->few[b] + i * width);
             continue;
         }
         t->first_caption[i] = (uint32_t)next;
@@ -267,7 +273,8 @@ static int trainer_open(trainer *t, const vlm_model *m, vl_pool *pool, const vld
     t->o = o;
     t->n = vld_source_size(src);
     t->batch = o->batch < t->n ? o->batch : t->n;
-    t->by_heads = m->kind == VLM_HEADS && o->form != VLD_FORM_DENSE;
+    /* The heads' own form never forms a gradient that could be looked at. */
+    t->by_heads = m->kind == VLM_HEADS && o->form != VLD_FORM_DENSE && !vld_smooth_any(&o->smooth);
     if (o->first_epoch && o->momentum > 0)
         return vl_fail(e, VL_EARG, "training with momentum cannot begin at epoch %d", o->first_epoch);
     if (src->data && o->objective.sim != VLM_SIM_NONE)
@@ -289,6 +296,7 @@ static void trainer_close(trainer *t)
         free(t->few[b]);
     free(t->first_caption);
     vld_heads_free(&t->heads);
+    vld_smooth_free(&t->smooth);
     vlm_graph_free(&t->graph);
     free(t->velocity);
     free(t->grad);
@@ -332,6 +340,6 @@ int vld_data_fits(const vlm_model *m, const vl_data *d, vl_err *e)
 
 void vld_set_pair(const vlm_model *m, const vl_data *d, size_t row, size_t cap, size_t i, vld_set *out)
 {
-    vld_data_image(m, d, row, (vl_view){false, 0, 0}, out->image + i * m->image_n);
+    vld_data_image(m, d, row, (vl_view){0}, out->image + i * m->image_n);
     data_text(d, cap, out->text + i * d->text_dim);
 }

@@ -5,6 +5,7 @@
 #define VLD_TRAIN_H
 
 #include "distill/embed.h"
+#include "distill/smooth.h"
 #include "distill/unroll.h"
 #include "pipeline/data.h"
 
@@ -33,6 +34,7 @@ typedef struct vld_train_opts {
     double momentum;         /* 0: plain */
     double weight_decay;     /* per step, times rate */
     bool cosine;             /* the rate falls to 0 along half a cosine; else constant */
+    vld_smooth_opts smooth;  /* what steps go along in place of the gradient */
     vl_augment aug;          /* of pixels */
     vlm_objective objective; /* data have no similarity: VL_EARG where it has one to be learned */
     uint64_t seed;

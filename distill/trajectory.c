@@ -180,7 +180,7 @@ static int take_manifest(loader *l, const vls_segment *seg, vl_err *e)
     }
     if (!same_model(&m, &l->x.model))
         return vl_fail(e, VL_EFORMAT, "its network is not that of %s", l->first_path);
-    if (a.flip != l->x.augment.flip || a.shift != l->x.augment.shift)
+    if (!vl_augment_equal(&a, &l->x.augment))
         return vl_fail(e, VL_EFORMAT, "its augmentation is not that of %s", l->first_path);
     l->seg = seg;
     return VL_OK;

@@ -57,7 +57,11 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner 
                        inner->steps, batch, n, STEPS_MAX);
     if (inner->warm_max < 0 || inner->warm_max > STEPS_MAX)
         return vl_fail(e, VL_EARG, "%d warm-up steps: 0..%d wanted", inner->warm_max, STEPS_MAX);
-    if (m->kind == VLM_HEADS && (inner->aug.flip || inner->aug.shift))
+    if (inner->points < 0 || inner->points > inner->steps ||
+        (inner->points > 1 && inner->form == VLD_FORM_LOWRANK))
+        return vl_fail(e, VL_EARG, "%d points of %d inner steps: 1 to all wanted, and in the dense form",
+                       inner->points, inner->steps);
+    if (m->kind == VLM_HEADS && vl_augment_any(&inner->aug))
         return vl_fail(e, VL_EARG, "views of features: there are none");
     u = vl_alloc(1, sizeof *u, e);
     if (!u)
@@ -66,10 +70,12 @@ int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner 
     u->pool = pool;
     u->n = n;
     u->in = *inner;
+    u->in.points = inner->points ? inner->points : 1;
     if (!(u->rows = vl_alloc(((size_t)inner->warm_max + (size_t)inner->steps) * batch, sizeof *u->rows, e)) ||
         !(u->order = vl_alloc(n, sizeof *u->order, e)))
         goto out;
-    rc = inner->form == VLD_FORM_LOWRANK || (inner->form == VLD_FORM_AUTO && vld_lowrank_pays(m, n, inner))
+    rc = inner->form == VLD_FORM_LOWRANK ||
+                 (inner->form == VLD_FORM_AUTO && u->in.points == 1 && vld_lowrank_pays(m, n, inner))
              ? vld_lowrank_new(m, pool, n, inner, &u->low, e)
              : new_dense(u, e);
 out:
@@ -95,6 +101,11 @@ void vld_unroll_free(vld_unroll *u)
     free(u->grad);
     free(u->theta);
     free(u);
+}
+
+int vld_point_step(int steps, int points, int k)
+{
+    return (2 * k * steps + points) / (2 * points);
 }
 
 void vld_batch_rows(size_t n, size_t batch, uint64_t seed, uint64_t iter, int steps, uint32_t *order,
@@ -198,25 +209,26 @@ static void train(vld_unroll *u, const vld_window *w, const vld_set *set, vld_un
     }
 }
 
-/* lambda_T = dJ/dtheta_T, and the ratios. */
-static void end_point(vld_unroll *u, const vld_window *w, vld_unroll_result *res)
+/* Where the match is taken after `step` steps: lambda += its dJ/dtheta, and its share of the ratios. */
+static void add_point(vld_unroll *u, const vld_window *w, int k, int step, vld_unroll_result *res)
 {
     const vlm_model *m = u->model;
-    const vl_real *start = w->start, *target = w->target, *last = snapshot(u, u->in.steps);
+    const vl_real *start = w->start, *last = snapshot(u, step);
+    const vl_real *target = k < u->in.points ? w->between[k - 1] : w->target;
     double num[VLM_BRANCHES] = {0}, den[VLM_BRANCHES] = {0};
 
     for (int b = 0; b < VLM_BRANCHES; b++)
-        for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++) {
-            double a = (double)last[k] - (double)target[k], c = (double)start[k] - (double)target[k];
+        for (size_t i = m->begin[b]; i < m->begin[b + 1]; i++) {
+            double a = (double)last[i] - (double)target[i], c = (double)start[i] - (double)target[i];
             num[b] += a * a;
             den[b] += c * c;
         }
     if (u->in.merged)
         den[VLM_IMAGE] = den[VLM_TEXT] = den[VLM_IMAGE] + den[VLM_TEXT];
     for (int b = 0; b < VLM_BRANCHES; b++) {
-        res->match[b] = num[b] / den[b];
-        for (size_t k = m->begin[b]; k < m->begin[b + 1]; k++)
-            u->lambda[k] = (vl_real)(2 / den[b] * ((double)last[k] - (double)target[k]));
+        res->match[b] += num[b] / den[b] / u->in.points;
+        for (size_t i = m->begin[b]; i < m->begin[b + 1]; i++)
+            u->lambda[i] += (vl_real)(2 / den[b] / u->in.points * ((double)last[i] - (double)target[i]));
     }
 }
 
@@ -233,14 +245,20 @@ static void clear(const vld_unroll *u, vld_set *grad)
     grad->rate[VLM_IMAGE] = grad->rate[VLM_TEXT] = 0;
 }
 
-static void adjoint(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind, vld_set *grad)
+static void adjoint(vld_unroll *u, const vld_window *w, const vld_set *set, vld_gradient kind, vld_set *grad,
+                    vld_unroll_result *res)
 {
     const vlm_model *m = u->model;
+    int point = u->in.points;
 
     clear(u, grad);
+    memset(u->lambda, 0, m->n * sizeof *u->lambda);
+    res->match[VLM_IMAGE] = res->match[VLM_TEXT] = 0;
     for (int i = u->in.steps - 1; i >= 0; i--) {
         pass p = step_pass(u, w, set, grad, w->warm + i);
 
+        if (point && vld_point_step(u->in.steps, u->in.points, point) == i + 1)
+            add_point(u, w, point--, i + 1, res);
         step_gradient(u, &p, snapshot(u, i));
         for (int b = 0; b < VLM_BRANCHES; b++) {
             double along = 0;
@@ -290,10 +308,8 @@ static void run_dense(vld_unroll *u, const vld_window *w, const vld_set *set, vl
 {
     train(u, w, set, res);
     for (vld_gradient kind = 0; kind < VLD_GRADIENTS; kind++)
-        if (grad[kind]) {
-            end_point(u, w, res);
-            adjoint(u, w, set, kind, grad[kind]);
-        }
+        if (grad[kind])
+            adjoint(u, w, set, kind, grad[kind], res);
 }
 
 static void run_lowrank(vld_unroll *u, const vld_window *w, const vld_set *set, vld_set *const *grad,

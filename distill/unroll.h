@@ -5,6 +5,9 @@
  *   J = sum over branches of |theta_T - theta*|^2 / |start - theta*|^2, each branch by its own distance or (merged)
  *       both by the sum of the two
  *
+ * With K points J is the mean over k = 1 .. K of the same at step t_k = round(k T / K) against a target of that point's
+ * own; t_K = T.
+ *
  * theta_0 is the expert's start, or lies some warm-up steps of the same training behind it. Those steps are
  * taken as given: no gradient goes through them.
  *
@@ -12,8 +15,8 @@
  *           along v gives H_i v and d<v, g_i>/d(images, texts, similarity), and
  *             dJ/ddata   -= d<v, g_i>/ddata
  *             dJ/drate_b -= <lambda_{i+1}, g_i>_b
- *             lambda_i    = lambda_{i+1} - H_i v
- *   tesla   the same with lambda held at lambda_T (the H_i v are dropped): for comparison
+ *             lambda_i    = lambda_{i+1} - H_i v      and where i is a t_k, + its own dJ/dtheta_i
+ *   tesla   the same without the H_i v, so that lambda stays what the points put into it: for comparison
  *
  * Memory: the tape of one step, and T+1 parameter vectors; activations do not grow with T.
  * Source: the adjoint of plain gradient descent; R{.} of Pearlmutter 1994; tesla: Cui et al. 2023; windows
@@ -45,16 +48,17 @@ typedef struct vld_inner {
     vlm_objective objective;
     bool merged; /* the ratios' normalisers */
     vld_form form;
+    int points; /* K, 1 to T; 0 means 1: the end alone. More than that in the dense form only */
 } vld_inner;
 
 /* vld_unroll_new -- model and pool are borrowed. n: pairs of the sets it will be run on.
- * Errors: VL_EARG (steps, a batch or an objective without sense, views of features), VL_ENOMEM. */
+ * Errors: VL_EARG (steps, points, a batch or an objective without sense, views of features), VL_ENOMEM. */
 VL_MUST_USE int vld_unroll_new(const vlm_model *m, vl_pool *pool, size_t n, const vld_inner *inner,
                                vld_unroll **out, vl_err *e);
 void vld_unroll_free(vld_unroll *u); /* NULL is harmless */
 
 typedef struct vld_unroll_result {
-    double match[VLM_BRANCHES];   /* the two terms of J */
+    double match[VLM_BRANCHES];   /* the two terms of J, means over its points */
     double loss_first, loss_last; /* loss of the first and last of the T steps, nats */
     double cosine;                /* of the exact and tesla gradients of images and texts; NAN unless asked */
 } vld_unroll_result;
@@ -64,7 +68,12 @@ typedef struct vld_window {
     const vl_real *start, *target; /* an expert's weights, theta* [m->n] */
     int warm;                      /* warm-up steps from start to theta_0, 0 to warm_max */
     uint64_t seed, iter;           /* batches, views, masks and blends: functions of (seed, iter, step) */
+    const vl_real *const
+        *between; /* [points - 1]: targets of the points before the end; NULL where there are none */
 } vld_window;
+
+/* vld_point_step -- t_k of `points` points over so many steps, 1 <= k <= points. */
+int vld_point_step(int steps, int points, int k);
 
 /* vld_unroll_run -- one iteration.
  *   set            in   pairs, rates, and what the objective's similarity needs

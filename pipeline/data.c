@@ -65,5 +65,7 @@ void vl_data_free(vl_data *d)
     free(d->images);
     free(d->features);
     free(d->feature_model);
+    free(d->image_ext);
+    free(d->text_ext);
     memset(d, 0, sizeof *d);
 }

@@ -18,6 +18,8 @@ typedef struct vl_data {
     float *features;     /* [n,F]; NULL with images */
     float *text;         /* [n_caps,K] */
     size_t *cap;         /* [n + 1]: record i has captions cap[i] .. cap[i + 1] - 1, at least one */
+    char *text_ext;      /* the member that the text rows are from; NULL: none are there */
+    char *image_ext;     /* the same of features */
     char *feature_model; /* name of the encoder that made the features; NULL: not known */
     char **key;          /* [n] */
     uint64_t *bytes;     /* [n] as their owner stores them: image file and captions; NULL: not known */

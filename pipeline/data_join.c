@@ -115,6 +115,16 @@ static void give_records(vl_loader *l, vl_data *d, const uint32_t *order)
     l->images = NULL;
 }
 
+/* The member that was read, whether it was asked for by name or not. */
+static int give_ext(vl_load_rows *r, char **out, vl_err *e)
+{
+    if (r->wanted && r->want)
+        return (*out = vl_strdup(r->want, e)) ? VL_OK : VL_ENOMEM;
+    *out = r->ext;
+    r->ext = NULL;
+    return VL_OK;
+}
+
 int vl_load_join(vl_loader *l, vl_data *d, vl_err *e)
 {
     uint32_t *order = NULL;
@@ -138,7 +148,9 @@ int vl_load_join(vl_loader *l, vl_data *d, vl_err *e)
     d->feature_dim = l->rows[VL_LOAD_IMAGE].dim;
     if ((l->n_pairs && !(d->caption = vl_alloc(d->n_caps, sizeof *d->caption, e))) ||
         give_rows(l, VL_LOAD_TEXT, d, order, &d->text, e) ||
-        give_rows(l, VL_LOAD_IMAGE, d, order, &d->features, e))
+        give_rows(l, VL_LOAD_IMAGE, d, order, &d->features, e) ||
+        give_ext(&l->rows[VL_LOAD_TEXT], &d->text_ext, e) ||
+        give_ext(&l->rows[VL_LOAD_IMAGE], &d->image_ext, e))
         goto out;
     give_records(l, d, order);
     d->feature_model = l->rows[VL_LOAD_IMAGE].model;

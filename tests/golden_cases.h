@@ -129,7 +129,7 @@ static void test_convnet(void **state)
     golden_read(&g, "x", set.image, N * m.image_n);
     golden_read(&g, "y", set.text, N * K);
     read_pair(&g, "rates", set.rate);
-    const vld_window w = {start, target, 0, SEED, ITER};
+    const vld_window w = {.start = start, .target = target, .warm = 0, .seed = SEED, .iter = ITER};
 
     if (vld_unroll_run(u, &w, &set, VLD_EXACT, false, &grad, &res, &e))
         fail_msg("convnet: %s", e.text);
@@ -200,7 +200,7 @@ static void heads_close(heads_run *h)
 
 static void heads_iterate(heads_run *h)
 {
-    const vld_window w = {h->start, h->target, 0, SEED, ITER};
+    const vld_window w = {.start = h->start, .target = h->target, .warm = 0, .seed = SEED, .iter = ITER};
     vl_err e = {0};
 
     if (vld_unroll_run(h->u, &w, &h->set, VLD_EXACT, false, &h->grad, &h->res, &e))

@@ -136,7 +136,7 @@ static void lora_close(lora_run *r)
 
 static void lora_iterate(lora_run *r)
 {
-    const vld_window w = {r->start, r->target, 0, SEED, ITER};
+    const vld_window w = {.start = r->start, .target = r->target, .warm = 0, .seed = SEED, .iter = ITER};
     vl_err e = {0};
 
     if (vld_unroll_run(r->u, &w, &r->set, VLD_EXACT, false, &r->grad, &r->res, &e))

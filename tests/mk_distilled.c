@@ -20,7 +20,7 @@ static uint64_t seed = 1;
 
 static int fill(const vl_data *data, vld_distilled *d, vl_err *e)
 {
-    const vl_view still = {false, 0, 0};
+    const vl_view still = {0};
     const size_t image = SIZE * SIZE * 3;
     uint32_t *rows = vl_alloc(n, sizeof *rows, e);
     vl_real *noise = vl_alloc(n * image, sizeof *noise, e);
@@ -57,7 +57,7 @@ static int make(const vl_data *data, vld_distilled *d, vl_err *e)
 {
     int rc = vlm_parse("convnet:4x1", SIZE, data->text_dim, embed_dim, 10, &d->model, e);
 
-    d->augment = (vl_augment){true, 1};
+    d->augment = (vl_augment){.flip = true, .shift = 1};
     d->batch = n < 4 ? n : 4;
     if (!rc)
         rc = vld_set_new(&d->model, n, &d->set, e);

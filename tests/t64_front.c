@@ -15,7 +15,7 @@
 
 enum { N = 7, S = 16, F = 6, K = 5, REALS = S * S * 3, SEED = 3, ITER = 11 };
 
-static const vl_augment aug = {true, 2};
+static const vl_augment aug = {.flip = true, .shift = 2, .crop = 50, .cutout = 30, .colour = true};
 
 typedef struct world {
     vlm_model m;
@@ -31,12 +31,12 @@ static vl_real *normal(size_t n, uint64_t stream, double sd)
     return v;
 }
 
-static world make(void)
+static world make(const char *spec)
 {
     world w;
     vl_err e;
 
-    assert_int_equal(vlm_parse("convnet:4x2", S, K, F, 1, &w.m, &e), VL_OK);
+    assert_int_equal(vlm_parse(spec, S, K, F, 1, &w.m, &e), VL_OK);
     w.theta = malloc(w.m.n * sizeof *w.theta);
     vlm_init(&w.m, 1, 1, w.theta);
     w.pixels = normal(N * REALS, 2, 1);
@@ -70,14 +70,13 @@ static double value(vld_front *f, const world *w, const vl_real *g)
     return sum;
 }
 
-static void differences(void **state)
+static void check_differences(const char *spec)
 {
-    world w = make();
+    world w = make(spec);
     vld_front *f = front(&w, 0);
     vl_real *g = normal(N * F, 3, 1), *grad = normal(N * REALS, 4, 1);
     double top = 0, worst = 0;
 
-    (void)state;
     value(f, &w, g);
     vld_front_back(f, w.pixels, SEED, ITER, g, grad);
     for (size_t i = 0; i < N * REALS; i++)
@@ -91,7 +90,7 @@ static void differences(void **state)
         w.pixels[i] = keep;
         worst = fmax(worst, fabs((up - down) / (2 * h) - grad[i]));
     }
-    print_message("max |difference| / max |gradient| = %.2g\n", worst / top);
+    print_message("%s: max |difference| / max |gradient| = %.2g\n", spec, worst / top);
     assert_true(top > 0 && worst < 1e-8 * top);
     vld_front_free(f);
     free(g);
@@ -99,9 +98,17 @@ static void differences(void **state)
     unmake(&w);
 }
 
+/* A convnet; a transformer with a frozen part and factors. */
+static void differences(void **state)
+{
+    (void)state;
+    check_differences("convnet:4x2");
+    check_differences("vit:8x2x2/8,lora=2,seed=3");
+}
+
 static void held(void **state)
 {
-    world w = make();
+    world w = make("convnet:4x2");
     vld_front *all = front(&w, 0), *some = NULL;
     vl_real *g = normal(N * F, 3, 1), *a = normal(N * REALS, 4, 1), *b = normal(N * REALS, 5, 1);
     vl_real x[N * F], y[N * F];
@@ -134,8 +141,8 @@ static void held(void **state)
 /* One step of gradient descent on pixels is that on features, brought back through the encoder. */
 static void iteration(void **state)
 {
-    static const vl_augment still = {false, 0};
-    vld_outer_opts o = {.inner = {.steps = 3, .batch = 4, .aug = {false, 0}},
+    static const vl_augment still = {0};
+    vld_outer_opts o = {.inner = {.steps = 3, .batch = 4, .aug = {0}},
                         .start_max = 1,
                         .expert_epochs = 1,
                         .optimiser = VLD_SGD,
@@ -143,7 +150,7 @@ static void iteration(void **state)
                         .step_image = 2,
                         .iterations = 1};
     int snaps[] = {2};
-    world w = make();
+    world w = make("convnet:4x2");
     vld_experts x = {.n = 1, .n_snaps = snaps};
     vl_real *theta, *grad = normal(N * REALS, 6, 1), *before;
     vld_set pixels, features, by_features;
@@ -172,9 +179,12 @@ static void iteration(void **state)
     vld_front_run(f, pixels.image, 0, 0, features.image);
 
     assert_int_equal(vld_unroll_new(&x.model, NULL, N, &o.inner, &direct, &e), VL_OK);
-    assert_int_equal(vld_unroll_run(direct, &(vld_window){theta, theta + x.model.n, 0, 0, 0}, &features,
-                                    VLD_EXACT, false, &by_features, &res, &e),
-                     VL_OK);
+    assert_int_equal(
+        vld_unroll_run(
+            direct,
+            &(vld_window){.start = theta, .target = theta + x.model.n, .warm = 0, .seed = 0, .iter = 0},
+            &features, VLD_EXACT, false, &by_features, &res, &e),
+        VL_OK);
     vld_front_back(f, pixels.image, 0, 0, by_features.image, grad);
     before = normal(N * REALS, 2, 1);
     o.front = f;

@@ -11,12 +11,15 @@
 #include <string.h>
 #include <cmocka.h>
 
+enum { POINTS = 4 }; /* the most */
+
 typedef struct world {
     vlm_model m;
     vld_inner inner;
     vld_unroll *u;
     vld_set set, grad, other;
-    vl_real *start, *target;
+    vl_real *start, *target, *way; /* way: [POINTS - 1][m.n], targets on the way */
+    const vl_real *between[POINTS - 1];
     uint64_t iter;
     int warm;
 } world;
@@ -29,6 +32,7 @@ static const struct {
     double rate[2];
     bool heads, merged;
     vlm_objective objective;
+    int points;
 } cases[] = {
     {.name = "T1", .steps = 1, .n = 4, .batch = 4, .rate = {0.05, 0.1}},
     {.name = "T8", .steps = 8, .n = 8, .batch = 4, .rate = {0.05, 0.1}},
@@ -36,16 +40,26 @@ static const struct {
      .steps = 8,
      .n = 7,
      .batch = 3,
-     .aug = {true, 2},
+     .aug = {.flip = true, .shift = 2},
      .rate = {0.1, 0.05}},
-    {.name = "T5 batch of two", .steps = 5, .n = 6, .batch = 2, .aug = {true, 1}, .rate = {0.02, 0.2}},
-    {.name = "one pass", .steps = 8, .n = 32, .batch = 4, .aug = {true, 1}, .rate = {0.05, 0.1}},
+    {.name = "T5 batch of two",
+     .steps = 5,
+     .n = 6,
+     .batch = 2,
+     .aug = {.flip = true, .shift = 1},
+     .rate = {0.02, 0.2}},
+    {.name = "one pass",
+     .steps = 8,
+     .n = 32,
+     .batch = 4,
+     .aug = {.flip = true, .shift = 1},
+     .rate = {0.05, 0.1}},
     {.name = "merged", .steps = 3, .n = 6, .batch = 4, .rate = {0.05, 0.1}, .merged = true},
     {.name = "convnet, full similarity",
      .steps = 4,
      .n = 7,
      .batch = 3,
-     .aug = {true, 1},
+     .aug = {.flip = true, .shift = 1},
      .rate = {0.05, 0.1},
      .objective = {VLM_ENCE, VLM_SIM_FULL, 0, 0, 0.7}},
     {.name = "heads", .steps = 6, .n = 7, .batch = 3, .rate = {0.05, 0.1}, .heads = true},
@@ -57,8 +71,24 @@ static const struct {
      .heads = true,
      .merged = true,
      .objective = {VLM_BCE, VLM_SIM_LOWRANK, 2, 1.5, 1}},
+    {.name = "every view",
+     .steps = 5,
+     .n = 7,
+     .batch = 3,
+     .aug = {.flip = true, .shift = 1, .crop = 40, .cutout = 40, .colour = true},
+     .rate = {0.1, 0.05}},
+    {.name = "three points", .steps = 8, .n = 7, .batch = 3, .rate = {0.05, 0.1}, .points = 3},
+    {.name = "heads, a point a step, merged",
+     .steps = 4,
+     .n = 7,
+     .batch = 3,
+     .rate = {0.05, 0.1},
+     .heads = true,
+     .merged = true,
+     .objective = {VLM_BCE, VLM_SIM_LOWRANK, 2, 1.5, 1},
+     .points = 4},
 };
-enum { SEED = 5, WARM = 3, ONE_PASS = 4, HEADS = 7 };
+enum { SEED = 5, WARM = 3, ONE_PASS = 4, HEADS = 7, THREE_POINTS = 10 };
 
 static size_t width_of(const world *w, vld_set_part p)
 {
@@ -81,7 +111,8 @@ static void make(world *w, size_t row, int warm)
                            .batch = cases[row].batch,
                            .aug = cases[row].aug,
                            .objective = cases[row].objective,
-                           .merged = cases[row].merged};
+                           .merged = cases[row].merged,
+                           .points = cases[row].points};
 
     assert_int_equal(vld_unroll_new(&w->m, pool, cases[row].n, &w->inner, &w->u, &e), VL_OK);
     assert_int_equal(vld_set_new_for(&w->m, &w->inner.objective, cases[row].n, &w->set, &e), VL_OK);
@@ -93,6 +124,12 @@ static void make(world *w, size_t row, int warm)
     vl_rng_normal(7, 2, w->m.n, 0.1, w->target);
     for (size_t k = 0; k < w->m.n; k++)
         w->target[k] += w->start[k];
+    w->way = malloc((POINTS - 1) * w->m.n * sizeof(vl_real));
+    vl_rng_normal(7, 12, (POINTS - 1) * w->m.n, 0.1, w->way);
+    for (size_t k = 0; k < (POINTS - 1) * w->m.n; k++)
+        w->way[k] += w->start[k % w->m.n];
+    for (size_t k = 0; k < POINTS - 1; k++)
+        w->between[k] = w->way + k * w->m.n;
     vl_rng_normal(7, 3, w->set.n * w->m.image_n, 1, w->set.image);
     vl_rng_normal(7, 4, w->set.n * 10, 0.3, w->set.text);
     for (vld_set_part p = VLD_PART_S; p < VLD_SET_PARTS; p++)
@@ -111,11 +148,17 @@ static void unmake(world *w)
     vld_set_free(&w->other);
     free(w->start);
     free(w->target);
+    free(w->way);
 }
 
 static vld_window window(const world *w)
 {
-    return (vld_window){w->start, w->target, w->warm, SEED, w->iter};
+    return (vld_window){.start = w->start,
+                        .target = w->target,
+                        .warm = w->warm,
+                        .seed = SEED,
+                        .iter = w->iter,
+                        .between = w->between};
 }
 
 static double run(world *w, vld_set *grad, vld_gradient kind, vld_unroll_result *res)
@@ -250,11 +293,99 @@ static void test_warm(void **state)
         }
     }
     w.warm = WARM + 1;
-    assert_int_equal(vld_unroll_run(w.u, &(vld_window){w.start, w.target, w.warm, SEED, 0}, &w.set, VLD_EXACT,
-                                    false, &w.grad, &res, &e),
-                     VL_EARG);
+    assert_int_equal(
+        vld_unroll_run(
+            w.u, &(vld_window){.start = w.start, .target = w.target, .warm = w.warm, .seed = SEED, .iter = 0},
+            &w.set, VLD_EXACT, false, &w.grad, &res, &e),
+        VL_EARG);
     vld_set_free(&all);
     unmake(&w);
+}
+
+/* J is a mean of matches, so its gradients, of either kind, are the means of those of each match alone: of as many
+ * steps as lie before it. */
+static void test_points(void **state)
+{
+    (void)state;
+    for (size_t row = THREE_POINTS; row < sizeof cases / sizeof *cases; row++)
+        for (vld_gradient kind = 0; kind < VLD_GRADIENTS; kind++) {
+            int points = cases[row].points;
+            double worst = 0, top = 0, match[VLM_BRANCHES] = {0};
+            vld_unroll_result res, one;
+            world w;
+
+            make(&w, row, 0);
+            run(&w, &w.grad, kind, &res);
+            for (int k = 1; k <= points; k++) {
+                const vl_real *last = w.target;
+                vld_window at = window(&w);
+                vl_err e;
+
+                w.inner.steps = vld_point_step(cases[row].steps, points, k);
+                w.inner.points = 1;
+                at.target = k < points ? w.between[k - 1] : last;
+                at.between = NULL;
+                vld_unroll_free(w.u);
+                assert_int_equal(vld_unroll_new(&w.m, NULL, w.set.n, &w.inner, &w.u, &e), VL_OK);
+                assert_int_equal(vld_unroll_run(w.u, &at, &w.set, kind, false, &w.other, &one, &e), VL_OK);
+                for (size_t i = 0; i < w.set.n * w.m.image_n; i++)
+                    w.grad.image[i] -= w.other.image[i] / points;
+                for (int b = 0; b < VLM_BRANCHES; b++) {
+                    w.grad.rate[b] -= w.other.rate[b] / points;
+                    match[b] += one.match[b] / points;
+                }
+            }
+            assert_int_equal(w.inner.steps, cases[row].steps); /* the last point is the end */
+            for (size_t i = 0; i < w.set.n * w.m.image_n; i++) {
+                top = fmax(top, fabs(w.other.image[i]));
+                worst = fmax(worst, fabs(w.grad.image[i]));
+            }
+            assert_true(top > 0 && worst < 1e-12 * top);
+            for (int b = 0; b < VLM_BRANCHES; b++) {
+                assert_true(fabs(w.grad.rate[b]) < 1e-11 * (1 + fabs(w.other.rate[b])));
+                assert_true(fabs(match[b] - res.match[b]) < 1e-12 * match[b]);
+            }
+            unmake(&w);
+        }
+}
+
+/* Heads that would be in the low-rank form keep their parameter vectors. */
+static void test_points_are_dense(void **state)
+{
+    vlm_model m;
+    vl_err e;
+
+    (void)state;
+    assert_int_equal(vlm_parse_heads("heads:12", 10, 40, 10.0, &m, &e), VL_OK);
+    for (int points = 0; points <= 2; points++) {
+        const vld_inner inner = {.steps = 4, .batch = 3, .points = points};
+        vld_unroll *u = NULL;
+        size_t growing;
+
+        assert_int_equal(vld_unroll_new(&m, NULL, 7, &inner, &u, &e), VL_OK);
+        vld_unroll_bytes(u, &growing);
+        assert_true((growing == 5 * m.n * sizeof(vl_real)) == (points > 1));
+        vld_unroll_free(u);
+    }
+}
+
+static void test_point_steps(void **state)
+{
+    static const struct {
+        int steps, points, at[8];
+    } rows[] = {{8, 1, {8}}, {8, 2, {4, 8}}, {8, 3, {3, 5, 8}}, {3, 3, {1, 2, 3}}, {5, 4, {1, 3, 4, 5}}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int k = 1; k <= rows[i].points; k++)
+            assert_int_equal(vld_point_step(rows[i].steps, rows[i].points, k), rows[i].at[k - 1]);
+    for (int steps = 1; steps <= 60; steps++)
+        for (int points = 1; points <= steps; points++) {
+            assert_true(vld_point_step(steps, points, 1) >= 1);
+            assert_int_equal(vld_point_step(steps, points, points), steps);
+            for (int k = 2; k <= points; k++)
+                assert_true(vld_point_step(steps, points, k) > vld_point_step(steps, points, k - 1));
+        }
 }
 
 /* There are no views of features; a similarity without a loss for it is refused. */
@@ -272,6 +403,13 @@ static void test_refused(void **state)
     w.inner.aug.flip = false;
     w.inner.objective.sim = VLM_SIM_FULL;
     assert_int_equal(vld_unroll_new(&w.m, NULL, 7, &w.inner, &u, &e), VL_EARG);
+    w.inner.objective.sim = cases[HEADS].objective.sim;
+    for (int bad = 0; bad < 3; bad++) {
+        w.inner.points = bad == 0 ? w.inner.steps + 1 : bad == 1 ? -1 : 2;
+        w.inner.form = bad == 2 ? VLD_FORM_LOWRANK : VLD_FORM_AUTO;
+        assert_int_equal(vld_unroll_new(&w.m, NULL, 7, &w.inner, &u, &e), VL_EARG);
+        assert_non_null(strstr(e.text, "points of 6 inner steps"));
+    }
     assert_null(u);
     unmake(&w);
 }
@@ -294,9 +432,14 @@ static void test_diverged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exact), cmocka_unit_test(test_tesla),
-                                       cmocka_unit_test(test_warm), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_diverged)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exact),
+                                       cmocka_unit_test(test_tesla),
+                                       cmocka_unit_test(test_warm),
+                                       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_diverged),
+                                       cmocka_unit_test(test_points),
+                                       cmocka_unit_test(test_points_are_dense),
+                                       cmocka_unit_test(test_point_steps)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,6 +108,12 @@ static void augments(void **state)
         int flip, shift; /* flip -1: refused */
     } rows[] = {
         {"{\"flip\":true,\"shift\":4}", 1, 4},
+        {"{\"flip\":true,\"shift\":4,\"crop\":50,\"cutout\":20,\"colour\":true}", 1, 4},
+        {"{\"flip\":false,\"shift\":0,\"crop\":100}", 0, 0},
+        {"{\"flip\":false,\"shift\":0,\"crop\":101}", -1, 0},
+        {"{\"flip\":false,\"shift\":0,\"crop\":true}", -1, 0},
+        {"{\"flip\":false,\"shift\":0,\"cutout\":-1}", -1, 0},
+        {"{\"flip\":false,\"shift\":0,\"colour\":1}", -1, 0},
         {"{\"flip\":false,\"shift\":0}", 0, 0},
         {"{\"flip\":true,\"shift\":64}", 1, 64},
         {"{\"flip\":true,\"shift\":65}", -1, 0},
@@ -121,7 +127,7 @@ static void augments(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         json_t *j = parse(rows[i].json), *again = NULL;
-        vl_augment a = {true, 77};
+        vl_augment a = {.flip = true, .shift = 77};
         vl_err e;
         int rc = vld_augment_from_json(j, &a, &e);
 
@@ -140,7 +146,7 @@ static void augments(void **state)
 
 static void manifests(void **state)
 {
-    const vl_augment aug = {true, 4};
+    const vl_augment aug = {.flip = true, .shift = 4};
     const char *kind, *name, *version, *blas;
     json_t *j = NULL, *model, *augment;
     json_int_t seed;

@@ -43,7 +43,7 @@ static int tear_down(void **state)
 
 static vld_warm warm(vl_pool *pool)
 {
-    return (vld_warm){&model, pool, 8, {0.05, 0.2}, {false, 0}, 3};
+    return (vld_warm){&model, pool, 8, {0.05, 0.2}, {0}, 3};
 }
 
 static void pick(const vld_coreset *c, const vld_select_method *m, size_t n, uint32_t *rows)

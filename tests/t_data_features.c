@@ -154,17 +154,21 @@ static vl_data load(const char *const *paths, size_t n, const vl_data_opts *o)
 static void joined(void **state)
 {
     static const char *const paths[][3] = {{"f1", "f2", NULL}, {"p", "f1", "f2"}, {"f1", "f2", "p"}};
-    const vl_data_opts o = {.features = true, .text = true, .threads = 2};
+    const vl_data_opts plain = {.features = true, .text = true, .threads = 2};
+    const vl_data_opts named = {
+        .features = true, .text = true, .threads = 2, .text_ext = "h.txt.npy", .image_ext = "c.img.npy"};
 
     (void)state;
     make_features("f1", 0, 20);
     make_features("f2", 20, 31);
     make_pairs("p", 0, 31);
     for (size_t r = 0; r < 3; r++) {
-        vl_data d = load(paths[r], r ? 3 : 2, &o);
+        vl_data d = load(paths[r], r ? 3 : 2, r == 1 ? &named : &plain);
         assert_int_equal(d.n, 31);
         assert_int_equal(d.text_dim, K);
         assert_string_equal(d.feature_model, "an encoder");
+        assert_string_equal(d.image_ext, "c.img.npy");
+        assert_string_equal(d.text_ext, "h.txt.npy");
         assert_true(!d.caption == !r && !d.bytes == !r);
         for (size_t i = 0; i < d.n; i++) {
             check_record(&d, i, (int)i, true);

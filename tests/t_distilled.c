@@ -12,7 +12,7 @@ enum { SIZE = 16, TEXT = 10, PAIRS = 3, REALS = SIZE * SIZE * 3 };
 
 static json_t *manifest_of(const char *kind, int batch)
 {
-    const vl_augment aug = {true, 2};
+    const vl_augment aug = {.flip = true, .shift = 2};
     json_t *j = NULL;
     vlm_model m;
     vl_err e;

@@ -17,7 +17,7 @@ enum { OBJECTIVES = sizeof objectives / sizeof *objectives, LOWRANK = 2 };
 
 static vld_distilled set_of(size_t n, const vlm_objective *o)
 {
-    const vl_augment still = {false, 0};
+    const vl_augment still = {0};
     vld_distilled d = {.batch = 2, .objective = *o};
     json_t *j = NULL;
     vl_err e;

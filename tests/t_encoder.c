@@ -141,7 +141,7 @@ static void convnet_by_seed(void **state)
 /* Two experts of two snapshots, weights by seeds 10, 11, 20, 21; NaN in one weight of the last. */
 static void make_experts(const char *path, const vlm_model *m)
 {
-    vl_augment aug = {false, 0};
+    vl_augment aug = {0};
     vl_real *before = NULL;
     json_t *manifest = NULL, *stats = json_object();
     vls_writer *w = writer(path);

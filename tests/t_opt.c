@@ -34,8 +34,8 @@ static const cli_opt options[] = {
     {'y', "flag-too", CLI_FLAG, &v.other, NULL, "its name begins like another's", 0, 0, NULL},
     {0, "real", CLI_LIST, &v.real, "FILE", "several", 0, 0, NULL},
     CLI_END};
-static const cli_tool tool = {"vltry", "[options] FILE...", "Tries.", "vltry a", options, &v.common, 63, 1, 3,
-                              NULL};
+static const cli_tool tool = {
+    "vltry", "[options] FILE...", "Tries.", "vltry a", options, &v.common, 63, 1, 3, NULL, NULL};
 
 enum { ARGS = 12 };
 
@@ -214,6 +214,48 @@ static void asked_beats_misuse_behind_it(void **state)
     assert_true(t.tsv);
 }
 
+/* What is on the line, however it is said; and values that follow another option unless they are. */
+static void given(void **state)
+{
+    static const char *const names[] = {"count", "lr", "frame", "text", "method", "flag", "flag-too", "real"};
+    static const struct {
+        const char *line, *given; /* a character a name */
+    } rows[] = {
+        {"a", "........"},
+        {"a -n 3", "x......."},
+        {"a --count=3 --lr 0.5", "xx......"},
+        {"a -xyn5", "x....xx."},
+        {"a --flag-too", "......x."},
+        {"a --text --flag", "...x...."},
+        {"a -- --flag", "........"},
+        {"a --real b -f 1M --method a", "..x.x..x"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const values other = {CLI_COMMON_DEFAULT, 9, 0.25, 1 << 16, "w", "bc", true, true, {{"q"}, 1}};
+        char *argv[ARGS + 1], got[sizeof names / sizeof *names + 1] = "";
+        values before;
+        cli_table t;
+        vl_err e = {0};
+
+        assert_true(scan_line(rows[i].line, argv, &t, &e) >= 0);
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            got[k] = cli_table_given(&t, names[k]) ? 'x' : '.';
+        assert_string_equal(got, rows[i].given);
+        assert_false(cli_table_given(&t, "no-such-option"));
+        before = v;
+        cli_table_defaults(&t, &other, &v, sizeof v);
+        assert_true(v.n == (got[0] == 'x' ? before.n : 9));
+        assert_true(v.lr == (got[1] == 'x' ? before.lr : 0.25));
+        assert_true(v.frame == (got[2] == 'x' ? before.frame : 1 << 16));
+        assert_ptr_equal(v.text, got[3] == 'x' ? before.text : other.text);
+        assert_ptr_equal(v.method, got[4] == 'x' ? before.method : other.method);
+        assert_true(v.flag && v.other);
+        assert_true(v.real.n == 1 && v.real.item[0] == (got[7] == 'x' ? before : other).real.item[0]);
+    }
+}
+
 static void sizes_as_text(void **state)
 {
     static const struct {
@@ -304,7 +346,7 @@ int main(void)
         cmocka_unit_test(scan_refuses),        cmocka_unit_test(scan_takes),
         cmocka_unit_test(list_is_bounded),     cmocka_unit_test(asked_beats_misuse_behind_it),
         cmocka_unit_test(sizes_as_text),       cmocka_unit_test(help_shows_the_table),
-        cmocka_unit_test(tsv_shows_the_table),
+        cmocka_unit_test(tsv_shows_the_table), cmocka_unit_test(given),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

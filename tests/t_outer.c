@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * t_outer.c -- the outer loop on a toy: what an iteration matches, how the set moves, what diverging does. */
 #include "distill/outer.h"
+#include "distill/perturb.h"
 #include "distill/train.h"
 #include "pipeline/rng.h"
 
@@ -189,28 +190,33 @@ static vld_set gradient_at(const vld_outer_opts *o, const vld_outer_report *r, u
 {
     const vlm_model *m = &experts.model;
     vld_window w = {.seed = o->seed, .iter = it, .warm = r->warm};
-    vl_real *at[2]; /* start, target */
+    vl_real *at[SNAPS]; /* start, what is between, target */
+    int ahead = o->expert_epochs;
+    vld_inner inner = o->inner;
     vld_unroll_result res;
     vld_unroll *direct;
     vld_set grad;
     vl_err e;
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i <= ahead; i++) {
         const vl_real *theta = experts.theta[r->expert];
-        size_t image = (size_t)(r->start + i * o->expert_epochs) * m->n;
-        size_t text = (size_t)(r->text_start + i * o->expert_epochs) * m->n;
+        size_t image = (size_t)(r->start + i) * m->n;
+        size_t text = (size_t)(r->text_start + i) * m->n;
         at[i] = malloc(m->n * sizeof **at);
         for (size_t k = 0; k < m->n; k++)
             at[i][k] = theta[(k < m->begin[VLM_TEXT] ? image : text) + k];
     }
+    vld_perturb(m, NULL, o->perturb, o->seed, it, at[0]);
     w.start = at[0];
-    w.target = at[1];
+    w.target = at[ahead];
+    w.between = (const vl_real *const *)at + 1;
+    inner.points = o->intermediate ? ahead : 1;
     assert_int_equal(vld_set_new_for(m, &o->inner.objective, s->n, &grad, &e), VL_OK);
-    assert_int_equal(vld_unroll_new(m, NULL, s->n, &o->inner, &direct, &e), VL_OK);
+    assert_int_equal(vld_unroll_new(m, NULL, s->n, &inner, &direct, &e), VL_OK);
     assert_int_equal(vld_unroll_run(direct, &w, s, VLD_EXACT, false, &grad, &res, &e), VL_OK);
     vld_unroll_free(direct);
-    free(at[0]);
-    free(at[1]);
+    for (int i = 0; i <= ahead; i++)
+        free(at[i]);
     return grad;
 }
 
@@ -283,6 +289,100 @@ static void sgd_steps(void **state)
     vld_set_free(&s);
     vld_set_free(&one);
     vld_set_free(&two);
+}
+
+/* Snapshots on the way are aimed at, starts carry noise: one after the other, with branches that start together and
+ * apart. */
+static void on_the_way(void **state)
+{
+    (void)state;
+    for (int how = 1; how < 8; how++) {
+        vld_outer_opts o = opts();
+        vld_set s = pairs(&experts.model, 8), before = pairs(&experts.model, 8), grad, plain;
+        double apart = 0;
+        vld_outer_report r;
+        vld_outer *u;
+
+        o.optimiser = VLD_SGD;
+        o.constant = true;
+        o.start_max = 1;
+        o.step_image = 3;
+        o.step_text = 2;
+        o.expert_epochs = 3;
+        o.intermediate = how & 1;
+        o.perturb = how & 2 ? 0.2 : 0;
+        o.text_start_max = how & 4 ? 1 : 0;
+        u = outer(&o, NULL, &s);
+        r = step(u, 0);
+        grad = gradient_at(&o, &r, 0, &before);
+        near_all(s.image, before.image, grad.image, -3, NULL, 0, 8 * REALS);
+        near_all(s.text, before.text, grad.text, -2, NULL, 0, 8 * TEXT);
+        o.intermediate = false;
+        o.perturb = 0;
+        plain = gradient_at(&o, &r, 0, &before);
+        for (size_t i = 0; i < 8 * TEXT; i++)
+            apart += fabs((double)plain.text[i] - (double)grad.text[i]) / fabs((double)grad.text[i]);
+        assert_true(how == 4 ? apart == 0 : apart > 8);
+        vld_outer_free(u);
+        vld_set_free(&plain);
+        vld_set_free(&grad);
+        vld_set_free(&before);
+        vld_set_free(&s);
+    }
+    vld_outer_opts o = opts();
+    vld_set s = pairs(&experts.model, 8);
+    vld_outer *u = NULL;
+    vl_err e;
+
+    o.intermediate = true;
+    o.expert_epochs = 2;
+    o.inner.steps = 1;
+    assert_int_equal(vld_outer_new(&experts, NULL, &o, &s, &u, &e), VL_EARG);
+    assert_string_equal(e.text, "2 points of 1 inner steps: 1 to all wanted, and in the dense form");
+    vld_set_free(&s);
+}
+
+/* Of each tensor by its own spread; drawn from seed and number alone, whatever the threads. */
+static void noise(void **state)
+{
+    const vlm_model *m = &experts.model;
+    size_t bytes = m->n * sizeof(vl_real);
+    vl_real *plain = malloc(bytes), *a = malloc(bytes), *b = malloc(bytes);
+    vl_pool *pool = NULL;
+    vl_err e;
+
+    (void)state;
+    assert_true(plain && a && b);
+    assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
+    vlm_init(m, 4, 4, plain);
+    memcpy(a, plain, bytes);
+    memcpy(b, plain, bytes);
+    vld_perturb(m, NULL, 0, 1, 2, a);
+    assert_memory_equal(a, plain, bytes);
+    vld_perturb(m, NULL, 0.3, 1, 2, a);
+    vld_perturb(m, pool, 0.3, 1, 2, b);
+    assert_memory_equal(a, b, bytes);
+    for (int i = 0; i < m->n_params; i++) {
+        const vlm_param *p = &m->param[i];
+        double mean = 0, var = 0, moved = 0;
+        for (size_t k = p->offset; k < p->offset + p->n; k++)
+            mean += (double)plain[k] / (double)p->n;
+        for (size_t k = p->offset; k < p->offset + p->n; k++) {
+            var += pow((double)plain[k] - mean, 2) / (double)p->n;
+            moved += pow((double)a[k] - (double)plain[k], 2) / (double)p->n;
+        }
+        if (p->sd > 0) /* within five standard deviations of such an estimate */
+            assert_true(fabs(sqrt(moved / var) / 0.3 - 1) < 5 / sqrt(2.0 * (double)p->n));
+        else
+            assert_true(moved == 0);
+    }
+    memcpy(b, plain, bytes);
+    vld_perturb(m, NULL, 0.3, 1, 3, b);
+    assert_memory_not_equal(a, b, bytes);
+    vl_pool_free(pool);
+    free(plain);
+    free(a);
+    free(b);
 }
 
 /* A gradient that is too long is shortened; rates stay between their bounds. */
@@ -564,12 +664,20 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pools_do_not_show),   cmocka_unit_test(first_step),
-        cmocka_unit_test(sgd_steps),           cmocka_unit_test(clipped),
-        cmocka_unit_test(committee),           cmocka_unit_test(all_experts_and_starts),
-        cmocka_unit_test(match_falls),         cmocka_unit_test(cosine_when_asked),
-        cmocka_unit_test(diverging),           cmocka_unit_test(huge_gradient),
-        cmocka_unit_test(rates_stay_positive), cmocka_unit_test(refused),
+        cmocka_unit_test(pools_do_not_show),
+        cmocka_unit_test(first_step),
+        cmocka_unit_test(sgd_steps),
+        cmocka_unit_test(on_the_way),
+        cmocka_unit_test(noise),
+        cmocka_unit_test(clipped),
+        cmocka_unit_test(committee),
+        cmocka_unit_test(all_experts_and_starts),
+        cmocka_unit_test(match_falls),
+        cmocka_unit_test(cosine_when_asked),
+        cmocka_unit_test(diverging),
+        cmocka_unit_test(huge_gradient),
+        cmocka_unit_test(rates_stay_positive),
+        cmocka_unit_test(refused),
     };
 
     return cmocka_run_group_tests(tests, make_experts, free_experts);

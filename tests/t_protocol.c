@@ -54,7 +54,7 @@ static vld_task task_of(const vld_draw *draw, size_t n_draws)
                       .epochs = 40,
                       .readings = 4,
                       .batch = 8,
-                      .aug = {false, 1},
+                      .aug = {.shift = 1},
                       .students = 2};
 }
 

@@ -291,7 +291,7 @@ static void threads_and_seeds(void **state)
                 vld_single_opts o = opts(methods[i]);
                 make(&w[run], pixels, true);
                 o.teacher = true;
-                o.aug = (vl_augment){pixels, pixels ? 2 : 0};
+                o.aug = (vl_augment){.flip = pixels, .shift = pixels ? 2 : 0};
                 o.seed = run == 2 ? 10 : 9;
                 vld_single *u = start(&w[run], &o, run == 1 ? pool : NULL);
                 for (int k = 0; k < 6; k++)
@@ -349,7 +349,7 @@ static void views_go_back(void **state)
 
     (void)state;
     make(&w, true, true);
-    o.aug = (vl_augment){true, 3};
+    o.aug = (vl_augment){.flip = true, .shift = 3};
     o.optimiser = VLD_SGD;
     o.step_text = 0;
     o.constant = true;

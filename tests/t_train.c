@@ -48,7 +48,7 @@ static vld_set set_of(const vlm_model *m, const vl_data *d)
 
     assert_int_equal(vld_set_new(m, d->n, &s, &e), VL_OK);
     for (size_t i = 0; i < d->n; i++) {
-        vl_view_apply_u8(d->images + i * REALS, SIZE, (vl_view){false, 0, 0}, s.image + i * REALS);
+        vl_view_apply_u8(d->images + i * REALS, SIZE, (vl_view){0}, s.image + i * REALS);
         memcpy(s.text + i * TEXT, d->text + d->cap[i] * TEXT, TEXT * sizeof *s.text);
     }
     return s;
@@ -115,8 +115,12 @@ static void pools_agree(void **state)
     vlm_model m = model();
     vl_data d = data_of(23, 3);
     vld_source src = {.data = &d};
-    vld_train_opts o = {
-        .batch = 7, .epochs = 3, .rate = {0.1, 0.2}, .momentum = 0.5, .aug = {true, 2}, .seed = 5};
+    vld_train_opts o = {.batch = 7,
+                        .epochs = 3,
+                        .rate = {0.1, 0.2},
+                        .momentum = 0.5,
+                        .aug = {.flip = true, .shift = 2},
+                        .seed = 5};
     vl_real *alone = train(&m, NULL, &src, &o, NULL), *other;
 
     (void)state;
@@ -146,7 +150,8 @@ static void subset_is_its_own_data(void **state)
     vlm_model m = model();
     vl_data d = data_of(12, 1), few = data_of(5, 1);
     vld_source src = {.data = &d, .subset = rows, .n_subset = 5}, all = {.data = &few};
-    vld_train_opts o = {.batch = 2, .epochs = 3, .rate = {0.1, 0.1}, .aug = {true, 1}, .seed = 9};
+    vld_train_opts o = {
+        .batch = 2, .epochs = 3, .rate = {0.1, 0.1}, .aug = {.flip = true, .shift = 1}, .seed = 9};
     vl_real *theta;
 
     (void)state;
@@ -168,7 +173,8 @@ static void set_is_its_own_data(void **state)
     vl_data d = data_of(9, 1);
     vld_set s = set_of(&m, &d);
     vld_source src = {.data = &d}, set = {.set = &s};
-    vld_train_opts o = {.batch = 4, .epochs = 3, .rate = {0.1, 0.1}, .aug = {true, 3}, .seed = 9};
+    vld_train_opts o = {
+        .batch = 4, .epochs = 3, .rate = {0.1, 0.1}, .aug = {.flip = true, .shift = 3}, .seed = 9};
     vl_real *theta = train(&m, NULL, &src, &o, NULL);
 
     (void)state;

@@ -15,8 +15,15 @@
 enum { SIZE = 12, REALS = SIZE * SIZE * 3 };
 
 static const vl_view views[] = {
-    {false, 0, 0}, {true, 0, 0},   {false, 3, 0},   {false, 0, -2},   {true, -4, 5},
-    {true, 11, 1}, {false, 12, 0}, {true, -12, 12}, {false, 64, -64},
+    {0},
+    {.flip = true},
+    {.dx = 3},
+    {.dy = -2},
+    {.flip = true, .dx = -4, .dy = 5},
+    {.flip = true, .dx = 11, .dy = 1},
+    {.dx = 12},
+    {.flip = true, .dx = -12, .dy = 12},
+    {.dx = 64, .dy = -64},
 };
 
 static double dot(const vl_real *a, const vl_real *b)
@@ -82,7 +89,7 @@ static void bytes_are_floats(void **state)
     (void)state;
     for (size_t i = 0; i < REALS; i++)
         img[i] = (uint8_t)i;
-    vl_view_apply_u8(img, SIZE, (vl_view){false, 0, 0}, x);
+    vl_view_apply_u8(img, SIZE, (vl_view){0}, x);
     for (size_t i = 0; i < REALS; i++)
         assert_true(fabs((double)x[i] - ((double)img[i] / 255 - 0.5) / 0.25) < 1e-6);
     for (size_t v = 0; v < sizeof views / sizeof *views; v++) {
@@ -95,7 +102,8 @@ static void bytes_are_floats(void **state)
 /* Draws cover exactly what the augmentation allows, and depend on (seed, stream, index) alone. */
 static void draws(void **state)
 {
-    static const vl_augment rows[] = {{false, 0}, {true, 0}, {false, 1}, {true, 4}, {true, 64}};
+    static const vl_augment rows[] = {
+        {0}, {.flip = true}, {.shift = 1}, {.flip = true, .shift = 4}, {.flip = true, .shift = 64}};
     enum { N = 20000 };
 
     (void)state;
@@ -125,52 +133,112 @@ static void draws(void **state)
     assert_false(a.dx == c.dx && a.dy == c.dy);
 }
 
+/* A view of bytes is that of their values. */
+static void bytes_are_seen(void **state)
+{
+    static const vl_augment every = {.flip = true, .shift = 2, .crop = 30, .cutout = 40, .colour = true};
+    static uint8_t img[REALS];
+    static vl_real x[REALS], a[REALS], b[REALS];
+
+    (void)state;
+    for (size_t i = 0; i < REALS; i++)
+        img[i] = (uint8_t)vl_rng(1, 5, i);
+    vl_view_apply_u8(img, SIZE, (vl_view){0}, x);
+    for (uint64_t i = 0; i < 20; i++) {
+        vl_view v = vl_view_draw(&every, 1, 2, i);
+        vl_view_apply(x, SIZE, v, a);
+        vl_view_apply_u8(img, SIZE, v, b);
+        assert_memory_equal(a, b, sizeof a);
+    }
+}
+
 static void parsing(void **state)
 {
     static const struct {
         const char *text;
-        int flip, shift; /* flip -1: refused */
+        const char *again; /* as it is written; NULL: refused */
+        vl_augment a;
     } rows[] = {
-        {"none", 0, 0},
-        {"flip", 1, 0},
-        {"shift0", 0, 0},
-        {"shift4", 0, 4},
-        {"flip+shift4", 1, 4},
-        {"shift64", 0, 64},
-        {"", -1, 0},
-        {"flip+", -1, 0},
-        {"shift", -1, 0},
-        {"shift65", -1, 0},
-        {"shift-1", -1, 0},
-        {"shift4x", -1, 0},
-        {"shift+4", -1, 0},
-        {"flipshift4", -1, 0},
-        {"flip+none", -1, 0},
-        {"none+flip", -1, 0},
-        {"shift99999999999999999999", -1, 0},
-        {"+shift4", -1, 0},
-        {"Flip", -1, 0},
+        {"none", "none", {0}},
+        {"flip", "flip", {.flip = true}},
+        {"shift0", "none", {0}},
+        {"shift4", "shift4", {.shift = 4}},
+        {"flip+shift4", "flip+shift4", {.flip = true, .shift = 4}},
+        {"shift4+flip", "flip+shift4", {.flip = true, .shift = 4}},
+        {"shift64", "shift64", {.shift = 64}},
+        {"crop", "crop50", {.crop = 50}},
+        {"crop100", "crop100", {.crop = 100}},
+        {"cutout+crop5", "crop5+cutout50", {.crop = 5, .cutout = 50}},
+        {"colour", "colour", {.colour = true}},
+        {"flip+shift64+crop100+colour+cutout100",
+         "flip+shift64+crop100+colour+cutout100",
+         {.flip = true, .shift = 64, .crop = 100, .cutout = 100, .colour = true}},
+        {"", NULL, {0}},
+        {"flip+", NULL, {0}},
+        {"flip+flip", NULL, {0}},
+        {"flip2", NULL, {0}},
+        {"shift", NULL, {0}},
+        {"shift65", NULL, {0}},
+        {"shift-1", NULL, {0}},
+        {"shift4x", NULL, {0}},
+        {"shift+4", NULL, {0}},
+        {"flipshift4", NULL, {0}},
+        {"flip+none", NULL, {0}},
+        {"none+flip", NULL, {0}},
+        {"shift99999999999999999999", NULL, {0}},
+        {"crop99999999999999999999", NULL, {0}},
+        {"+shift4", NULL, {0}},
+        {"Flip", NULL, {0}},
+        {"crop0", NULL, {0}},
+        {"crop101", NULL, {0}},
+        {"crop50%", NULL, {0}},
+        {"cutout0", NULL, {0}},
+        {"cutout101", NULL, {0}},
+        {"colour1", NULL, {0}},
+        {"color", NULL, {0}},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        vl_augment a = {true, 77};
+        const vl_augment before = {.flip = true, .shift = 77};
+        vl_augment a = before;
+        char text[VL_AUGMENT_TEXT];
         vl_err e = {0};
         int rc = vl_augment_parse(rows[i].text, &a, &e);
-        if (rc != (rows[i].flip < 0 ? VL_EARG : VL_OK))
+        if (rc != (rows[i].again ? VL_OK : VL_EARG))
             fail_msg("'%s': %d %s", rows[i].text, rc, e.text);
+        assert_true(vl_augment_equal(&a, rc ? &before : &rows[i].a)); /* untouched */
         if (rc)
-            assert_true(a.flip && a.shift == 77); /* untouched */
-        else
-            assert_true(a.flip == rows[i].flip && a.shift == rows[i].shift);
+            continue;
+        vl_augment_text(&a, text);
+        assert_string_equal(text, rows[i].again);
+        assert_int_equal(vl_augment_any(&a), strcmp(text, "none") != 0);
     }
+    /* each part counts */
+    const vl_augment none = {0},
+                     one[] = {{.flip = true}, {.shift = 1}, {.crop = 1}, {.cutout = 1}, {.colour = true}};
+    for (size_t i = 0; i < sizeof one / sizeof *one; i++)
+        assert_false(vl_augment_equal(&none, &one[i]) || !vl_augment_any(&one[i]));
+}
+
+static void still(void **state)
+{
+    static const vl_view moving[] = {{.flip = true},         {.dx = 1},        {.dy = -1},
+                                     {.wide = 1, .high = 1}, {.colour = true}, {.cut = 0.1}};
+    const vl_view none = {0};
+
+    (void)state;
+    assert_true(vl_view_still(&none));
+    for (size_t i = 0; i < sizeof moving / sizeof *moving; i++)
+        assert_false(vl_view_still(&moving[i]));
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(adjoint), cmocka_unit_test(pixels),
-                                       cmocka_unit_test(bytes_are_floats), cmocka_unit_test(draws),
-                                       cmocka_unit_test(parsing)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adjoint),        cmocka_unit_test(pixels), cmocka_unit_test(bytes_are_floats),
+        cmocka_unit_test(bytes_are_seen), cmocka_unit_test(draws),  cmocka_unit_test(parsing),
+        cmocka_unit_test(still)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

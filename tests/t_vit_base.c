@@ -4,72 +4,12 @@
 #define GOLDEN_BOUND 1e-5
 #include "pipeline/model.h"
 #include "pipeline/vit_base.h"
-#include "tests/golden_read.h"
+#include "tests/vit_folder.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { D = 8, B = 2 };
 static const char spec[] = "vit:8x2x2/4,lora=2,alpha=3";
-static const char *const families[] = {"vit", "dinov2"};
-
-/* What the hub calls the files, and what the tree does. */
-static const char *const files[] = {"config.json", "preprocessor_config.json", "model.safetensors"};
-static const char *const kept_as[] = {"config.json", "preprocessor.json", "model.safetensors"};
-static char scratch[] = "/tmp/vit_base.XXXXXX";
-
-static uint8_t *read_kept(const char *family, size_t f, size_t *n)
-{
-    uint8_t *p = calloc(1, 1 << 16);
-    char path[100];
-    FILE *in;
-
-    snprintf(path, sizeof path, GOLDEN "%s_%s", family, kept_as[f]);
-    in = fopen(path, "rb");
-    assert_true(in && p);
-    *n = fread(p, 1, 1 << 16, in);
-    fclose(in);
-    return p;
-}
-
-static void write_file(size_t f, const void *p, size_t n)
-{
-    char path[100];
-    FILE *out;
-
-    snprintf(path, sizeof path, "%s/%s", scratch, files[f]);
-    out = fopen(path, "wb");
-    assert_true(out && fwrite(p, 1, n, out) == n && !fclose(out));
-}
-
-/* The family's folder, in scratch. */
-static const char *folder_of(const char *family)
-{
-    for (size_t f = 0; f < 3; f++) {
-        size_t n;
-        uint8_t *p = read_kept(family, f, &n);
-        write_file(f, p, n);
-        free(p);
-    }
-    return scratch;
-}
-
-static int open_scratch(void **state)
-{
-    (void)state;
-    return !mkdtemp(scratch);
-}
-
-static int close_scratch(void **state)
-{
-    (void)state;
-    for (size_t f = 0; f < 3; f++) {
-        char path[100];
-        snprintf(path, sizeof path, "%s/%s", scratch, files[f]);
-        unlink(path);
-    }
-    return rmdir(scratch);
-}
 
 static void parse(vlm_model *m, const char *text, size_t size)
 {

@@ -7,7 +7,7 @@
 #include "pipeline/rng.h"
 #include "tests/shard_help.h"
 
-static vl_augment aug = {true, 2};
+static vl_augment aug = {.flip = true, .shift = 2};
 
 static inline vlm_model model_of(const char *spec, size_t text_dim)
 {

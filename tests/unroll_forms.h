@@ -86,8 +86,14 @@ static void form_close(form_world *w)
 static void form_iterate(const struct form_case *c, const form_world *w, vld_form form, vl_pool *pool,
                          bool compare, form_run *r)
 {
-    const vld_inner inner = {c->steps, c->warm_max, c->batch, {false, 0}, c->o, c->merged, form};
-    const vld_window at = {w->start, w->target, c->warm, F_SEED, F_ITER};
+    const vld_inner inner = {.steps = c->steps,
+                             .warm_max = c->warm_max,
+                             .batch = c->batch,
+                             .objective = c->o,
+                             .merged = c->merged,
+                             .form = form};
+    const vld_window at = {
+        .start = w->start, .target = w->target, .warm = c->warm, .seed = F_SEED, .iter = F_ITER};
     vld_unroll *u = NULL;
     vl_err e = {0};
 

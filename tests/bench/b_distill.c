@@ -24,7 +24,7 @@ typedef struct work {
 
 static void open_work(work *w, int steps, int threads)
 {
-    const vld_inner inner = {.steps = steps, .batch = BATCH, .aug = {true, 4}};
+    const vld_inner inner = {.steps = steps, .batch = BATCH, .aug = {.flip = true, .shift = 4}};
 
     w->m = net_model();
     w->pool = net_pool(threads);
@@ -47,7 +47,7 @@ static void close_work(work *w)
 
 static void iterate(work *w, uint64_t iter, vld_gradient kind)
 {
-    const vld_window at = {w->start, w->target, 0, 1, iter};
+    const vld_window at = {.start = w->start, .target = w->target, .warm = 0, .seed = 1, .iter = iter};
     vld_unroll_result res;
 
     net_need(!vld_unroll_run(w->u, &at, &w->set, kind, false, &w->grad, &res, NULL), "vld_unroll_run");

@@ -37,7 +37,7 @@ static void bench(const vlm_model *m, size_t batch, int threads)
     vl_real *theta = net_weights(m, 0);
     const vld_source src = {.set = &set};
     const vld_train_opts o = {
-        .batch = batch, .epochs = TICKS, .rate = {0.01, 0.01}, .aug = {true, 4}, .seed = 1};
+        .batch = batch, .epochs = TICKS, .rate = {0.01, 0.01}, .aug = {.flip = true, .shift = 4}, .seed = 1};
     ticks t = {.threads = threads};
     double reps[NET_REPS], flops = vl_blas_flops(), share;
     bench_times s;

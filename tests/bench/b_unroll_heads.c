@@ -63,7 +63,8 @@ static void iterate(bench *b, const vlm_objective *o, vld_form form, int steps, 
 
     net_need(!vld_unroll_new(&b->m, pool, PAIRS, &inner, &u, NULL), "vld_unroll_new");
     for (int i = 0; i <= reps; i++) {
-        const vld_window w = {b->start, b->target, 0, 1, (uint64_t)i};
+        const vld_window w = {
+            .start = b->start, .target = b->target, .warm = 0, .seed = 1, .iter = (uint64_t)i};
         vld_unroll_result res;
         double begin = bench_now(threads);
         net_need(!vld_unroll_run(u, &w, &b->set, VLD_EXACT, false, &b->grad, &res, NULL), "vld_unroll_run");

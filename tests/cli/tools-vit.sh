@@ -93,6 +93,40 @@ run 1 distill x e2 --base vit
 err_is 'vldistill: vit: the frozen weights of vit:12x1x2/8,lora=2,alpha=4,seed=3 are those of seed 3'
 absent 'x.tar.zst*'
 
+# The folder as a frozen encoder: rows, experts on rows, pixels in front of them, scores.
+for j in 1 3; do
+    run 0 vlembed -q -j$j --image-model vit --text-model hash:24 -o rows$j.tar.zst pairs.tar.zst
+done
+same rows1.tar.zst rows3.tar.zst
+run 0 vlls rows1.tar.zst
+out_like 'vit-8x2x2-4-7e0248ee6e3ae02a-16\.img\.npy=160 '
+run 0 vlls --manifest rows1.tar.zst
+out_like 'vit:8x2x2/4@7e0248ee6e3ae02a#size=16'
+run 0 vlembed -q --image-model vit/#size=24 --text-model hash:24 -o rows24.tar.zst pairs.tar.zst
+run 0 vltrain-expert -q --scope heads --embed-dim 8 --batch 4 -n 2 -e 3 -o e4.tar.zst rows1.tar.zst
+pixels() { # NAME ENCODER [OPTION...]
+    name=$1
+    encoder=$2
+    shift 2
+    vldistill -q --pairs 7 --batch 3 --inner-steps 4 --iterations 4 --start-max 1 --expert-epochs 2 --space pixels \
+        --encoder "$encoder" --augment flip+crop --real pairs.tar.zst --real rows1.tar.zst "$@" -o "$name.tar.zst" e4.tar.zst
+}
+run 0 pixels d4 vit
+run 0 pixels d4-j3 vit -j3 --memory 50K
+same d4.tar.zst d4-j3.tar.zst
+run 1 pixels x vit#size=24
+err_like '^vldistill: --encoder is vit:8x2x2/4@[0-9a-f]*#size=24; the experts know the features of vit:8x2x2/4@7e0248ee6e3ae02a#size=16$'
+absent 'x.tar.zst*'
+run 0 vleval --epochs 2 --full-epochs 1 --draws 1 --students 1 --train rows1.tar.zst --val rows1.tar.zst --test rows1.tar.zst \
+    --encoder vit d4.tar.zst
+out_like '^distilled-7	7	'
+run 2 vlembed -q --image-model vat -o x.tar.zst pairs.tar.zst
+err_like "^vlembed: --image-model: no encoder of images 'vat': .*, a folder of the Hugging Face hub \(ViT, DINO, DINOv2\) wanted$"
+mkdir empty
+run 1 vlembed -q --image-model empty -o x.tar.zst pairs.tar.zst
+err_like '^vlembed: empty/config.json: No such file or directory$'
+absent 'x.tar.zst*'
+
 run 2 experts x vit:12x1x5/8
 err_like "^vltrain-expert: model 'vit:12x1x5/8': vit:DIMxDEPTHxHEADS/PATCH\[,lora=R\[,alpha=A\]\[,seed=N\|,base=ID\]\] wanted, HEADS dividing DIM"
 run 2 experts x vit:12x1x2/7

@@ -69,7 +69,7 @@ misuse "--text-model: no encoder of captions 'bert': hash:DIM wanted" --text-mod
 misuse "--text-model: 'hash:0': hash:DIM wanted, 1 to 65536 dimensions" --text-model hash:0
 misuse "--text-model: 'hash7x': hash:DIM wanted, 1 to 65536 dimensions" --text-model hash7x
 misuse "--text-model: 'hash65537': hash:DIM wanted, 1 to 65536 dimensions" --text-model hash65537
-misuse "--image-model: no encoder of images 'vit': convnet:WIDTHxLAYERS#seed=N, convnet:WIDTHxLAYERS@FILE#SNAPSHOT wanted" \
+misuse "--image-model: no encoder of images 'vit': convnet:WIDTHxLAYERS#seed=N, convnet:WIDTHxLAYERS@FILE#SNAPSHOT, a folder of the Hugging Face hub (ViT, DINO, DINOv2) wanted" \
     --image-model vit
 misuse "--image-model: 'convnet:8x2': which weights? convnet:8x2#seed=1, or convnet:8x2@FILE#expert-0000/snap-0003" \
     --image-model convnet:8x2

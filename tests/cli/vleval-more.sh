@@ -37,11 +37,12 @@ distilled-8-no-images
 full
 random-8@convnet:8x1
 distilled-8@convnet:8x1
+full@convnet:8x1
 random-8@plain
 distilled-8@plain
 distilled-8@views
 END2
-for s in last test-best; do sed -n '2,17p' want | sed "s/\$/@$s/"; done >want2
+for s in last test-best; do sed -n '2,18p' want | sed "s/\$/@$s/"; done >want2
 cat want2 >>want
 same names want
 rows plain.tsv | cut -f1-19,22-25 >want
@@ -57,7 +58,7 @@ steady all.tsv >want
 steady "$OUT" >got
 same got want
 n=$(grep -c '"event": "grid point"' log.jsonl)
-ok 'grid points are tried once' test "$n" -eq $((4 * (1 + 3 + 1) + 1 + 3 + 4 + 2 * 3 + 2 + 4 + 3 + 4 + 3 + 3))
+ok 'grid points are tried once' test "$n" -eq $((4 * (1 + 3 + 1) + 1 + 3 + 4 + 2 * 3 + 2 + 4 + 3 + 2 + 4 + 3 + 3))
 
 # What is said about them.
 cp all.tsv "$OUT"
@@ -67,6 +68,7 @@ out_like '^# @test-best: LEGACY, .* best ON TEST'
 out_like '^# recipe [0-9a-f]{64} '
 out_like '^# distilled-8-no-text / distilled-8: [0-9.]+ '
 out_like '^# distilled-8@convnet:8x1 / random-8@convnet:8x1: '
+out_like '^# distilled-8@convnet:8x1 reaches [0-9]+ % of full data \(40 pairs\)$'
 out_like '^# distilled-8@last / random-8@last: '
 out_unlike '^# distilled-8@?[a-z]* / random-8@convnet'
 out_unlike '^# .*test-best.* / '
@@ -90,6 +92,9 @@ for s in ("", "@last", "@test-best"):
     plain = m("distilled-8@plain" + s) - m("random-8@plain" + s)
     assert near(d["ars"], score(0.5 * seen / 100 + 0.5 * plain / 100))
     assert near(row["distilled-8@convnet:8x1" + s]["ior"], m("distilled-8@convnet:8x1" + s) - m("random-8@convnet:8x1" + s))
+    assert near(row["distilled-8@convnet:8x1" + s]["percent_of_full"],
+                100 * m("distilled-8@convnet:8x1" + s) / m("full@convnet:8x1" + s))
+    assert m("full@convnet:8x1" + s) != f["mean"]
     assert near(row["distilled-8-no-text" + s]["ior"], m("distilled-8-no-text" + s) - r["mean"])
 for name, r in row.items():
     if r["kind"] == "chance":
@@ -145,7 +150,7 @@ digest() {
 }
 digest a.tar.zst >one
 cp a.tar.zst renamed.tar.zst
-digest -j2 -v --momentum 0 --select validation --random-students 0 --json other.json renamed.tar.zst 2>log >two
+digest -j2 -v --momentum 0 --select validation --random-students 0 --text hash32.txt.npy --json other.json renamed.tar.zst 2>log >two
 present one
 same one two
 digest --seed 1 a.tar.zst >digests
@@ -156,13 +161,16 @@ for o in '--students 2' '--students 1,convnet:8x1' '--draws 2' '--random-student
     '--grid 0.1:1' '--multiples 1' '--full-grid 0.3:3' '--epochs 3' '--full-epochs 2' '--readings 2' '--batch 3' \
     '--full-batch 3' '--momentum 0.5' '--select last' '--select both' '--legacy-best' '--controls chance' \
     '--controls default,herding' '--ablate rates' '--ars' '--augment flip' '--model convnet:4x2' '--embed-dim 8' \
-    '--scale 5' '--text hash32.txt.npy'; do
+    '--scale 5'; do
     # shellcheck disable=SC2086
     digest $o a.tar.zst >>digests
 done
 cat one digests | sort | uniq >all
 ok 'one digest each' test "$(wc -l <all)" -eq "$(($(wc -l <digests) + 1))"
-ok 'of every change' test "$(wc -l <digests)" -ge 29
+ok 'of every change' test "$(wc -l <digests)" -ge 28
+run 0 python3 -c 'import json
+i = json.load(open("other.json"))["recipe"]["canonical"]["inputs"]
+assert i["text"] == ["hash32.txt.npy"] * 3 and i["image"] == [None] * 3, i'
 
 # A learned similarity and features: the identity in its place is a row, and with it the label robust score.
 vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 12 -o e.tar.zst train.tar.zst

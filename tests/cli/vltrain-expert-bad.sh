@@ -121,8 +121,8 @@ misuse() { # MESSAGE ARGUMENTS
 run 2 vltrain-expert
 misuse 'standard input \(-\) is named 2 times, it can be read once' - -
 misuse 'standard input \(-\) is named 2 times, it can be read once' --val - -
-misuse "--augment: 'turn': none, flip, shiftN or flip\+shiftN wanted, N up to 64" --augment turn pairs.tar.zst
-misuse "--augment: 'shift65': none, .*" --augment shift65 pairs.tar.zst
+misuse "--augment: 'turn': none wanted, or with \+ between them flip, shiftN \(N up to 64\), crop or cropN, colour, cutout or cutoutN \(N of 1 to 100\), each once" --augment turn pairs.tar.zst
+misuse "--augment: 'shift65': none wanted, .*" --augment shift65 pairs.tar.zst
 misuse "model 'resnet': convnet:WIDTHxLAYERS wanted, such as convnet:64x3, or vit:DIMxDEPTHxHEADS/PATCH" --model resnet pairs.tar.zst
 misuse 'image size 18: a multiple of 4 from 16 to 1024 wanted' --size 18 pairs.tar.zst
 misuse '.*--scope.*' --scope all pairs.tar.zst
