@@ -15,7 +15,8 @@ int vld_first_new(vl_pool *pool, size_t n, size_t f, size_t d, size_t batch, vld
     l->f = f;
     l->d = d;
     l->batch = batch;
-    if ((l->gram = vl_alloc(n, n * real, e)) && (l->p = vl_alloc(n, d * real, e)) &&
+    if (!vl_panels_new(f, d, &l->panels, e) && !vl_panels_new(f, d, &l->far, e) &&
+        (l->gram = vl_alloc(n, n * real, e)) && (l->p = vl_alloc(n, d * real, e)) &&
         (l->u = vl_alloc(n, d * real, e)) && (l->c = vl_alloc(n, d * real, e)) &&
         (l->a = vl_alloc(n, d * real, e)) && (l->warm = vl_alloc(n, d * real, e)) &&
         (l->q = vl_alloc(n, n * real, e)) && (l->part = vl_alloc(batch, n * real, e)))
@@ -34,12 +35,15 @@ void vld_first_free(vld_first *l)
     free(l->u);
     free(l->p);
     free(l->gram);
+    vl_panels_free(&l->far);
+    vl_panels_free(&l->panels);
     memset(l, 0, sizeof *l);
 }
 
 size_t vld_first_bytes(const vld_first *l)
 {
-    return (2 * l->n * l->n + 5 * l->n * l->d + l->batch * l->n) * sizeof(vl_real);
+    return vl_panels_bytes(&l->panels) + vl_panels_bytes(&l->far) +
+           (2 * l->n * l->n + 5 * l->n * l->d + l->batch * l->n) * sizeof(vl_real);
 }
 
 /* out = alpha (the batch's rows of K) m + beta out, m [n,d]. */
@@ -70,12 +74,13 @@ static void add_rows(const vld_first *l, const uint32_t *rows, const vl_real *g,
 void vld_first_begin(vld_first *l)
 {
     size_t n = l->n, f = l->f, d = l->d;
-    const vl_panel_source w = {f, d, l->w, NULL, false}, far = {f, d, l->w, l->target, false};
 
     vl_gemm_tiles(l->pool, 0, 1, n, n, f, 1, l->x, f, l->x, f, 0, l->gram, n);
-    vl_panels_once(l->pool, &w, n, 1, l->x, 0, l->p, NULL);
-    vl_panels_once(l->pool, &far, n, 1, l->x, 0, l->u, &l->squares);
-    l->start_squares = l->squares;
+    vl_panels_pack(l->pool, &l->panels, l->w, NULL, NULL);
+    vl_panels_pack(l->pool, &l->far, l->w, l->target, &l->start_squares);
+    vl_panels_times(l->pool, &l->panels, n, 1, l->x, 0, l->p);
+    vl_panels_times(l->pool, &l->far, n, 1, l->x, 0, l->u);
+    l->squares = l->start_squares;
     memset(l->c, 0, n * d * sizeof *l->c);
     l->warmed = false;
 }
@@ -171,11 +176,10 @@ static void close_gram(vld_first *l, bool exact)
 
 void vld_first_gradient(vld_first *l, bool exact, vl_real *gx)
 {
-    size_t n = l->n, f = l->f, d = l->d;
-    const vl_panel_source w = {d, f, l->w, NULL, true}, far = {d, f, l->w, l->target, true};
+    size_t n = l->n, f = l->f;
 
     close_gram(l, exact);
-    vl_panels_once(l->pool, &w, n, -1, l->a, 0, gx, NULL);
-    vl_panels_once(l->pool, &far, n, (vl_real)(-2 * l->weight * l->rate), l->c, 1, gx, NULL);
+    vl_panels_times_turned(l->pool, &l->panels, n, -1, l->a, 0, gx);
+    vl_panels_times_turned(l->pool, &l->far, n, (vl_real)(-2 * l->weight * l->rate), l->c, 1, gx);
     vl_gemm_tiles(l->pool, 0, 0, n, f, n, 1, l->q, n, l->x, f, 1, gx, f);
 }

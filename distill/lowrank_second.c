@@ -26,8 +26,8 @@ int vld_second_new(vl_pool *pool, size_t d, size_t batch, size_t steps, bool war
     l->batch = batch;
     l->steps = steps;
     l->map = (vlt_map){d, d, l, forward, backward, forward_tangent, backward_tangent};
-    if ((!warm || (l->own = vl_alloc(d, row, e))) && !vl_panels_new(d, d, &l->plain, e) &&
-        !vl_panels_new(d, d, &l->turned, e) && (l->x = vl_alloc(rows, row, e)) &&
+    if ((!warm || (l->own = vl_alloc(d, row, e))) && !vl_panels_new(d, d, &l->panels, e) &&
+        !vl_panels_new(d, d, &l->far, e) && (l->x = vl_alloc(rows, row, e)) &&
         (l->g = vl_alloc(rows, row, e)) && (l->y_xt = vl_alloc(rows, row, e)) &&
         (l->dx_gt = vl_alloc(rows, row, e)) && (l->ux = vl_alloc(rows, row, e)) &&
         (l->ug = vl_alloc(rows, row, e)) && (l->kx = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
@@ -41,8 +41,8 @@ int vld_second_new(vl_pool *pool, size_t d, size_t batch, size_t steps, bool war
 
 void vld_second_free(vld_second *l)
 {
-    vl_panels_free(&l->plain);
-    vl_panels_free(&l->turned);
+    vl_panels_free(&l->panels);
+    vl_panels_free(&l->far);
     free(l->own);
     free(l->x);
     free(l->g);
@@ -62,30 +62,17 @@ size_t vld_second_bytes(const vld_second *l)
 {
     size_t rows = l->steps * l->batch;
 
-    return vl_panels_bytes(&l->plain) + vl_panels_bytes(&l->turned) +
+    return vl_panels_bytes(&l->panels) + vl_panels_bytes(&l->far) +
            ((l->own ? 1 : 0) * l->d * l->d + (6 * rows + l->batch) * l->d + 4 * rows * rows) *
                sizeof(vl_real);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------- */
 
-static const vl_real *w0(const vld_second *l)
-{
-    return l->folded ? l->own : l->w;
-}
-
-static void pack(vld_second *l)
-{
-    const vl_panel_source plain = {l->d, l->d, w0(l), NULL, false}, turned = {l->d, l->d, w0(l), NULL, true};
-
-    vl_panels_pack(l->pool, &l->plain, &plain);
-    vl_panels_pack(l->pool, &l->turned, &turned);
-}
-
 void vld_second_begin(vld_second *l)
 {
     l->folded = false;
-    pack(l);
+    vl_panels_pack(l->pool, &l->panels, l->w, NULL, NULL);
 }
 
 static double dot(const vl_real *a, const vl_real *b, size_t n)
@@ -105,7 +92,7 @@ void vld_second_fold(vld_second *l, size_t steps)
         memcpy(l->own, l->w, d * d * sizeof *l->own);
     l->folded = true;
     vl_gemm_tiles(l->pool, 1, 0, d, d, rows, (vl_real)-l->rate, l->x, d, l->g, d, 1, l->own, d);
-    pack(l);
+    vl_panels_pack(l->pool, &l->panels, l->own, NULL, NULL);
 }
 
 /* The half above the diagonal from the half below. */
@@ -119,15 +106,15 @@ static void mirror(vl_real *k, size_t n)
 double vld_second_distance(vld_second *l)
 {
     size_t d = l->d, rows = l->steps * l->batch;
-    const vl_panel_source far = {d, d, w0(l), l->target, false}, start = {d, d, l->w, l->target, false};
     double before;
 
     mirror(l->kx, rows);
     mirror(l->kg, rows);
-    vl_panels_once(l->pool, &far, rows, 1, l->x, 0, l->ux, &l->squares);
-    l->start_squares = l->squares;
+    vl_panels_pack(l->pool, &l->far, l->w, l->target, &l->start_squares);
+    l->squares = l->start_squares;
     if (l->folded)
-        vl_panels_once(l->pool, &start, 0, 0, NULL, 0, NULL, &l->start_squares);
+        vl_panels_pack(l->pool, &l->far, l->own, l->target, &l->squares);
+    vl_panels_times(l->pool, &l->far, rows, 1, l->x, 0, l->ux);
     before = dot(l->ux, l->g, rows * d);
     vl_gemm_tiles(l->pool, 0, 0, rows, d, rows, (vl_real)-l->rate, l->kx, rows, l->g, d, 1, l->ux, d);
     return l->squares - l->rate * (before + dot(l->ux, l->g, rows * d));
@@ -137,11 +124,10 @@ void vld_second_end(vld_second *l)
 {
     size_t d = l->d, rows = l->steps * l->batch;
     vl_real w2 = (vl_real)(2 * l->weight);
-    const vl_panel_source far = {d, d, w0(l), l->target, true};
 
     for (size_t i = 0; i < rows * d; i++)
         l->ux[i] *= w2;
-    vl_panels_once(l->pool, &far, rows, w2, l->g, 0, l->ug, NULL);
+    vl_panels_times_turned(l->pool, &l->far, rows, w2, l->g, 0, l->ug);
     vl_gemm_tiles(l->pool, 0, 0, rows, d, rows, -w2 * (vl_real)l->rate, l->kg, rows, l->x, d, 1, l->ug, d);
 }
 
@@ -205,7 +191,7 @@ static void forward(void *owner, const vl_real *x, vl_real *y)
     }
     memcpy(l->x + p.at * l->d, x, bytes);
     products(l, x, l->x, p.end, l->kx);
-    vl_panels_times(l->pool, &l->plain, l->batch, x, y);
+    vl_panels_times(l->pool, &l->panels, l->batch, 1, x, 0, y);
     subtract(l, l->kx, 0, p.at, l->g, y);
     memcpy(l->y_xt + p.at * l->d, y, bytes);
 }
@@ -219,7 +205,7 @@ static void backward(void *owner, const vl_real *gy, vl_real *gx)
     if (l->mode == VLD_SECOND_LEARN) {
         memcpy(l->g + p.at * l->d, gy, l->batch * l->d * sizeof *gy);
         products(l, gy, l->g, p.end, l->kg);
-        vl_panels_times(l->pool, &l->turned, l->batch, gy, dx);
+        vl_panels_times_turned(l->pool, &l->panels, l->batch, 1, gy, 0, dx);
         subtract(l, l->kg, 0, p.at, l->x, dx);
     }
     add(l, 1, dx, gx);
@@ -235,7 +221,7 @@ static void forward_tangent(void *owner, const vl_real *xt, vl_real *yt)
 
     l->along = dot(ux, l->g + p.at * l->d, l->batch * l->d);
     products(l, xt, l->x, p.at, l->kxt);
-    vl_panels_times(l->pool, &l->plain, l->batch, xt, yt);
+    vl_panels_times(l->pool, &l->panels, l->batch, 1, xt, 0, yt);
     subtract(l, l->kxt, 0, p.at, l->g, yt);
     add(l, (vl_real)l->rate, ux, yt);
     if (!exact)
@@ -256,7 +242,7 @@ static void backward_tangent(void *owner, const vl_real *gyt, vl_real *gxt)
     place p = place_of(l);
 
     products(l, gyt, l->g, p.at, l->kgt);
-    vl_panels_times(l->pool, &l->turned, l->batch, gyt, l->part);
+    vl_panels_times_turned(l->pool, &l->panels, l->batch, 1, gyt, 0, l->part);
     subtract(l, l->kgt, 0, p.at, l->x, l->part);
     add(l, (vl_real)l->rate, l->ug + p.at * l->d, l->part);
     if (l->mode == VLD_SECOND_ADJOINT) {

@@ -7,8 +7,8 @@
  *
  * with X_j [b,D] the inputs of step j, G_j [b,D] its output gradients, a prime for tangents. A product with one of
  * these is a product with a fixed matrix, and two thin ones: x W_i = x W_0 - a sum (x X_j^T) G_j. Those with W_0
- * are of b rows and stream W_0 or its transpose, packed once an iteration (pipeline/panel.h); those with W_0 - W*
- * are two of T b rows. Kept for each pair of each step: six rows of D.
+ * are of b rows, those with W_0 - W* two of T b rows; both matrices are laid out once an iteration
+ * (pipeline/panel.h). Kept for each pair of each step: six rows of D.
  *
  * The layer is the owner of a vlt_map: the tape's sweeps call it, vld_second_at says for which step and how.
  * Derivation: spec/math/unroll-lowrank.md. */
@@ -33,7 +33,7 @@ typedef struct vld_second {
     double squares;            /* |W_0 - W*|^2, likewise */
     bool folded;               /* W_0 is own, not w */
     vl_real *own;              /* [d,d]: W_0 after a warm-up; NULL where there never is one */
-    vl_panels plain, turned;   /* W_0 and its transpose */
+    vl_panels panels, far;     /* W_0; W_0 - W*, from vld_second_distance on */
     /* By steps, [T batch,d]. y and dx of a step make room for its xt and gt. */
     vl_real *x, *g, *y_xt, *dx_gt;
     vl_real *ux, *ug;             /* X_i Lambda_T, G_i Lambda_T^T */

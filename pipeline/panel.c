@@ -1,41 +1,24 @@
 /* SPDX-License-Identifier: MIT
- * panel.c -- the product of a few rows with a packed matrix, at the speed of memory.
+ * panel.c -- products of a few rows with a matrix laid out once, from both sides, at the speed of memory.
  *
- * A tile is a panel: K x 32 values, read in blocks of DEPTH of their rows. A block meets the rows of x by groups
- * of ROWS: the sums of a group and the panel's columns fill the registers, a step of k costs two loads of the
- * panel and one broadcast for each row. Each step also asks for one cache line of the next block, so that memory
- * and arithmetic work at the same time: with 20 rows on AVX-512 they take about equally long. */
+ * y = x W: a tile is a panel, read in blocks of DEPTH of its rows, with the sums of its columns nearby.
+ * y = x W^T: a tile is RUN rows of W, which lie in pieces, one in each panel. It is read by CHUNK panels at a time;
+ * the rows of x meet four rows of W and leave each sum in as many parts as a register has lanes, which are added
+ * up at the end. So no value of W moves between lanes, and one layout serves both sides.
+ * Rows of x are taken by strips, so that a strip's sums stay in the caches near the processor. */
 #include "pipeline/panel.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#if !defined(VL_REAL_DOUBLE) && defined(__AVX512F__)
-#include <immintrin.h>
-#define VECTOR       __m512
-#define LOAD(p)      _mm512_loadu_ps(p)
-#define STORE(p, v)  _mm512_storeu_ps(p, v)
-#define SPREAD(x)    _mm512_set1_ps(x)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define ROWS         10
-enum { LANES = 16, COLUMNS = 2 * LANES }; /* 20 sums, 2 of W, of 32 registers */
-#elif !defined(VL_REAL_DOUBLE) && defined(__AVX2__) && defined(__FMA__)
-#include <immintrin.h>
-#define VECTOR       __m256
-#define LOAD(p)      _mm256_loadu_ps(p)
-#define STORE(p, v)  _mm256_storeu_ps(p, v)
-#define SPREAD(x)    _mm256_set1_ps(x)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define ROWS         5
-enum { LANES = 8, COLUMNS = 2 * LANES }; /* 10 sums, 2 of W, 1 of x, of 16 */
-#else
-#define ROWS 5
-enum { COLUMNS = VL_PANEL };
-#endif
-
-enum { DEPTH = 128, LINE = 64 / sizeof(vl_real) };
+enum {
+    STRIP = 20, /* rows of x */
+    DEPTH = 128,
+    RUN = 96,  /* a multiple of VL_ALONG and VL_LANES */
+    CHUNK = 4, /* panels: with them STRIP rows of x fill half of a level-1 cache */
+    AHEAD = 2  /* groups of VL_ALONG rows, from which on they are asked for */
+};
 
 /* A page of 2 MB where the system has such: a product walks through all of it, and with small pages looking up
  * addresses costs a sixth of its time. */
@@ -46,14 +29,20 @@ static size_t panels_of(size_t n)
     return (n + VL_PANEL - 1) / VL_PANEL;
 }
 
+/* Rows of a panel: zeros make them up to whole groups. */
+static size_t height_of(size_t k)
+{
+    return (k + VL_ALONG - 1) / VL_ALONG * VL_ALONG;
+}
+
 int vl_panels_new(size_t k, size_t n, vl_panels *p, vl_err *e)
 {
     size_t panels = panels_of(n), row = VL_PANEL * sizeof(vl_real), bytes;
 
-    *p = (vl_panels){k, n, NULL};
-    if (panels > VL_ALLOC_MAX / row / k)
+    *p = (vl_panels){k, n, height_of(k), NULL};
+    if (k > VL_PANEL_MAX || n > VL_PANEL_MAX || panels > VL_ALLOC_MAX / row / p->height)
         return vl_fail(e, VL_ENOMEM, "a matrix of %zu x %zu in panels", k, n);
-    bytes = panels * k * row;
+    bytes = panels * p->height * row;
     if (bytes < HUGE_PAGE) {
         p->data = aligned_alloc(64, bytes);
     } else {
@@ -77,309 +66,182 @@ void vl_panels_free(vl_panels *p)
 
 size_t vl_panels_bytes(const vl_panels *p)
 {
-    return panels_of(p->n) * p->k * VL_PANEL * sizeof(vl_real);
+    return panels_of(p->n) * p->height * VL_PANEL * sizeof(vl_real);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
 }
 
 /* ---- packing ------------------------------------------------------------------------------------ */
 
-static size_t width_of(size_t n, size_t panel)
-{
-    size_t left = n - panel * VL_PANEL;
-
-    return left < VL_PANEL ? left : VL_PANEL;
-}
-
-/* Each row of a source lies on a page of its own, where the processor does not look ahead by itself. */
-enum { AHEAD = 16 };
-static inline void expect(const vl_panel_source *w, size_t at)
-{
-    __builtin_prefetch(w->a + at, 0, 2);
-    if (w->minus)
-        __builtin_prefetch(w->minus + at, 0, 2);
-}
-
-static inline void pack_row(const vl_panel_source *w, size_t at, size_t width, vl_real *restrict out)
-{
-    if (w->minus)
-        for (size_t c = 0; c < width; c++)
-            out[c] = w->a[at + c] - w->minus[at + c];
-    else
-        for (size_t c = 0; c < width; c++)
-            out[c] = w->a[at + c];
-}
-
-/* out [to - from][VL_PANEL] = rows [from, to) of a panel of W. */
-static void pack_rows(const vl_panel_source *w, size_t panel, size_t from, size_t to, vl_real *out)
-{
-    size_t width = width_of(w->n, panel), at = from * w->n + panel * VL_PANEL;
-
-    if (width < VL_PANEL)
-        memset(out, 0, (to - from) * VL_PANEL * sizeof *out);
-    for (size_t i = from; i < to; i++, out += VL_PANEL, at += w->n) {
-        expect(w, at + AHEAD * w->n);
-        expect(w, at + AHEAD * w->n + LINE);
-        if (width == VL_PANEL) /* a constant: no loop is left */
-            pack_row(w, at, VL_PANEL, out);
-        else
-            pack_row(w, at, width, out);
-    }
-}
-
-/* A cache line of each of the panel's columns at a time. */
-static void pack_columns(const vl_panel_source *w, size_t panel, size_t from, size_t to, vl_real *out)
-{
-    size_t width = width_of(w->n, panel);
-
-    if (width < VL_PANEL)
-        memset(out, 0, (to - from) * VL_PANEL * sizeof *out);
-    for (size_t i = from; i < to; i += LINE)
-        for (size_t c = 0; c < width; c++) {
-            size_t at = (panel * VL_PANEL + c) * w->k, end = i + LINE < to ? i + LINE : to;
-            expect(w, at + i + AHEAD / 2 * LINE);
-            if (w->minus)
-                for (size_t l = i; l < end; l++)
-                    out[(l - from) * VL_PANEL + c] = w->a[at + l] - w->minus[at + l];
-            else
-                for (size_t l = i; l < end; l++)
-                    out[(l - from) * VL_PANEL + c] = w->a[at + l];
-        }
-}
-
-static void pack(const vl_panel_source *w, size_t panel, size_t from, size_t to, vl_real *out)
-{
-    (w->transposed ? pack_columns : pack_rows)(w, panel, from, to, out);
-}
-
-/* A tile of what is laid out: some panels, so that what is read of a source's row is more than two lines. */
-enum { WIDE = 4 };
-
-static size_t wides_of(size_t n)
-{
-    return (panels_of(n) + WIDE - 1) / WIDE;
-}
-
-static size_t last_of(size_t n, size_t wide)
-{
-    size_t end = (wide + 1) * WIDE, all = panels_of(n);
-
-    return end < all ? end : all;
-}
+enum { PACK_ROWS = 16, PACK_TILES = VL_PANEL_MAX / PACK_ROWS };
 
 typedef struct pack_job {
     const vl_panels *p;
-    const vl_panel_source *from;
+    const vl_real *a, *minus;
+    double *squares; /* of each tile; may be NULL */
 } pack_job;
 
-static void pack_wide(void *arg, size_t wide, int worker)
+/* out [VL_PANEL] = `width` values, and zeros. */
+static inline void pack_piece(const vl_real *a, const vl_real *minus, size_t width, vl_real *restrict out)
+{
+    if (minus)
+        for (size_t c = 0; c < width; c++)
+            out[c] = a[c] - minus[c];
+    else
+        memcpy(out, a, width * sizeof *out);
+    for (size_t c = width; c < VL_PANEL; c++)
+        out[c] = 0;
+}
+
+static double sum_of_squares(const vl_real *v)
+{
+    enum { APART = 8 }; /* sums, so that the loop has vectors */
+    double s[APART] = {0}, all = 0;
+
+    for (size_t i = 0; i < VL_PANEL; i += APART)
+        for (size_t k = 0; k < APART; k++)
+            s[k] += (double)v[i + k] * (double)v[i + k];
+    for (size_t k = 0; k < APART; k++)
+        all += s[k];
+    return all;
+}
+
+/* Some rows of W, each from its beginning to its end. */
+static void pack_rows(void *arg, size_t tile, int worker)
 {
     const pack_job *j = arg;
-    size_t k = j->p->k;
+    const vl_panels *p = j->p;
+    size_t from = tile * PACK_ROWS, to = least(from + PACK_ROWS, p->height);
+    double squares = 0;
 
     (void)worker;
-    for (size_t i = 0; i < k; i += DEPTH)
-        for (size_t panel = wide * WIDE; panel < last_of(j->p->n, wide); panel++)
-            pack(j->from, panel, i, i + DEPTH < k ? i + DEPTH : k, j->p->data + (panel * k + i) * VL_PANEL);
-}
-
-void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_panel_source *from)
-{
-    pack_job j = {p, from};
-
-    vl_pool_run(pool, wides_of(p->n), pack_wide, &j);
-}
-
-/* ---- the product -------------------------------------------------------------------------------- */
-
-/* sum [rows][VL_PANEL] += x [rows, depth of ldx] w [depth][VL_PANEL], columns [0, COLUMNS) of the two. `rows` is
- * a constant at each call, so the sums are registers. next: a cache line for each of depth, wanted soon. */
-#ifdef VECTOR
-static inline __attribute__((always_inline)) void multiply(size_t rows, size_t depth, const vl_real *w,
-                                                           const vl_real *next, const vl_real *x, size_t ldx,
-                                                           vl_real *sum)
-{
-    VECTOR a[ROWS], b[ROWS];
-
-    for (size_t r = 0; r < rows; r++) {
-        a[r] = LOAD(sum + r * VL_PANEL);
-        b[r] = LOAD(sum + r * VL_PANEL + LANES);
-    }
-    for (size_t i = 0; i < depth; i++) {
-        VECTOR left = LOAD(w + i * VL_PANEL), right = LOAD(w + i * VL_PANEL + LANES);
-        __builtin_prefetch(next + i * LINE, 0, 2);
-        for (size_t r = 0; r < rows; r++) {
-            VECTOR v = SPREAD(x[r * ldx + i]);
-            a[r] = FMA(v, left, a[r]);
-            b[r] = FMA(v, right, b[r]);
+    for (size_t k = from; k < to; k++)
+        for (size_t c = 0; c < p->n; c += VL_PANEL) {
+            vl_real *out = p->data + c * p->height + k * VL_PANEL;
+            size_t width = k < p->k ? least(VL_PANEL, p->n - c) : 0, at = k * p->n + c;
+            if (width == VL_PANEL) /* a constant: whole vectors */
+                pack_piece(j->a + at, j->minus ? j->minus + at : NULL, VL_PANEL, out);
+            else
+                pack_piece(j->a + at, j->minus ? j->minus + at : NULL, width, out);
+            if (j->squares)
+                squares += sum_of_squares(out);
         }
-    }
-    for (size_t r = 0; r < rows; r++) {
-        STORE(sum + r * VL_PANEL, a[r]);
-        STORE(sum + r * VL_PANEL + LANES, b[r]);
-    }
+    if (j->squares)
+        j->squares[tile] = squares;
 }
-#else
-static inline void multiply(size_t rows, size_t depth, const vl_real *w, const vl_real *next,
-                            const vl_real *x, size_t ldx, vl_real *sum)
+
+void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_real *a, const vl_real *minus,
+                    double *squares)
 {
-    (void)next;
-    for (size_t i = 0; i < depth; i++)
-        for (size_t r = 0; r < rows; r++)
-            for (size_t c = 0; c < COLUMNS; c++)
-                sum[r * VL_PANEL + c] += x[r * ldx + i] * w[i * VL_PANEL + c];
+    double of_tile[PACK_TILES + 1];
+    pack_job j = {p, a, minus, squares ? of_tile : NULL};
+    size_t tiles = (p->height + PACK_ROWS - 1) / PACK_ROWS;
+
+    vl_pool_run(pool, tiles, pack_rows, &j);
+    if (!squares)
+        return;
+    *squares = 0;
+    for (size_t i = 0; i < tiles; i++)
+        *squares += of_tile[i];
 }
-#endif
 
-/* A function each, so that the compiler gives every one the registers it needs. */
-typedef void (*group_fn)(size_t depth, const vl_real *w, const vl_real *next, const vl_real *x, size_t ldx,
-                         vl_real *sum);
-#define GROUP(rows)                                                                                          \
-    static __attribute__((noinline)) void group##rows(size_t depth, const vl_real *w, const vl_real *next,   \
-                                                      const vl_real *x, size_t ldx, vl_real *sum)            \
-    {                                                                                                        \
-        multiply(rows, depth, w, next, x, ldx, sum);                                                         \
-    }
-GROUP(1)
-GROUP(2)
-GROUP(3)
-GROUP(4)
-GROUP(5)
-#if ROWS == 10
-GROUP(6)
-GROUP(7)
-GROUP(8)
-GROUP(9)
-GROUP(10)
-static const group_fn groups[ROWS + 1] = {NULL,   group1, group2, group3, group4, group5,
-                                          group6, group7, group8, group9, group10};
-#else
-static const group_fn groups[ROWS + 1] = {NULL, group1, group2, group3, group4, group5};
-#endif
-
-/* sum [rows][VL_PANEL] += x [rows, depth of ldx] (a block of a panel). */
-static void block(size_t rows, size_t depth, const vl_real *w, const vl_real *x, size_t ldx, vl_real *sum)
-{
-    const vl_real *next = w + depth * VL_PANEL;
-
-    for (size_t c = 0; c < VL_PANEL; c += COLUMNS)
-        for (size_t r = 0; r < rows; r += ROWS, next += depth * LINE)
-            groups[rows - r < ROWS ? rows - r : ROWS](depth, w + c, next, x + r * ldx, ldx,
-                                                      sum + r * VL_PANEL + c);
-}
+/* ---- the products ------------------------------------------------------------------------------- */
 
 typedef struct job {
-    size_t k, n, rows;
-    const vl_panels *p; /* where W lies in panels, or: */
-    const vl_panel_source *w;
-    double *squares; /* of each tile; may be NULL */
+    const vl_panels *p;
+    size_t rows;
     vl_real alpha, beta;
     const vl_real *x;
     vl_real *y;
 } job;
 
-/* Rows [row, row + rows) of y, this panel's columns. */
-static void store(const job *j, size_t panel, size_t row, size_t rows, const vl_real *sum)
+/* y [width] = alpha sum + beta y */
+static void store(const job *j, size_t width, const vl_real *sum, vl_real *y)
 {
-    size_t width = width_of(j->n, panel);
-
-    for (size_t r = 0; r < rows; r++, sum += VL_PANEL) {
-        vl_real *y = j->y + (row + r) * j->n + panel * VL_PANEL;
-        if (j->beta == 0)
-            for (size_t c = 0; c < width; c++)
-                y[c] = j->alpha * sum[c];
-        else
-            for (size_t c = 0; c < width; c++)
-                y[c] = j->alpha * sum[c] + j->beta * y[c];
-    }
+    if (j->beta == 0)
+        for (size_t c = 0; c < width; c++)
+            y[c] = j->alpha * sum[c];
+    else
+        for (size_t c = 0; c < width; c++)
+            y[c] = j->alpha * sum[c] + j->beta * y[c];
 }
 
-enum { STRIP = 2 * ROWS }; /* rows of x that share a passage of a packed panel */
-
-static void packed_panel(void *arg, size_t panel, int worker)
+static void panel_tile(void *arg, size_t panel, int worker)
 {
     const job *j = arg;
-    const vl_real *w = j->p->data + panel * j->k * VL_PANEL;
+    size_t k = j->p->k, n = j->p->n, at = panel * VL_PANEL;
+    const vl_real *w = j->p->data + at * j->p->height;
 
     (void)worker;
     for (size_t row = 0; row < j->rows; row += STRIP) {
-        size_t rows = j->rows - row < STRIP ? j->rows - row : STRIP;
+        size_t rows = least(STRIP, j->rows - row);
         vl_real sum[STRIP * VL_PANEL] = {0};
-        for (size_t i = 0; i < j->k; i += DEPTH)
-            block(rows, j->k - i < DEPTH ? j->k - i : DEPTH, w + i * VL_PANEL, j->x + row * j->k + i, j->k,
-                  sum);
-        store(j, panel, row, rows, sum);
+        for (size_t i = 0; i < k; i += DEPTH)
+            vl_kernel_across(rows, least(DEPTH, k - i), w + i * VL_PANEL, w + (i + DEPTH) * VL_PANEL,
+                             j->x + row * k + i, k, sum);
+        for (size_t r = 0; r < rows; r++)
+            store(j, least(VL_PANEL, n - at), sum + r * VL_PANEL, j->y + (row + r) * n + at);
     }
 }
 
-void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, const vl_real *x, vl_real *y)
+void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, vl_real alpha, const vl_real *x,
+                     vl_real beta, vl_real *y)
 {
-    job j = {.k = p->k, .n = p->n, .rows = rows, .p = p, .alpha = 1, .x = x, .y = y};
+    job j = {p, rows, alpha, beta, x, y};
 
-    vl_pool_run(pool, panels_of(p->n), packed_panel, &j);
+    vl_pool_run(pool, panels_of(p->n), panel_tile, &j);
 }
 
-static double sum_of_squares(const vl_real *v, size_t n)
+/* x's values for some panels, [rows][CHUNK VL_PANEL], made up with zeros. */
+static void take_chunk(const job *j, size_t row, size_t rows, size_t at, vl_real *out)
 {
-    enum { APART = 8 }; /* sums, so that the loop has vectors */
-    double s[APART] = {0}, all = 0;
+    size_t width = least(CHUNK * VL_PANEL, j->p->n - at);
 
-    for (size_t i = 0; i + APART <= n; i += APART)
-        for (int k = 0; k < APART; k++)
-            s[k] += (double)v[i + (size_t)k] * (double)v[i + (size_t)k];
-    for (int k = 0; k < APART; k++)
-        all += s[k];
-    return all;
-}
-
-enum { CHUNK = 160 }; /* rows of x for which W is laid out once */
-
-/* One chunk of rows and one tile: block by block, each first laid out, then met by all rows. */
-static double chunk(const job *j, size_t wide, size_t row, size_t rows)
-{
-    vl_real w[DEPTH * VL_PANEL], sum[WIDE][CHUNK * VL_PANEL];
-    size_t begin = wide * WIDE, end = last_of(j->n, wide);
-    double squares = 0;
-
-    memset(sum, 0, sizeof sum);
-    for (size_t i = 0; i < j->k; i += DEPTH) {
-        size_t depth = j->k - i < DEPTH ? j->k - i : DEPTH;
-        for (size_t panel = begin; panel < end; panel++) {
-            pack(j->w, panel, i, i + depth, w);
-            if (j->squares && row == 0)
-                squares += sum_of_squares(w, depth * VL_PANEL);
-            block(rows, depth, w, j->x + row * j->k + i, j->k, sum[panel - begin]);
-        }
+    for (size_t r = 0; r < rows; r++, out += CHUNK * VL_PANEL) {
+        memcpy(out, j->x + (row + r) * j->p->n + at, width * sizeof *out);
+        memset(out + width, 0, (CHUNK * VL_PANEL - width) * sizeof *out);
     }
-    for (size_t panel = begin; panel < end; panel++)
-        store(j, panel, row, rows, sum[panel - begin]);
-    return squares;
 }
 
-static void source_wide(void *arg, size_t wide, int worker)
+static void run_tile(void *arg, size_t tile, int worker)
 {
+    enum { GROUP = STRIP * VL_ALONG * VL_LANES };
     const job *j = arg;
-    size_t row = 0;
+    size_t height = j->p->height, stride = height * VL_PANEL, panels = panels_of(j->p->n);
+    size_t from = tile * RUN, groups = least(RUN, height - from) / VL_ALONG,
+           width = least(RUN, j->p->k - from);
+    _Alignas(64) vl_real x[STRIP * CHUNK * VL_PANEL], parts[RUN / VL_ALONG * GROUP], sum[RUN];
 
     (void)worker;
-    do {
-        size_t rows = j->rows - row < CHUNK ? j->rows - row : CHUNK;
-        double squares = chunk(j, wide, row, rows);
-        if (j->squares && row == 0)
-            j->squares[wide] = squares;
-        row += CHUNK;
-    } while (row < j->rows);
+    for (size_t row = 0; row < j->rows; row += STRIP) {
+        size_t rows = least(STRIP, j->rows - row);
+        memset(parts, 0, sizeof parts);
+        for (size_t c = 0; c < panels; c += CHUNK) {
+            const vl_real *w = j->p->data + c * stride + from * VL_PANEL;
+            take_chunk(j, row, rows, c * VL_PANEL, x);
+            for (size_t g = 0; g < groups; g++) {
+                size_t ahead = g + AHEAD;
+                const vl_real *next = ahead < groups
+                                          ? w + ahead * VL_ALONG * VL_PANEL
+                                          : w + CHUNK * stride + (ahead - groups) * VL_ALONG * VL_PANEL;
+                vl_kernel_along(rows, least(CHUNK, panels - c), stride, w + g * VL_ALONG * VL_PANEL, next, x,
+                                CHUNK * VL_PANEL, parts + g * GROUP);
+            }
+        }
+        for (size_t r = 0; r < rows; r++) {
+            vl_kernel_gather(RUN, parts + r * VL_ALONG * VL_LANES, GROUP, sum);
+            store(j, width, sum, j->y + (row + r) * j->p->k + from);
+        }
+    }
 }
 
-void vl_panels_once(vl_pool *pool, const vl_panel_source *w, size_t rows, vl_real alpha, const vl_real *x,
-                    vl_real beta, vl_real *y, double *squares)
+void vl_panels_times_turned(vl_pool *pool, const vl_panels *p, size_t rows, vl_real alpha, const vl_real *x,
+                            vl_real beta, vl_real *y)
 {
-    double of_tile[VL_PANEL_MAX_N / VL_PANEL / WIDE];
-    job j = {w->k, w->n, rows, NULL, w, squares ? of_tile : NULL, alpha, beta, x, y};
+    job j = {p, rows, alpha, beta, x, y};
 
-    assert(w->n <= VL_PANEL_MAX_N);
-    vl_pool_run(pool, wides_of(w->n), source_wide, &j);
-    if (!squares)
-        return;
-    *squares = 0;
-    for (size_t i = 0; i < wides_of(w->n); i++)
-        *squares += of_tile[i];
+    vl_pool_run(pool, (p->k + RUN - 1) / RUN, run_tile, &j);
 }
