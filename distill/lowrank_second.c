@@ -6,7 +6,6 @@
  * later steps (i < j, further down) want of Lambda: so kxt and kgt are filled once, above and below the diagonal,
  * and the two sums over G of one forward tangent are a single product. */
 #include "distill/lowrank_second.h"
-#include "pipeline/gemm_tiles.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,9 +26,9 @@ int vld_second_new(vl_pool *pool, size_t d, size_t batch, size_t steps, bool war
     l->steps = steps;
     l->map = (vlt_map){d, d, l, forward, backward, forward_tangent, backward_tangent};
     if ((!warm || (l->own = vl_alloc(d, row, e))) && !vl_panels_new(d, d, &l->panels, e) &&
-        !vl_panels_new(d, d, &l->far, e) && (l->x = vl_alloc(rows, row, e)) &&
-        (l->g = vl_alloc(rows, row, e)) && (l->y_xt = vl_alloc(rows, row, e)) &&
-        (l->dx_gt = vl_alloc(rows, row, e)) && (l->ux = vl_alloc(rows, row, e)) &&
+        !vl_panels_new(d, d, &l->far, e) && !vl_panels_new(rows, d, &l->x, e) &&
+        !vl_panels_new(rows, d, &l->g, e) && !vl_panels_new(rows, d, &l->y_xt, e) &&
+        !vl_panels_new(rows, d, &l->dx_gt, e) && (l->ux = vl_alloc(rows, row, e)) &&
         (l->ug = vl_alloc(rows, row, e)) && (l->kx = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
         (l->kg = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
         (l->kxt = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
@@ -44,10 +43,10 @@ void vld_second_free(vld_second *l)
     vl_panels_free(&l->panels);
     vl_panels_free(&l->far);
     free(l->own);
-    free(l->x);
-    free(l->g);
-    free(l->y_xt);
-    free(l->dx_gt);
+    vl_panels_free(&l->x);
+    vl_panels_free(&l->g);
+    vl_panels_free(&l->y_xt);
+    vl_panels_free(&l->dx_gt);
     free(l->ux);
     free(l->ug);
     free(l->kx);
@@ -62,8 +61,8 @@ size_t vld_second_bytes(const vld_second *l)
 {
     size_t rows = l->steps * l->batch;
 
-    return vl_panels_bytes(&l->panels) + vl_panels_bytes(&l->far) +
-           ((l->own ? 1 : 0) * l->d * l->d + (6 * rows + l->batch) * l->d + 4 * rows * rows) *
+    return vl_panels_bytes(&l->panels) + vl_panels_bytes(&l->far) + 4 * vl_panels_bytes(&l->x) +
+           ((l->own ? 1 : 0) * l->d * l->d + (2 * rows + l->batch) * l->d + 4 * rows * rows) *
                sizeof(vl_real);
 }
 
@@ -75,23 +74,12 @@ void vld_second_begin(vld_second *l)
     vl_panels_pack(l->pool, &l->panels, l->w, NULL, NULL);
 }
 
-static double dot(const vl_real *a, const vl_real *b, size_t n)
-{
-    double s = 0;
-
-    for (size_t i = 0; i < n; i++)
-        s += (double)a[i] * (double)b[i];
-    return s;
-}
-
 void vld_second_fold(vld_second *l, size_t steps)
 {
-    size_t d = l->d, rows = steps * l->batch;
-
     if (!l->folded)
-        memcpy(l->own, l->w, d * d * sizeof *l->own);
+        memcpy(l->own, l->w, l->d * l->d * sizeof *l->own);
     l->folded = true;
-    vl_gemm_tiles(l->pool, 1, 0, d, d, rows, (vl_real)-l->rate, l->x, d, l->g, d, 1, l->own, d);
+    vl_panels_outer(l->pool, &l->x, &l->g, steps * l->batch, (vl_real)-l->rate, l->own);
     vl_panels_pack(l->pool, &l->panels, l->own, NULL, NULL);
 }
 
@@ -105,7 +93,8 @@ static void mirror(vl_real *k, size_t n)
 
 double vld_second_distance(vld_second *l)
 {
-    size_t d = l->d, rows = l->steps * l->batch;
+    size_t rows = l->steps * l->batch;
+    vl_term at_start, learned;
     double before;
 
     mirror(l->kx, rows);
@@ -114,21 +103,24 @@ double vld_second_distance(vld_second *l)
     l->squares = l->start_squares;
     if (l->folded)
         vl_panels_pack(l->pool, &l->far, l->own, l->target, &l->squares);
-    vl_panels_times(l->pool, &l->far, rows, 1, l->x, 0, l->ux);
-    before = dot(l->ux, l->g, rows * d);
-    vl_gemm_tiles(l->pool, 0, 0, rows, d, rows, (vl_real)-l->rate, l->kx, rows, l->g, d, 1, l->ux, d);
-    return l->squares - l->rate * (before + dot(l->ux, l->g, rows * d));
+    at_start = vl_times(1, vl_rows_of_panels(&l->x, 0), &l->far);
+    learned = vl_times((vl_real)-l->rate, vl_rows_of(l->kx, rows), &l->g);
+    vl_panels_times(l->pool, &at_start, 1, rows, l->d, 0, l->ux, l->d);
+    before = vl_panels_dot(&l->g, 0, rows, l->ux);
+    vl_panels_times(l->pool, &learned, 1, rows, l->d, 1, l->ux, l->d);
+    return l->squares - l->rate * (before + vl_panels_dot(&l->g, 0, rows, l->ux));
 }
 
 void vld_second_end(vld_second *l)
 {
     size_t d = l->d, rows = l->steps * l->batch;
     vl_real w2 = (vl_real)(2 * l->weight);
+    const vl_term ug[] = {vl_times_turned(w2, vl_rows_of_panels(&l->g, 0), &l->far),
+                          vl_times(-w2 * (vl_real)l->rate, vl_rows_of(l->kg, rows), &l->x)};
 
     for (size_t i = 0; i < rows * d; i++)
         l->ux[i] *= w2;
-    vl_panels_times_turned(l->pool, &l->far, rows, w2, l->g, 0, l->ug);
-    vl_gemm_tiles(l->pool, 0, 0, rows, d, rows, -w2 * (vl_real)l->rate, l->kg, rows, l->x, d, 1, l->ug, d);
+    vl_panels_times(l->pool, ug, 2, rows, d, 0, l->ug, d);
 }
 
 /* ---- one step ----------------------------------------------------------------------------------- */
@@ -143,22 +135,26 @@ static place place_of(const vld_second *l)
 }
 
 /* k's rows of this step, columns [0, end) = v f^T; v [batch,d], f [all,d]. */
-static void products(const vld_second *l, const vl_real *v, const vl_real *f, size_t end, vl_real *k)
+static void products(const vld_second *l, const vl_real *v, const vl_panels *f, size_t end, vl_real *k)
 {
     place p = place_of(l);
+    const vl_term t = {f, 0, end, true, 1, vl_rows_of(v, l->d)};
 
-    vl_gemm_tiles(l->pool, 0, 1, l->batch, end, l->d, 1, v, l->d, f, l->d, 0, k + p.at * p.all, p.all);
+    vl_panels_times(l->pool, &t, 1, l->batch, end, 0, k + p.at * p.all, p.all);
 }
 
-/* out -= rate (k's rows of this step, columns [from, to)) f. */
-static void subtract(const vld_second *l, const vl_real *k, size_t from, size_t to, const vl_real *f,
-                     vl_real *out)
+/* - rate (k's rows of this step, columns [from, to)) f */
+static vl_term less(const vld_second *l, const vl_real *k, size_t from, size_t to, const vl_panels *f)
 {
     place p = place_of(l);
 
-    if (from < to)
-        vl_gemm_tiles(l->pool, 0, 0, l->batch, l->d, to - from, (vl_real)-l->rate, k + p.at * p.all + from,
-                      p.all, f + from * l->d, l->d, 1, out, l->d);
+    return vl_times_rows((vl_real)-l->rate, vl_rows_of(k + p.at * p.all + from, p.all), f, from, to);
+}
+
+/* out = the sum of the terms, [batch,d]. */
+static void sum(const vld_second *l, const vl_term *term, size_t terms, vl_real *out)
+{
+    vl_panels_times(l->pool, term, terms, l->batch, l->d, 0, out, l->d);
 }
 
 /* The step's own block is none of anyone's; its rows left of it, turned, go above. */
@@ -183,32 +179,33 @@ static void forward(void *owner, const vl_real *x, vl_real *y)
 {
     vld_second *l = owner;
     place p = place_of(l);
-    size_t bytes = l->batch * l->d * sizeof *y;
 
     if (l->mode != VLD_SECOND_LEARN) {
-        memcpy(y, l->y_xt + p.at * l->d, bytes);
+        vl_panels_get(&l->y_xt, p.at, l->batch, y);
         return;
     }
-    memcpy(l->x + p.at * l->d, x, bytes);
-    products(l, x, l->x, p.end, l->kx);
-    vl_panels_times(l->pool, &l->panels, l->batch, 1, x, 0, y);
-    subtract(l, l->kx, 0, p.at, l->g, y);
-    memcpy(l->y_xt + p.at * l->d, y, bytes);
+    vl_panels_put(&l->x, p.at, l->batch, x);
+    products(l, x, &l->x, p.end, l->kx);
+    sum(l, (vl_term[]){vl_times(1, vl_rows_of(x, l->d), &l->panels), less(l, l->kx, 0, p.at, &l->g)}, 2, y);
+    vl_panels_put(&l->y_xt, p.at, l->batch, y);
 }
 
 static void backward(void *owner, const vl_real *gy, vl_real *gx)
 {
     vld_second *l = owner;
     place p = place_of(l);
-    vl_real *dx = l->dx_gt + p.at * l->d;
 
     if (l->mode == VLD_SECOND_LEARN) {
-        memcpy(l->g + p.at * l->d, gy, l->batch * l->d * sizeof *gy);
-        products(l, gy, l->g, p.end, l->kg);
-        vl_panels_times_turned(l->pool, &l->panels, l->batch, 1, gy, 0, dx);
-        subtract(l, l->kg, 0, p.at, l->x, dx);
+        vl_panels_put(&l->g, p.at, l->batch, gy);
+        products(l, gy, &l->g, p.end, l->kg);
+        sum(l,
+            (vl_term[]){vl_times_turned(1, vl_rows_of(gy, l->d), &l->panels), less(l, l->kg, 0, p.at, &l->x)},
+            2, l->part);
+        vl_panels_put(&l->dx_gt, p.at, l->batch, l->part);
+    } else {
+        vl_panels_get(&l->dx_gt, p.at, l->batch, l->part);
     }
-    add(l, 1, dx, gx);
+    add(l, 1, l->part, gx);
 }
 
 /* yt = xt W_i + rate X_i Lambda_{i+1} */
@@ -217,22 +214,20 @@ static void forward_tangent(void *owner, const vl_real *xt, vl_real *yt)
     vld_second *l = owner;
     place p = place_of(l);
     const vl_real *ux = l->ux + p.at * l->d;
-    bool exact = l->mode == VLD_SECOND_ADJOINT;
 
-    l->along = dot(ux, l->g + p.at * l->d, l->batch * l->d);
-    products(l, xt, l->x, p.at, l->kxt);
-    vl_panels_times(l->pool, &l->panels, l->batch, 1, xt, 0, yt);
-    subtract(l, l->kxt, 0, p.at, l->g, yt);
+    l->along = vl_panels_dot(&l->g, p.at, l->batch, ux);
+    products(l, xt, &l->x, p.at, l->kxt);
+    sum(l, (vl_term[]){vl_times(1, vl_rows_of(xt, l->d), &l->panels), less(l, l->kxt, 0, p.at, &l->g)}, 2,
+        yt);
     add(l, (vl_real)l->rate, ux, yt);
-    if (!exact)
+    if (l->mode != VLD_SECOND_ADJOINT)
         return;
-    memset(l->part, 0, l->batch * l->d * sizeof *l->part);
-    subtract(l, l->kxt, p.end, p.all, l->g, l->part);
-    subtract(l, l->kx, p.end, p.all, l->dx_gt, l->part);
-    l->along += dot(l->part, l->g + p.at * l->d, l->batch * l->d) / l->rate;
+    sum(l, (vl_term[]){less(l, l->kxt, p.end, p.all, &l->g), less(l, l->kx, p.end, p.all, &l->dx_gt)}, 2,
+        l->part);
+    l->along += vl_panels_dot(&l->g, p.at, l->batch, l->part) / l->rate;
     add(l, 1, l->part, yt);
     spread(l, l->kxt);
-    memcpy(l->y_xt + p.at * l->d, xt, l->batch * l->d * sizeof *xt);
+    vl_panels_put(&l->y_xt, p.at, l->batch, xt);
 }
 
 /* gxt += gyt W_i^T + rate G_i Lambda_{i+1}^T */
@@ -240,16 +235,16 @@ static void backward_tangent(void *owner, const vl_real *gyt, vl_real *gxt)
 {
     vld_second *l = owner;
     place p = place_of(l);
+    bool exact = l->mode == VLD_SECOND_ADJOINT;
+    vl_term terms[] = {vl_times_turned(1, vl_rows_of(gyt, l->d), &l->panels), less(l, l->kgt, 0, p.at, &l->x),
+                       less(l, l->kgt, p.end, p.all, &l->x), less(l, l->kg, p.end, p.all, &l->y_xt)};
 
-    products(l, gyt, l->g, p.at, l->kgt);
-    vl_panels_times_turned(l->pool, &l->panels, l->batch, 1, gyt, 0, l->part);
-    subtract(l, l->kgt, 0, p.at, l->x, l->part);
+    products(l, gyt, &l->g, p.at, l->kgt);
+    sum(l, terms, exact ? 4 : 2, l->part);
     add(l, (vl_real)l->rate, l->ug + p.at * l->d, l->part);
-    if (l->mode == VLD_SECOND_ADJOINT) {
-        subtract(l, l->kgt, p.end, p.all, l->x, l->part);
-        subtract(l, l->kg, p.end, p.all, l->y_xt, l->part);
-        spread(l, l->kgt);
-        memcpy(l->dx_gt + p.at * l->d, gyt, l->batch * l->d * sizeof *gyt);
-    }
     add(l, 1, l->part, gxt);
+    if (!exact)
+        return;
+    spread(l, l->kgt);
+    vl_panels_put(&l->dx_gt, p.at, l->batch, gyt);
 }

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT
- * panel.c -- products of a few rows with a matrix laid out once, from both sides, at the speed of memory.
+ * panel.c -- products of a few rows with a matrix in panels, from both sides, at the speed of memory.
  *
- * y = x W: a tile is a panel, read in blocks of DEPTH of its rows, with the sums of its columns nearby.
- * y = x W^T: a tile is RUN rows of W, which lie in pieces, one in each panel. It is read by CHUNK panels at a time;
+ * y = x W: a tile is a panel, read in blocks of VL_PANEL of its rows, with the sums of its columns nearby.
+ * y = x W^T: a tile is a run of rows of W, which lie in pieces, one in each panel. It is read by CHUNK panels at a time;
  * the rows of x meet four rows of W and leave each sum in as many parts as a register has lanes, which are added
  * up at the end. So no value of W moves between lanes, and one layout serves both sides.
  * Rows of x are taken by strips, so that a strip's sums stay in the caches near the processor. */
 #include "pipeline/panel.h"
+#include "pipeline/blas.h"
+#include "pipeline/sums.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 enum {
-    STRIP = 20, /* rows of x */
-    DEPTH = 128,
-    RUN = 96,  /* a multiple of VL_ALONG and VL_LANES */
+    STRIP = 20,      /* rows of x */
+    WIDE = VL_PANEL, /* columns of y that a tile has; a multiple of VL_ALONG and VL_LANES */
+    NARROW = 32,     /* and where they are few: another such multiple */
+    NARROW_BELOW = 8 * WIDE,
     CHUNK = 4, /* panels: with them STRIP rows of x fill half of a level-1 cache */
     AHEAD = 2  /* groups of VL_ALONG rows, from which on they are asked for */
 };
@@ -29,10 +33,10 @@ static size_t panels_of(size_t n)
     return (n + VL_PANEL - 1) / VL_PANEL;
 }
 
-/* Rows of a panel: zeros make them up to whole groups. */
+/* Rows of a panel: a group of rows may begin anywhere. */
 static size_t height_of(size_t k)
 {
-    return (k + VL_ALONG - 1) / VL_ALONG * VL_ALONG;
+    return k + VL_ALONG - 1;
 }
 
 int vl_panels_new(size_t k, size_t n, vl_panels *p, vl_err *e)
@@ -40,7 +44,7 @@ int vl_panels_new(size_t k, size_t n, vl_panels *p, vl_err *e)
     size_t panels = panels_of(n), row = VL_PANEL * sizeof(vl_real), bytes;
 
     *p = (vl_panels){k, n, height_of(k), NULL};
-    if (k > VL_PANEL_MAX || n > VL_PANEL_MAX || panels > VL_ALLOC_MAX / row / p->height)
+    if (panels > VL_ALLOC_MAX / row / p->height)
         return vl_fail(e, VL_ENOMEM, "a matrix of %zu x %zu in panels", k, n);
     bytes = panels * p->height * row;
     if (bytes < HUGE_PAGE) {
@@ -76,7 +80,7 @@ static size_t least(size_t a, size_t b)
 
 /* ---- packing ------------------------------------------------------------------------------------ */
 
-enum { PACK_ROWS = 16, PACK_TILES = VL_PANEL_MAX / PACK_ROWS };
+enum { PACK_ROWS = 16, PACK_TILES = VL_PANEL_MAX_K / PACK_ROWS };
 
 typedef struct pack_job {
     const vl_panels *p;
@@ -94,19 +98,6 @@ static inline void pack_piece(const vl_real *a, const vl_real *minus, size_t wid
         memcpy(out, a, width * sizeof *out);
     for (size_t c = width; c < VL_PANEL; c++)
         out[c] = 0;
-}
-
-static double sum_of_squares(const vl_real *v)
-{
-    enum { APART = 8 }; /* sums, so that the loop has vectors */
-    double s[APART] = {0}, all = 0;
-
-    for (size_t i = 0; i < VL_PANEL; i += APART)
-        for (size_t k = 0; k < APART; k++)
-            s[k] += (double)v[i + k] * (double)v[i + k];
-    for (size_t k = 0; k < APART; k++)
-        all += s[k];
-    return all;
 }
 
 /* Some rows of W, each from its beginning to its end. */
@@ -127,7 +118,7 @@ static void pack_rows(void *arg, size_t tile, int worker)
             else
                 pack_piece(j->a + at, j->minus ? j->minus + at : NULL, width, out);
             if (j->squares)
-                squares += sum_of_squares(out);
+                squares += vl_dot(out, out, VL_PANEL);
         }
     if (j->squares)
         j->squares[tile] = squares;
@@ -140,6 +131,7 @@ void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_real *a, const v
     pack_job j = {p, a, minus, squares ? of_tile : NULL};
     size_t tiles = (p->height + PACK_ROWS - 1) / PACK_ROWS;
 
+    assert(p->k <= VL_PANEL_MAX_K);
     vl_pool_run(pool, tiles, pack_rows, &j);
     if (!squares)
         return;
@@ -148,100 +140,178 @@ void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_real *a, const v
         *squares += of_tile[i];
 }
 
+/* ---- rows --------------------------------------------------------------------------------------- */
+
+static size_t width_at(const vl_panels *p, size_t column)
+{
+    return least(VL_PANEL, p->n - column);
+}
+
+void vl_panels_put(const vl_panels *p, size_t at, size_t rows, const vl_real *v)
+{
+    for (size_t c = 0; c < p->n; c += VL_PANEL)
+        for (size_t r = 0; r < rows; r++)
+            pack_piece(v + r * p->n + c, NULL, width_at(p, c), p->data + c * p->height + (at + r) * VL_PANEL);
+}
+
+void vl_panels_get(const vl_panels *p, size_t at, size_t rows, vl_real *v)
+{
+    for (size_t c = 0; c < p->n; c += VL_PANEL)
+        for (size_t r = 0; r < rows; r++)
+            memcpy(v + r * p->n + c, p->data + c * p->height + (at + r) * VL_PANEL,
+                   width_at(p, c) * sizeof *v);
+}
+
+void vl_panels_add(const vl_panels *p, size_t at, const vl_real *v)
+{
+    for (size_t c = 0; c < p->n; c += VL_PANEL) {
+        vl_real *to = p->data + c * p->height + at * VL_PANEL;
+        for (size_t i = 0; i < width_at(p, c); i++)
+            to[i] += v[c + i];
+    }
+}
+
+void vl_panels_zero(const vl_panels *p)
+{
+    memset(p->data, 0, vl_panels_bytes(p));
+}
+
+double vl_panels_dot(const vl_panels *p, size_t at, size_t rows, const vl_real *v)
+{
+    double s = 0;
+
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < p->n; c += VL_PANEL)
+            s += vl_dot(p->data + c * p->height + (at + r) * VL_PANEL, v + r * p->n + c, width_at(p, c));
+    return s;
+}
+
 /* ---- the products ------------------------------------------------------------------------------- */
 
 typedef struct job {
-    const vl_panels *p;
-    size_t rows;
-    vl_real alpha, beta;
-    const vl_real *x;
+    const vl_term *term;
+    size_t terms, rows, n;
+    size_t wide; /* a tile's columns of y */
+    vl_real beta;
     vl_real *y;
+    size_t ldy;
 } job;
 
 /* y [width] = alpha sum + beta y */
-static void store(const job *j, size_t width, const vl_real *sum, vl_real *y)
+static void store(size_t width, vl_real alpha, const vl_real *sum, vl_real beta, vl_real *y)
 {
-    if (j->beta == 0)
+    if (beta == 0)
         for (size_t c = 0; c < width; c++)
-            y[c] = j->alpha * sum[c];
+            y[c] = alpha * sum[c];
     else
         for (size_t c = 0; c < width; c++)
-            y[c] = j->alpha * sum[c] + j->beta * y[c];
+            y[c] = alpha * sum[c] + beta * y[c];
 }
 
-static void panel_tile(void *arg, size_t panel, int worker)
+/* Columns [at, at + width) of y: a panel. x: of the first of these rows. */
+static void add_plain(const job *j, const vl_term *t, const vl_real *x, size_t rows, size_t at, size_t width,
+                      vl_real beta, vl_real *y)
 {
-    const job *j = arg;
-    size_t k = j->p->k, n = j->p->n, at = panel * VL_PANEL;
-    const vl_real *w = j->p->data + at * j->p->height;
+    const vl_real *w = t->w->data + at * t->w->height + t->from * VL_PANEL;
+    size_t k = t->to - t->from;
+    _Alignas(64) vl_real sum[STRIP * VL_PANEL] = {0};
 
-    (void)worker;
-    for (size_t row = 0; row < j->rows; row += STRIP) {
-        size_t rows = least(STRIP, j->rows - row);
-        vl_real sum[STRIP * VL_PANEL] = {0};
-        for (size_t i = 0; i < k; i += DEPTH)
-            vl_kernel_across(rows, least(DEPTH, k - i), w + i * VL_PANEL, w + (i + DEPTH) * VL_PANEL,
-                             j->x + row * k + i, k, sum);
+    for (size_t i = 0; i < k; i += VL_PANEL, w += VL_PANEL * VL_PANEL, x += t->x.step)
+        vl_kernel_across(rows, least(VL_PANEL, k - i), w, w + VL_PANEL * VL_PANEL, x, t->x.ld, sum);
+    for (size_t r = 0; r < rows; r++)
+        store(width, t->alpha, sum + r * VL_PANEL, beta, y + r * j->ldy);
+}
+
+/* Values of x for some panels, [rows][CHUNK VL_PANEL], made up with zeros. */
+static void take_chunk(const vl_term *t, const vl_real *x, size_t rows, size_t panel, vl_real *out)
+{
+    for (size_t c = 0; c < CHUNK; c++) {
+        size_t column = (panel + c) * VL_PANEL, width = column < t->w->n ? width_at(t->w, column) : 0;
         for (size_t r = 0; r < rows; r++)
-            store(j, least(VL_PANEL, n - at), sum + r * VL_PANEL, j->y + (row + r) * n + at);
+            pack_piece(x + (panel + c) * t->x.step + r * t->x.ld, NULL, width,
+                       out + (r * CHUNK + c) * VL_PANEL);
     }
 }
 
-void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, vl_real alpha, const vl_real *x,
-                     vl_real beta, vl_real *y)
+enum { STEP = VL_ALONG * VL_PANEL, GROUP = STRIP * VL_ALONG * VL_LANES }; /* of a group: in W, in the parts */
+
+/* parts += those of some panels; w: the first row of W in the first of them. */
+static void along_chunk(size_t rows, size_t groups, size_t panels, size_t stride, const vl_real *w,
+                        const vl_real *x, vl_real *parts)
 {
-    job j = {p, rows, alpha, beta, x, y};
-
-    vl_pool_run(pool, panels_of(p->n), panel_tile, &j);
-}
-
-/* x's values for some panels, [rows][CHUNK VL_PANEL], made up with zeros. */
-static void take_chunk(const job *j, size_t row, size_t rows, size_t at, vl_real *out)
-{
-    size_t width = least(CHUNK * VL_PANEL, j->p->n - at);
-
-    for (size_t r = 0; r < rows; r++, out += CHUNK * VL_PANEL) {
-        memcpy(out, j->x + (row + r) * j->p->n + at, width * sizeof *out);
-        memset(out + width, 0, (CHUNK * VL_PANEL - width) * sizeof *out);
+    for (size_t g = 0; g < groups; g++) {
+        size_t ahead = g + AHEAD;
+        const vl_real *next =
+            ahead < groups ? w + ahead * STEP : w + CHUNK * stride + (ahead - groups) * STEP;
+        vl_kernel_along(rows, panels, stride, w + g * STEP, next, x, CHUNK * VL_PANEL, parts + g * GROUP);
     }
 }
 
-static void run_tile(void *arg, size_t tile, int worker)
+/* Columns [at, at + width) of y: a run of rows of W. */
+static void add_turned(const job *j, const vl_term *t, const vl_real *x, size_t rows, size_t at, size_t width,
+                       vl_real beta, vl_real *y)
 {
-    enum { GROUP = STRIP * VL_ALONG * VL_LANES };
+    size_t groups = (width + VL_ALONG - 1) / VL_ALONG, panels = panels_of(t->w->n);
+    size_t stride = t->w->height * VL_PANEL;
+    const vl_real *w = t->w->data + (t->from + at) * VL_PANEL;
+    _Alignas(64) vl_real chunk[STRIP * CHUNK * VL_PANEL], parts[WIDE / VL_ALONG * GROUP], sum[WIDE];
+
+    memset(parts, 0, j->wide / VL_ALONG * GROUP * sizeof *parts);
+    for (size_t c = 0; c < panels; c += CHUNK) {
+        take_chunk(t, x, rows, c, chunk);
+        along_chunk(rows, groups, least(CHUNK, panels - c), stride, w + c * stride, chunk, parts);
+    }
+    for (size_t r = 0; r < rows; r++) {
+        vl_kernel_gather(j->wide, parts + r * VL_ALONG * VL_LANES, GROUP, sum);
+        store(width, t->alpha, sum, beta, y + r * j->ldy);
+    }
+}
+
+static void tile(void *arg, size_t i, int worker)
+{
     const job *j = arg;
-    size_t height = j->p->height, stride = height * VL_PANEL, panels = panels_of(j->p->n);
-    size_t from = tile * RUN, groups = least(RUN, height - from) / VL_ALONG,
-           width = least(RUN, j->p->k - from);
-    _Alignas(64) vl_real x[STRIP * CHUNK * VL_PANEL], parts[RUN / VL_ALONG * GROUP], sum[RUN];
+    size_t at = i * j->wide, width = least(j->wide, j->n - at);
 
     (void)worker;
-    for (size_t row = 0; row < j->rows; row += STRIP) {
-        size_t rows = least(STRIP, j->rows - row);
-        memset(parts, 0, sizeof parts);
-        for (size_t c = 0; c < panels; c += CHUNK) {
-            const vl_real *w = j->p->data + c * stride + from * VL_PANEL;
-            take_chunk(j, row, rows, c * VL_PANEL, x);
-            for (size_t g = 0; g < groups; g++) {
-                size_t ahead = g + AHEAD;
-                const vl_real *next = ahead < groups
-                                          ? w + ahead * VL_ALONG * VL_PANEL
-                                          : w + CHUNK * stride + (ahead - groups) * VL_ALONG * VL_PANEL;
-                vl_kernel_along(rows, least(CHUNK, panels - c), stride, w + g * VL_ALONG * VL_PANEL, next, x,
-                                CHUNK * VL_PANEL, parts + g * GROUP);
-            }
+    for (size_t row = 0; row < j->rows; row += STRIP)
+        for (size_t k = 0; k < j->terms; k++) {
+            const vl_term *t = &j->term[k];
+            (t->turned ? add_turned : add_plain)(j, t, t->x.v + row * t->x.ld, least(STRIP, j->rows - row),
+                                                 at, width, k ? 1 : j->beta, j->y + row * j->ldy + at);
         }
-        for (size_t r = 0; r < rows; r++) {
-            vl_kernel_gather(RUN, parts + r * VL_ALONG * VL_LANES, GROUP, sum);
-            store(j, width, sum, j->y + (row + r) * j->p->k + from);
-        }
-    }
 }
 
-void vl_panels_times_turned(vl_pool *pool, const vl_panels *p, size_t rows, vl_real alpha, const vl_real *x,
-                            vl_real beta, vl_real *y)
+void vl_panels_times(vl_pool *pool, const vl_term *term, size_t terms, size_t rows, size_t n, vl_real beta,
+                     vl_real *y, size_t ldy)
 {
-    job j = {p, rows, alpha, beta, x, y};
+    bool narrow = terms == 1 && term->turned && n < NARROW_BELOW;
+    job j = {term, terms, rows, n, narrow ? NARROW : WIDE, beta, y, ldy};
 
-    vl_pool_run(pool, (p->k + RUN - 1) / RUN, run_tile, &j);
+    vl_pool_run(pool, (n + j.wide - 1) / j.wide, tile, &j);
+}
+
+typedef struct outer_job {
+    const vl_panels *a, *b;
+    size_t rows;
+    vl_real alpha, *c;
+} outer_job;
+
+static void outer_tile(void *arg, size_t panel, int worker)
+{
+    const outer_job *j = arg;
+    size_t at = panel * VL_PANEL;
+
+    (void)worker;
+    for (size_t c = 0; c < j->b->n; c += VL_PANEL)
+        vl_gemm(1, 0, width_at(j->a, at), width_at(j->b, c), j->rows, j->alpha,
+                j->a->data + at * j->a->height, VL_PANEL, j->b->data + c * j->b->height, VL_PANEL, 1,
+                j->c + at * j->b->n + c, j->b->n);
+}
+
+void vl_panels_outer(vl_pool *pool, const vl_panels *a, const vl_panels *b, size_t rows, vl_real alpha,
+                     vl_real *c)
+{
+    outer_job j = {a, b, rows, alpha, c};
+
+    vl_pool_run(pool, panels_of(a->n), outer_tile, &j);
 }

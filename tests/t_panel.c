@@ -67,11 +67,13 @@ static void check_product(const vl_panels *p, size_t shape, bool turned, const v
     size_t rows = shapes[shape][0], deep = turned ? p->n : p->k, wide = turned ? p->k : p->n;
     vl_real *x = normals(3, rows * deep), *y = normals(4, rows * wide), *again = normals(4, rows * wide);
     vl_real *plain = normals(4, rows * wide);
+    vl_term t;
 
     if (beta == 0)
         y[0] = NAN;
-    (turned ? vl_panels_times_turned : vl_panels_times)(NULL, p, rows, VL_R(0.5), x, beta, y);
-    (turned ? vl_panels_times_turned : vl_panels_times)(pool, p, rows, VL_R(0.5), x, beta, again);
+    t = (turned ? vl_times_turned : vl_times)(VL_R(0.5), vl_rows_of(x, deep), p);
+    vl_panels_times(NULL, &t, 1, rows, wide, beta, y, wide);
+    vl_panels_times(pool, &t, 1, rows, wide, beta, again, wide);
     assert_memory_equal(y, again, rows * wide * sizeof *y);
     plainly(shapes[shape], turned, a, minus, 0.5, x, (double)beta, plain);
     near(y, plain, rows * wide, deep, turned ? "turned" : "plain", shape);
@@ -116,6 +118,102 @@ static void test_panels(void **state)
     for (size_t i = 0; i < N_SHAPES; i++)
         for (int less = 0; less < 2; less++)
             check_panels(i, less, pool);
+    vl_pool_free(pool);
+}
+
+/* A matrix put together row by row: two terms at once, some of its rows, its rows as what multiplies, y with a
+ * leading dimension of its own. */
+static void check_rows(size_t k, size_t n, size_t from, size_t to, size_t rows, vl_pool *pool)
+{
+    vl_real *a = normals(1, k * n), *coef = normals(2, rows * (to - from)), *y = normals(3, rows * (n + 3));
+    vl_real *want = malloc(rows * n * sizeof *want), *back = malloc(k * n * sizeof *back);
+    vl_panels p = {0};
+    vl_err e = {0};
+    vl_term terms[2];
+    vl_real *square = normals(5, rows * (n > k ? n : k));
+
+    assert_int_equal(vl_panels_new(k, n, &p, &e), VL_OK);
+    memset(p.data, 0xff, vl_panels_bytes(&p));
+    for (size_t at = 0; at < k; at += 3)
+        vl_panels_put(&p, at, at + 3 < k ? 3 : k - at, a + at * n);
+    vl_panels_get(&p, 0, k, back);
+    assert_memory_equal(a, back, k * n * sizeof *a);
+    terms[0] = vl_times_rows(2, vl_rows_of(coef, to - from), &p, from, to);
+    terms[1] = vl_times_rows(VL_R(0.25), vl_rows_of(coef, to - from), &p, from, to);
+    vl_panels_times(pool, terms, 2, rows, n, 0, y, n + 3);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < n; c++) {
+            double sum = 0;
+            for (size_t i = from; i < to; i++)
+                sum += (double)coef[r * (to - from) + i - from] * (double)a[i * n + c];
+            want[r * n + c] = (vl_real)(2.25 * sum);
+        }
+        near(y + r * (n + 3), want + r * n, n, 9 * (to - from), "some rows", k);
+    }
+    terms[0] = (vl_term){&p, from, to, true, 1, vl_rows_of_panels(&p, 0)};
+    rows = rows < k ? rows : k;
+    vl_panels_times(pool, terms, 1, rows, to - from, 0, square, to - from);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = from; i < to; i++) {
+            double sum = 0;
+            for (size_t c = 0; c < n; c++)
+                sum += (double)a[r * n + c] * (double)a[i * n + c];
+            assert_true(fabs(sum - (double)square[r * (to - from) + i - from]) <= 1e-5 * (double)n);
+        }
+    vl_panels_free(&p);
+    free(square);
+    free(back);
+    free(want);
+    free(y);
+    free(coef);
+    free(a);
+}
+
+static void check_outer(size_t k, size_t m, size_t n, size_t rows, vl_pool *pool)
+{
+    vl_real *a = normals(1, k * m), *b = normals(2, k * n), *c = normals(3, m * n), *want = normals(3, m * n);
+    vl_panels p = {0}, q = {0};
+    vl_err e = {0};
+    double dot = 0;
+
+    assert_int_equal(vl_panels_new(k, m, &p, &e) | vl_panels_new(k, n, &q, &e), VL_OK);
+    vl_panels_zero(&p);
+    for (size_t r = 0; r < k; r++)
+        vl_panels_add(&p, r, a + r * m);
+    vl_panels_put(&q, 0, k, b);
+    vl_panels_outer(pool, &p, &q, rows, VL_R(-0.5), c);
+    for (size_t i = 0; i < m; i++)
+        for (size_t l = 0; l < n; l++) {
+            double sum = 0;
+            for (size_t r = 0; r < rows; r++)
+                sum += (double)a[r * m + i] * (double)b[r * n + l];
+            want[i * n + l] -= (vl_real)(0.5 * sum);
+        }
+    near(c, want, m * n, rows + 1, "outer", k);
+    for (size_t i = 0; i < rows * n; i++)
+        dot += (double)b[i + (k - rows) * n] * (double)b[i];
+    assert_true(fabs(vl_panels_dot(&q, k - rows, rows, b) - dot) <= 1e-9 * (double)(rows * n));
+    vl_panels_free(&p);
+    vl_panels_free(&q);
+    free(a);
+    free(b);
+    free(c);
+    free(want);
+}
+
+static void test_rows(void **state)
+{
+    vl_pool *pool = NULL;
+    vl_err e = {0};
+
+    (void)state;
+    assert_int_equal(vl_pool_new(3, &pool, &e), VL_OK);
+    check_rows(1, 1, 0, 1, 1, pool);
+    check_rows(7, 33, 5, 7, 3, pool);
+    check_rows(160, 200, 20, 159, 20, pool);
+    check_rows(99, 97, 0, 99, 21, NULL);
+    check_outer(3, 5, 7, 2, pool);
+    check_outer(40, 97, 200, 33, pool);
     vl_pool_free(pool);
 }
 
@@ -166,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_panels),
+        cmocka_unit_test(test_rows),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_tiles),
     };
