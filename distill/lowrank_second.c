@@ -28,8 +28,9 @@ int vld_second_new(vl_pool *pool, size_t d, size_t batch, size_t steps, bool war
     if ((!warm || (l->own = vl_alloc(d, row, e))) && !vl_panels_new(d, d, &l->panels, e) &&
         !vl_panels_new(d, d, &l->far, e) && !vl_panels_new(rows, d, &l->x, e) &&
         !vl_panels_new(rows, d, &l->g, e) && !vl_panels_new(rows, d, &l->y_xt, e) &&
-        !vl_panels_new(rows, d, &l->dx_gt, e) && (l->ux = vl_alloc(rows, row, e)) &&
-        (l->ug = vl_alloc(rows, row, e)) && (l->kx = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
+        !vl_panels_new(rows, d, &l->dx_gt, e) && !vl_panels_new(batch, d, &l->now, e) &&
+        (l->ux = vl_alloc(rows, row, e)) && (l->ug = vl_alloc(rows, row, e)) &&
+        (l->kx = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
         (l->kg = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
         (l->kxt = vl_alloc(rows, rows * sizeof(vl_real), e)) &&
         (l->kgt = vl_alloc(rows, rows * sizeof(vl_real), e)) && (l->part = vl_alloc(batch, row, e)))
@@ -47,6 +48,7 @@ void vld_second_free(vld_second *l)
     vl_panels_free(&l->g);
     vl_panels_free(&l->y_xt);
     vl_panels_free(&l->dx_gt);
+    vl_panels_free(&l->now);
     free(l->ux);
     free(l->ug);
     free(l->kx);
@@ -62,6 +64,7 @@ size_t vld_second_bytes(const vld_second *l)
     size_t rows = l->steps * l->batch;
 
     return vl_panels_bytes(&l->panels) + vl_panels_bytes(&l->far) + 4 * vl_panels_bytes(&l->x) +
+           vl_panels_bytes(&l->now) +
            ((l->own ? 1 : 0) * l->d * l->d + (2 * rows + l->batch) * l->d + 4 * rows * rows) *
                sizeof(vl_real);
 }
@@ -134,11 +137,20 @@ static place place_of(const vld_second *l)
     return (place){l->step * l->batch, (l->step + 1) * l->batch, l->steps * l->batch};
 }
 
+/* Puts v [batch,d] where the step's rows of f are; gives them as what multiplies. */
+static vl_rows keep(const vld_second *l, const vl_panels *f, const vl_real *v)
+{
+    size_t at = f == &l->now ? 0 : place_of(l).at;
+
+    vl_panels_put(l->pool, f, at, l->batch, v);
+    return vl_rows_of_panels(f, at);
+}
+
 /* k's rows of this step, columns [0, end) = v f^T; v [batch,d], f [all,d]. */
-static void products(const vld_second *l, const vl_real *v, const vl_panels *f, size_t end, vl_real *k)
+static void products(const vld_second *l, vl_rows v, const vl_panels *f, size_t end, vl_real *k)
 {
     place p = place_of(l);
-    const vl_term t = {f, 0, end, true, 1, vl_rows_of(v, l->d)};
+    const vl_term t = {f, 0, end, true, 1, v};
 
     vl_panels_times(l->pool, &t, 1, l->batch, end, 0, k + p.at * p.all, p.all);
 }
@@ -151,10 +163,18 @@ static vl_term less(const vld_second *l, const vl_real *k, size_t from, size_t t
     return vl_times_rows((vl_real)-l->rate, vl_rows_of(k + p.at * p.all + from, p.all), f, from, to);
 }
 
-/* out = the sum of the terms, [batch,d]. */
-static void sum(const vld_second *l, const vl_term *term, size_t terms, vl_real *out)
+/* out = the sum of the terms + beta out, [batch,d]. */
+static void sum(const vld_second *l, const vl_term *term, size_t terms, vl_real beta, vl_real *out)
 {
-    vl_panels_times(l->pool, term, terms, l->batch, l->d, 0, out, l->d);
+    vl_panels_times(l->pool, term, terms, l->batch, l->d, beta, out, l->d);
+}
+
+/* out = the step's rows of f + beta out */
+static void recall(const vld_second *l, const vl_panels *f, vl_real beta, vl_real *out)
+{
+    const vl_term t = vl_same(1, vl_rows_of_panels(f, place_of(l).at));
+
+    sum(l, &t, 1, beta, out);
 }
 
 /* The step's own block is none of anyone's; its rows left of it, turned, go above. */
@@ -169,25 +189,20 @@ static void spread(const vld_second *l, vl_real *k)
     }
 }
 
-static void add(const vld_second *l, vl_real scale, const vl_real *a, vl_real *out)
-{
-    for (size_t i = 0; i < l->batch * l->d; i++)
-        out[i] += scale * a[i];
-}
-
 static void forward(void *owner, const vl_real *x, vl_real *y)
 {
     vld_second *l = owner;
     place p = place_of(l);
+    vl_rows now;
 
     if (l->mode != VLD_SECOND_LEARN) {
-        vl_panels_get(&l->y_xt, p.at, l->batch, y);
+        recall(l, &l->y_xt, 0, y);
         return;
     }
-    vl_panels_put(&l->x, p.at, l->batch, x);
-    products(l, x, &l->x, p.end, l->kx);
-    sum(l, (vl_term[]){vl_times(1, vl_rows_of(x, l->d), &l->panels), less(l, l->kx, 0, p.at, &l->g)}, 2, y);
-    vl_panels_put(&l->y_xt, p.at, l->batch, y);
+    now = keep(l, &l->x, x);
+    products(l, now, &l->x, p.end, l->kx);
+    sum(l, (vl_term[]){vl_times(1, now, &l->panels), less(l, l->kx, 0, p.at, &l->g)}, 2, 0, y);
+    keep(l, &l->y_xt, y);
 }
 
 static void backward(void *owner, const vl_real *gy, vl_real *gx)
@@ -196,16 +211,13 @@ static void backward(void *owner, const vl_real *gy, vl_real *gx)
     place p = place_of(l);
 
     if (l->mode == VLD_SECOND_LEARN) {
-        vl_panels_put(&l->g, p.at, l->batch, gy);
-        products(l, gy, &l->g, p.end, l->kg);
-        sum(l,
-            (vl_term[]){vl_times_turned(1, vl_rows_of(gy, l->d), &l->panels), less(l, l->kg, 0, p.at, &l->x)},
-            2, l->part);
-        vl_panels_put(&l->dx_gt, p.at, l->batch, l->part);
-    } else {
-        vl_panels_get(&l->dx_gt, p.at, l->batch, l->part);
+        vl_rows now = keep(l, &l->g, gy);
+        products(l, now, &l->g, p.end, l->kg);
+        sum(l, (vl_term[]){vl_times_turned(1, now, &l->panels), less(l, l->kg, 0, p.at, &l->x)}, 2, 0,
+            l->part);
+        keep(l, &l->dx_gt, l->part);
     }
-    add(l, 1, l->part, gx);
+    recall(l, &l->dx_gt, 1, gx);
 }
 
 /* yt = xt W_i + rate X_i Lambda_{i+1} */
@@ -213,21 +225,23 @@ static void forward_tangent(void *owner, const vl_real *xt, vl_real *yt)
 {
     vld_second *l = owner;
     place p = place_of(l);
+    bool exact = l->mode == VLD_SECOND_ADJOINT;
     const vl_real *ux = l->ux + p.at * l->d;
+    vl_rows now = keep(l, exact ? &l->y_xt : &l->now, xt);
+    const vl_term later[] = {less(l, l->kxt, p.end, p.all, &l->g), less(l, l->kx, p.end, p.all, &l->dx_gt)};
+    const vl_term all[] = {vl_times(1, now, &l->panels), less(l, l->kxt, 0, p.at, &l->g),
+                           vl_same((vl_real)l->rate, vl_rows_of(ux, l->d)),
+                           vl_same(1, vl_rows_of(l->part, l->d))};
 
     l->along = vl_panels_dot(&l->g, p.at, l->batch, ux);
-    products(l, xt, &l->x, p.at, l->kxt);
-    sum(l, (vl_term[]){vl_times(1, vl_rows_of(xt, l->d), &l->panels), less(l, l->kxt, 0, p.at, &l->g)}, 2,
-        yt);
-    add(l, (vl_real)l->rate, ux, yt);
-    if (l->mode != VLD_SECOND_ADJOINT)
-        return;
-    sum(l, (vl_term[]){less(l, l->kxt, p.end, p.all, &l->g), less(l, l->kx, p.end, p.all, &l->dx_gt)}, 2,
-        l->part);
-    l->along += vl_panels_dot(&l->g, p.at, l->batch, l->part) / l->rate;
-    add(l, 1, l->part, yt);
-    spread(l, l->kxt);
-    vl_panels_put(&l->y_xt, p.at, l->batch, xt);
+    products(l, now, &l->x, p.at, l->kxt);
+    if (exact) {
+        sum(l, later, 2, 0, l->part);
+        l->along += vl_panels_dot(&l->g, p.at, l->batch, l->part) / l->rate;
+    }
+    sum(l, all, exact ? 4 : 3, 0, yt);
+    if (exact)
+        spread(l, l->kxt);
 }
 
 /* gxt += gyt W_i^T + rate G_i Lambda_{i+1}^T */
@@ -236,15 +250,13 @@ static void backward_tangent(void *owner, const vl_real *gyt, vl_real *gxt)
     vld_second *l = owner;
     place p = place_of(l);
     bool exact = l->mode == VLD_SECOND_ADJOINT;
-    vl_term terms[] = {vl_times_turned(1, vl_rows_of(gyt, l->d), &l->panels), less(l, l->kgt, 0, p.at, &l->x),
-                       less(l, l->kgt, p.end, p.all, &l->x), less(l, l->kg, p.end, p.all, &l->y_xt)};
+    vl_rows now = keep(l, exact ? &l->dx_gt : &l->now, gyt);
+    const vl_term terms[] = {vl_times_turned(1, now, &l->panels), less(l, l->kgt, 0, p.at, &l->x),
+                             vl_same((vl_real)l->rate, vl_rows_of(l->ug + p.at * l->d, l->d)),
+                             less(l, l->kgt, p.end, p.all, &l->x), less(l, l->kg, p.end, p.all, &l->y_xt)};
 
-    products(l, gyt, &l->g, p.at, l->kgt);
-    sum(l, terms, exact ? 4 : 2, l->part);
-    add(l, (vl_real)l->rate, l->ug + p.at * l->d, l->part);
-    add(l, 1, l->part, gxt);
-    if (!exact)
-        return;
-    spread(l, l->kgt);
-    vl_panels_put(&l->dx_gt, p.at, l->batch, gyt);
+    products(l, now, &l->g, p.at, l->kgt);
+    sum(l, terms, exact ? 5 : 3, 1, gxt);
+    if (exact)
+        spread(l, l->kgt);
 }

@@ -37,6 +37,7 @@ typedef struct vld_second {
     vl_panels x, g, y_xt, dx_gt;  /* by steps, [T batch,d]; y and dx of a step make room for its xt and gt */
     vl_real *ux, *ug;             /* [T batch,d]: X_i Lambda_T, G_i Lambda_T^T */
     vl_real *kx, *kg, *kxt, *kgt; /* [T batch,T batch]: X X^T, G G^T, X' X^T and its mirror image, G' G^T */
+    vl_panels now;                /* scratch [batch,d]: what tesla's tangents multiply */
     vl_real *part;                /* scratch [batch,d] */
     vld_second_mode mode;
     size_t step;

@@ -147,19 +147,28 @@ static size_t width_at(const vl_panels *p, size_t column)
     return least(VL_PANEL, p->n - column);
 }
 
-void vl_panels_put(const vl_panels *p, size_t at, size_t rows, const vl_real *v)
+typedef struct put_job {
+    const vl_panels *p;
+    size_t at, rows;
+    const vl_real *v;
+} put_job;
+
+static void put_panel(void *arg, size_t panel, int worker)
 {
-    for (size_t c = 0; c < p->n; c += VL_PANEL)
-        for (size_t r = 0; r < rows; r++)
-            pack_piece(v + r * p->n + c, NULL, width_at(p, c), p->data + c * p->height + (at + r) * VL_PANEL);
+    const put_job *j = arg;
+    size_t column = panel * VL_PANEL;
+
+    (void)worker;
+    for (size_t r = 0; r < j->rows; r++)
+        pack_piece(j->v + r * j->p->n + column, NULL, width_at(j->p, column),
+                   j->p->data + column * j->p->height + (j->at + r) * VL_PANEL);
 }
 
-void vl_panels_get(const vl_panels *p, size_t at, size_t rows, vl_real *v)
+void vl_panels_put(vl_pool *pool, const vl_panels *p, size_t at, size_t rows, const vl_real *v)
 {
-    for (size_t c = 0; c < p->n; c += VL_PANEL)
-        for (size_t r = 0; r < rows; r++)
-            memcpy(v + r * p->n + c, p->data + c * p->height + (at + r) * VL_PANEL,
-                   width_at(p, c) * sizeof *v);
+    put_job j = {p, at, rows, v};
+
+    vl_pool_run(pool, panels_of(p->n), put_panel, &j);
 }
 
 void vl_panels_add(const vl_panels *p, size_t at, const vl_real *v)
@@ -209,62 +218,63 @@ static void store(size_t width, vl_real alpha, const vl_real *sum, vl_real beta,
 }
 
 /* Columns [at, at + width) of y: a panel. x: of the first of these rows. */
-static void add_plain(const job *j, const vl_term *t, const vl_real *x, size_t rows, size_t at, size_t width,
+static void add_plain(const job *j, const vl_term *t, vl_rows x, size_t rows, size_t at, size_t width,
                       vl_real beta, vl_real *y)
 {
     const vl_real *w = t->w->data + at * t->w->height + t->from * VL_PANEL;
     size_t k = t->to - t->from;
     _Alignas(64) vl_real sum[STRIP * VL_PANEL] = {0};
 
-    for (size_t i = 0; i < k; i += VL_PANEL, w += VL_PANEL * VL_PANEL, x += t->x.step)
-        vl_kernel_across(rows, least(VL_PANEL, k - i), w, w + VL_PANEL * VL_PANEL, x, t->x.ld, sum);
+    for (size_t i = 0; i < k; i += VL_PANEL, w += VL_PANEL * VL_PANEL, x.v += x.step)
+        vl_kernel_across(rows, least(VL_PANEL, k - i), w, w + VL_PANEL * VL_PANEL, x.v, x.ld, sum);
     for (size_t r = 0; r < rows; r++)
         store(width, t->alpha, sum + r * VL_PANEL, beta, y + r * j->ldy);
 }
 
-/* Values of x for some panels, [rows][CHUNK VL_PANEL], made up with zeros. */
-static void take_chunk(const vl_term *t, const vl_real *x, size_t rows, size_t panel, vl_real *out)
+/* x's values for some panels, [rows][CHUNK VL_PANEL] in `room`, made up with zeros. */
+static vl_rows take_chunk(const vl_term *t, vl_rows x, size_t rows, size_t panel, vl_real *room)
 {
     for (size_t c = 0; c < CHUNK; c++) {
         size_t column = (panel + c) * VL_PANEL, width = column < t->w->n ? width_at(t->w, column) : 0;
         for (size_t r = 0; r < rows; r++)
-            pack_piece(x + (panel + c) * t->x.step + r * t->x.ld, NULL, width,
-                       out + (r * CHUNK + c) * VL_PANEL);
+            pack_piece(x.v + c * x.step + r * x.ld, NULL, width, room + (r * CHUNK + c) * VL_PANEL);
     }
+    return vl_rows_of(room, CHUNK * VL_PANEL);
 }
 
 enum { STEP = VL_ALONG * VL_PANEL, GROUP = STRIP * VL_ALONG * VL_LANES }; /* of a group: in W, in the parts */
 
-/* parts += those of some panels; w: the first row of W in the first of them. */
-static void along_chunk(size_t rows, size_t groups, size_t panels, size_t stride, const vl_real *w,
-                        const vl_real *x, vl_real *parts)
-{
-    for (size_t g = 0; g < groups; g++) {
-        size_t ahead = g + AHEAD;
-        const vl_real *next =
-            ahead < groups ? w + ahead * STEP : w + CHUNK * stride + (ahead - groups) * STEP;
-        vl_kernel_along(rows, panels, stride, w + g * STEP, next, x, CHUNK * VL_PANEL, parts + g * GROUP);
-    }
-}
-
-/* Columns [at, at + width) of y: a run of rows of W. */
-static void add_turned(const job *j, const vl_term *t, const vl_real *x, size_t rows, size_t at, size_t width,
+/* Columns [at, at + width) of y: a run of rows of W. Rows of x that lie in panels are taken as they are. */
+static void add_turned(const job *j, const vl_term *t, vl_rows x, size_t rows, size_t at, size_t width,
                        vl_real beta, vl_real *y)
 {
     size_t groups = (width + VL_ALONG - 1) / VL_ALONG, panels = panels_of(t->w->n);
     size_t stride = t->w->height * VL_PANEL;
     const vl_real *w = t->w->data + (t->from + at) * VL_PANEL;
-    _Alignas(64) vl_real chunk[STRIP * CHUNK * VL_PANEL], parts[WIDE / VL_ALONG * GROUP], sum[WIDE];
+    _Alignas(64) vl_real room[STRIP * CHUNK * VL_PANEL], parts[WIDE / VL_ALONG * GROUP], sum[WIDE];
 
-    memset(parts, 0, j->wide / VL_ALONG * GROUP * sizeof *parts);
-    for (size_t c = 0; c < panels; c += CHUNK) {
-        take_chunk(t, x, rows, c, chunk);
-        along_chunk(rows, groups, least(CHUNK, panels - c), stride, w + c * stride, chunk, parts);
+    for (size_t c = 0; c < panels; c += CHUNK, w += CHUNK * stride, x.v += CHUNK * x.step) {
+        vl_rows chunk = x.step == VL_PANEL ? take_chunk(t, x, rows, c, room) : x;
+        for (size_t g = 0; g < groups; g++) {
+            size_t ahead = g + AHEAD;
+            const vl_real *next =
+                ahead < groups ? w + ahead * STEP : w + CHUNK * stride + (ahead - groups) * STEP;
+            vl_kernel_along(rows, c == 0, least(CHUNK, panels - c), stride, w + g * STEP, next, chunk,
+                            parts + g * GROUP);
+        }
     }
     for (size_t r = 0; r < rows; r++) {
         vl_kernel_gather(j->wide, parts + r * VL_ALONG * VL_LANES, GROUP, sum);
         store(width, t->alpha, sum, beta, y + r * j->ldy);
     }
+}
+
+/* Columns [at, at + width) of y, all of one piece of x. */
+static void add_same(const job *j, const vl_term *t, vl_rows x, size_t rows, size_t at, size_t width,
+                     vl_real beta, vl_real *y)
+{
+    for (size_t r = 0; r < rows; r++)
+        store(width, t->alpha, x.v + at / VL_PANEL * x.step + r * x.ld, beta, y + r * j->ldy);
 }
 
 static void tile(void *arg, size_t i, int worker)
@@ -276,8 +286,11 @@ static void tile(void *arg, size_t i, int worker)
     for (size_t row = 0; row < j->rows; row += STRIP)
         for (size_t k = 0; k < j->terms; k++) {
             const vl_term *t = &j->term[k];
-            (t->turned ? add_turned : add_plain)(j, t, t->x.v + row * t->x.ld, least(STRIP, j->rows - row),
-                                                 at, width, k ? 1 : j->beta, j->y + row * j->ldy + at);
+            vl_rows x = {t->x.v + row * t->x.ld, t->x.ld, t->x.step};
+            (!t->w       ? add_same
+             : t->turned ? add_turned
+                         : add_plain)(j, t, x, least(STRIP, j->rows - row), at, width, k ? 1 : j->beta,
+                                      j->y + row * j->ldy + at);
         }
 }
 

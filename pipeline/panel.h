@@ -35,19 +35,12 @@ enum { VL_PANEL_MAX_K = 1 << 16 };
 void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_real *a, const vl_real *minus,
                     double *squares);
 
-/* Rows [at, at + rows) of W: set to, copied into, v [rows,n]. vl_panels_add: row at of W += v [n]. */
-void vl_panels_put(const vl_panels *p, size_t at, size_t rows, const vl_real *v);
-void vl_panels_get(const vl_panels *p, size_t at, size_t rows, vl_real *v);
+/* Rows [at, at + rows) of W = v [rows,n]. vl_panels_add: row at of W += v [n]. */
+void vl_panels_put(vl_pool *pool, const vl_panels *p, size_t at, size_t rows, const vl_real *v);
 void vl_panels_add(const vl_panels *p, size_t at, const vl_real *v);
 void vl_panels_zero(const vl_panels *p);
 /* vl_panels_dot -- the sum over rows [at, at + rows) of W times v [rows,n]. */
 double vl_panels_dot(const vl_panels *p, size_t at, size_t rows, const vl_real *v);
-
-/* What multiplies: value i of row r at v[i / VL_PANEL step + r ld + i % VL_PANEL]. */
-typedef struct vl_rows {
-    const vl_real *v;
-    size_t ld, step;
-} vl_rows;
 
 /* Plain rows, ld reals apart; the rows of a matrix in panels, from `at` on. */
 static inline vl_rows vl_rows_of(const vl_real *v, size_t ld)
@@ -59,9 +52,9 @@ static inline vl_rows vl_rows_of_panels(const vl_panels *p, size_t at)
     return (vl_rows){p->data + at * VL_PANEL, VL_PANEL, p->height * VL_PANEL};
 }
 
-/* alpha x W[from..to), x [rows, to - from], or turned alpha x W[from..to)^T, x [rows,n]. */
+/* alpha x W[from..to), x [rows, to - from], or turned alpha x W[from..to)^T, x [rows,n]; without W, alpha x. */
 typedef struct vl_term {
-    const vl_panels *w;
+    const vl_panels *w; /* may be NULL */
     size_t from, to;
     bool turned;
     vl_real alpha;
@@ -79,6 +72,11 @@ static inline vl_term vl_times_rows(vl_real alpha, vl_rows x, const vl_panels *w
 static inline vl_term vl_times_turned(vl_real alpha, vl_rows x, const vl_panels *w)
 {
     return (vl_term){w, 0, w->k, true, alpha, x};
+}
+
+static inline vl_term vl_same(vl_real alpha, vl_rows x)
+{
+    return (vl_term){NULL, 0, 0, false, alpha, x};
 }
 
 /* vl_panels_times -- y [rows,n] = the sum of the terms + beta y. All terms have n columns: of a plain one W's, of a

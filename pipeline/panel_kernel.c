@@ -3,12 +3,15 @@
  * 20 fused multiply-adds, one along four loads of W and one of each row: the loads are hidden. */
 #include "pipeline/panel_kernel.h"
 
+#include <string.h>
+
 #if !defined(VL_REAL_DOUBLE) && defined(__AVX512F__)
 #include <immintrin.h>
 #define VECTOR       __m512
 #define LOAD(p)      _mm512_loadu_ps(p)
 #define STORE(p, v)  _mm512_storeu_ps(p, v)
 #define SPREAD(x)    _mm512_set1_ps(x)
+#define ZERO         _mm512_setzero_ps()
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #elif !defined(VL_REAL_DOUBLE) && defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
@@ -16,6 +19,7 @@
 #define LOAD(p)      _mm256_loadu_ps(p)
 #define STORE(p, v)  _mm256_storeu_ps(p, v)
 #define SPREAD(x)    _mm256_set1_ps(x)
+#define ZERO         _mm256_setzero_ps()
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #endif
 
@@ -51,8 +55,8 @@ ALWAYS void across(size_t rows, size_t depth, const vl_real *w, const vl_real *n
     }
 }
 
-ALWAYS void along(size_t rows, size_t panels, size_t stride, const vl_real *w, const vl_real *next,
-                  const vl_real *x, size_t ldx, vl_real *sum)
+ALWAYS void along(size_t rows, bool fresh, size_t panels, size_t stride, const vl_real *w,
+                  const vl_real *next, vl_rows x, vl_real *sum)
 {
     VECTOR s[VL_ALONG_ROWS][VL_ALONG];
 
@@ -61,15 +65,15 @@ ALWAYS void along(size_t rows, size_t panels, size_t stride, const vl_real *w, c
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (size_t k = 0; k < VL_ALONG; k++)
-            s[r][k] = LOAD(sum + (r * VL_ALONG + k) * LANES);
-    for (size_t p = 0; p < panels; p++, w += stride, next += stride, x += VL_PANEL)
+            s[r][k] = fresh ? ZERO : LOAD(sum + (r * VL_ALONG + k) * LANES);
+    for (size_t p = 0; p < panels; p++, w += stride, next += stride, x.v += x.step)
         for (size_t i = 0; i < VL_PANEL; i += LANES) {
             VECTOR v[VL_ALONG];
             for (size_t k = 0; k < VL_ALONG; k++)
                 v[k] = LOAD(w + k * VL_PANEL + i);
             __builtin_prefetch(next + i, 0, 2);
             for (size_t r = 0; r < rows; r++) {
-                VECTOR u = LOAD(x + r * ldx + i);
+                VECTOR u = LOAD(x.v + r * x.ld + i);
                 for (size_t k = 0; k < VL_ALONG; k++)
                     s[r][k] = FMA(u, v[k], s[r][k]);
             }
@@ -93,16 +97,19 @@ ALWAYS void across(size_t rows, size_t depth, const vl_real *w, const vl_real *n
                 sum[r * VL_PANEL + c] += x[r * ldx + i] * w[i * VL_PANEL + c];
 }
 
-ALWAYS void along(size_t rows, size_t panels, size_t stride, const vl_real *w, const vl_real *next,
-                  const vl_real *x, size_t ldx, vl_real *sum)
+ALWAYS void along(size_t rows, bool fresh, size_t panels, size_t stride, const vl_real *w,
+                  const vl_real *next, vl_rows x, vl_real *sum)
 {
     (void)next;
-    for (size_t p = 0; p < panels; p++, w += stride, x += VL_PANEL)
+    if (fresh)
+        memset(sum, 0, rows * VL_ALONG * LANES * sizeof *sum);
+    for (size_t p = 0; p < panels; p++, w += stride, x.v += x.step)
         for (size_t i = 0; i < VL_PANEL; i += LANES)
             for (size_t r = 0; r < rows; r++)
                 for (size_t k = 0; k < VL_ALONG; k++)
                     for (size_t l = 0; l < LANES; l++)
-                        sum[(r * VL_ALONG + k) * LANES + l] += x[r * ldx + i + l] * w[k * VL_PANEL + i + l];
+                        sum[(r * VL_ALONG + k) * LANES + l] +=
+                            x.v[r * x.ld + i + l] * w[k * VL_PANEL + i + l];
 }
 #endif
 
@@ -110,8 +117,8 @@ ALWAYS void along(size_t rows, size_t panels, size_t stride, const vl_real *w, c
 
 typedef void (*across_fn)(size_t depth, const vl_real *w, const vl_real *next, const vl_real *x, size_t ldx,
                           vl_real *sum);
-typedef void (*along_fn)(size_t panels, size_t stride, const vl_real *w, const vl_real *next,
-                         const vl_real *x, size_t ldx, vl_real *sum);
+typedef void (*along_fn)(bool fresh, size_t panels, size_t stride, const vl_real *w, const vl_real *next,
+                         vl_rows x, vl_real *sum);
 
 #define ACROSS(rows)                                                                                         \
     static __attribute__((noinline)) void across##rows(size_t depth, const vl_real *w, const vl_real *next,  \
@@ -120,11 +127,11 @@ typedef void (*along_fn)(size_t panels, size_t stride, const vl_real *w, const v
         across(rows, depth, w, next, x, ldx, sum);                                                           \
     }
 #define ALONG(rows)                                                                                          \
-    static __attribute__((noinline)) void along##rows(size_t panels, size_t stride, const vl_real *w,        \
-                                                      const vl_real *next, const vl_real *x, size_t ldx,     \
+    static __attribute__((noinline)) void along##rows(bool fresh, size_t panels, size_t stride,              \
+                                                      const vl_real *w, const vl_real *next, vl_rows x,      \
                                                       vl_real *sum)                                          \
     {                                                                                                        \
-        along(rows, panels, stride, w, next, x, ldx, sum);                                                   \
+        along(rows, fresh, panels, stride, w, next, x, sum);                                                 \
     }
 ACROSS(1)
 ACROSS(2)
@@ -163,12 +170,12 @@ void vl_kernel_across(size_t rows, size_t depth, const vl_real *w, const vl_real
 }
 
 /* Each group of rows asks for a row of what comes next. */
-void vl_kernel_along(size_t rows, size_t panels, size_t stride, const vl_real *w, const vl_real *next,
-                     const vl_real *x, size_t ldx, vl_real *sum)
+void vl_kernel_along(size_t rows, bool fresh, size_t panels, size_t stride, const vl_real *w,
+                     const vl_real *next, vl_rows x, vl_real *sum)
 {
-    for (size_t r = 0; r < rows; r += VL_ALONG_ROWS, next += VL_PANEL)
-        along_of[rows - r < VL_ALONG_ROWS ? rows - r : VL_ALONG_ROWS](panels, stride, w, next, x + r * ldx,
-                                                                      ldx, sum + r * VL_ALONG * LANES);
+    for (size_t r = 0; r < rows; r += VL_ALONG_ROWS, next += VL_PANEL, x.v += VL_ALONG_ROWS * x.ld)
+        along_of[rows - r < VL_ALONG_ROWS ? rows - r : VL_ALONG_ROWS](fresh, panels, stride, w, next, x,
+                                                                      sum + r * VL_ALONG * LANES);
 }
 
 /* ---- sums of parts ------------------------------------------------------------------------------ */

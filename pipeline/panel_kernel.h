@@ -6,9 +6,16 @@
 #define VL_PANEL_KERNEL_H
 
 #include "pipeline/real.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { VL_PANEL = 96 }; /* columns of a panel */
+
+/* Rows that multiply: value i of row r at v[i / VL_PANEL step + r ld + i % VL_PANEL]. */
+typedef struct vl_rows {
+    const vl_real *v;
+    size_t ld, step;
+} vl_rows;
 
 /* Lanes of a vector register; the most rows of x that a pass across a panel, or along it, takes. */
 #if !defined(VL_REAL_DOUBLE) && defined(__AVX512F__)
@@ -33,11 +40,11 @@ void vl_kernel_across(size_t rows, size_t depth, const vl_real *w, const vl_real
 enum { VL_ALONG = 4 }; /* rows of W */
 
 /* vl_kernel_along -- products with VL_ALONG rows of W, as sums of VL_LANES parts:
- *   sum [rows][VL_ALONG][VL_LANES] += parts of x [rows,panels VL_PANEL of ldx] w^T
+ *   sum [rows][VL_ALONG][VL_LANES] += parts of x [rows,panels VL_PANEL] w^T, or (fresh) = them
  * where w has `panels` pieces [VL_ALONG][VL_PANEL], `stride` apart, one for each VL_PANEL values of a row of x.
  *   next   a place of the same form, prefetched */
-void vl_kernel_along(size_t rows, size_t panels, size_t stride, const vl_real *w, const vl_real *next,
-                     const vl_real *x, size_t ldx, vl_real *sum);
+void vl_kernel_along(size_t rows, bool fresh, size_t panels, size_t stride, const vl_real *w,
+                     const vl_real *next, vl_rows x, vl_real *sum);
 
 /* vl_kernel_gather -- out [n] = the sums of n runs of VL_LANES parts, n a multiple of VL_LANES; run i begins at
  * parts + (i / VL_ALONG) stride + (i % VL_ALONG) VL_LANES. */

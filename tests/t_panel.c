@@ -135,8 +135,9 @@ static void check_rows(size_t k, size_t n, size_t from, size_t to, size_t rows, 
     assert_int_equal(vl_panels_new(k, n, &p, &e), VL_OK);
     memset(p.data, 0xff, vl_panels_bytes(&p));
     for (size_t at = 0; at < k; at += 3)
-        vl_panels_put(&p, at, at + 3 < k ? 3 : k - at, a + at * n);
-    vl_panels_get(&p, 0, k, back);
+        vl_panels_put(pool, &p, at, at + 3 < k ? 3 : k - at, a + at * n);
+    terms[0] = vl_same(1, vl_rows_of_panels(&p, 0));
+    vl_panels_times(pool, terms, 1, k, n, 0, back, n);
     assert_memory_equal(a, back, k * n * sizeof *a);
     terms[0] = vl_times_rows(2, vl_rows_of(coef, to - from), &p, from, to);
     terms[1] = vl_times_rows(VL_R(0.25), vl_rows_of(coef, to - from), &p, from, to);
@@ -180,7 +181,7 @@ static void check_outer(size_t k, size_t m, size_t n, size_t rows, vl_pool *pool
     vl_panels_zero(&p);
     for (size_t r = 0; r < k; r++)
         vl_panels_add(&p, r, a + r * m);
-    vl_panels_put(&q, 0, k, b);
+    vl_panels_put(pool, &q, 0, k, b);
     vl_panels_outer(pool, &p, &q, rows, VL_R(-0.5), c);
     for (size_t i = 0; i < m; i++)
         for (size_t l = 0; l < n; l++) {
