@@ -37,16 +37,23 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
     return VL_OK;
 }
 
+enum { RUN = 512 }; /* elements whose halves are drawn at once; even */
+
 static void draw(void *arg, size_t i, size_t end)
 {
     const job *j = arg;
-    uint64_t bits = i & 1 ? vl_rng(j->seed, j->stream, i / 2) >> 32 : 0;
+    uint32_t half[RUN];
 
-    for (; i < end; i++, bits >>= 32) {
-        if (!(i & 1))
-            bits = vl_rng(j->seed, j->stream, i / 2);
-        j->mask[i] = (bits & UINT32_MAX) < j->below ? 0 : j->keep;
-        j->out[i] = j->x[i] * j->mask[i];
+    while (i < end) {
+        size_t odd = i & 1, n = end - i < RUN - odd ? end - i : RUN - odd;
+        const vl_real *restrict x = j->x + i;
+        vl_real *restrict mask = j->mask + i, *restrict out = j->out + i;
+        vl_rng_halves(j->seed, j->stream, i / 2, n + odd, half);
+        for (size_t k = 0; k < n; k++) {
+            mask[k] = half[k + odd] < j->below ? 0 : j->keep;
+            out[k] = x[k] * mask[k];
+        }
+        i += n;
     }
 }
 

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 #include <xxhash.h>
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 static void philox(uint64_t key, uint64_t lo, uint64_t hi, uint32_t x[4])
 {
@@ -31,6 +34,68 @@ uint64_t vl_rng(uint64_t seed, uint64_t stream, uint64_t index)
 
     philox(seed, index, stream, x);
     return (uint64_t)x[1] << 32 | x[0];
+}
+
+/* ---- many at once ------------------------------------------------------------------------------- */
+
+#if defined(__AVX512F__)
+typedef uint64_t lanes __attribute__((vector_size(64)));
+#define TIMES(a, b) (lanes) _mm512_mul_epu32((__m512i)(a), (__m512i)(b))
+#elif defined(__AVX2__)
+typedef uint64_t lanes __attribute__((vector_size(32)));
+#define TIMES(a, b) (lanes) _mm256_mul_epu32((__m256i)(a), (__m256i)(b))
+#endif
+
+#ifdef TIMES
+enum { LANES = sizeof(lanes) / sizeof(uint64_t) };
+
+/* vl_rng of LANES indices from lo on; words have 64 bits, the upper half of them zero. */
+static void rng_lanes(uint64_t key, uint64_t lo, uint64_t hi, uint32_t out[2 * LANES])
+{
+    const lanes zero = {0}, low = zero + UINT32_MAX, m0 = zero + 0xD2511F53u, m1 = zero + 0xCD9E8D57u;
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    lanes x0 = zero, x1 = zero, x2 = zero + (hi & UINT32_MAX), x3 = zero + (hi >> 32);
+
+    for (size_t l = 0; l < LANES; l++) {
+        x0[l] = (lo + l) & UINT32_MAX;
+        x1[l] = (lo + l) >> 32;
+    }
+    for (int i = 0; i < 10; i++) {
+        lanes p0 = TIMES(m0, x0), p1 = TIMES(m1, x2);
+        x0 = (p1 >> 32) ^ x1 ^ k0;
+        x2 = (p0 >> 32) ^ x3 ^ k1;
+        x1 = p1 & low;
+        x3 = p0 & low;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    for (size_t l = 0; l < LANES; l++) {
+        out[2 * l] = (uint32_t)x0[l];
+        out[2 * l + 1] = (uint32_t)x1[l];
+    }
+}
+#else
+enum { LANES = 1 };
+
+static void rng_lanes(uint64_t key, uint64_t lo, uint64_t hi, uint32_t out[2 * LANES])
+{
+    uint64_t bits = vl_rng(key, hi, lo);
+
+    out[0] = (uint32_t)bits;
+    out[1] = (uint32_t)(bits >> 32);
+}
+#endif
+
+void vl_rng_halves(uint64_t seed, uint64_t stream, uint64_t index, size_t n, uint32_t *out)
+{
+    uint32_t last[2 * LANES];
+
+    for (; n >= 2 * LANES; n -= 2 * LANES, out += 2 * LANES, index += LANES)
+        rng_lanes(seed, index, stream, out);
+    if (!n)
+        return;
+    rng_lanes(seed, index, stream, last);
+    memcpy(out, last, n * sizeof *out);
 }
 
 double vl_rng_unit(uint64_t seed, uint64_t stream, uint64_t index)

@@ -186,13 +186,32 @@ static void test_beta(void **state)
     }
 }
 
+/* Any length, from any index: also where the index takes a second word. */
+static void test_halves(void **state)
+{
+    enum { LENGTH = 67 };
+    static const uint64_t from[] = {0, 5, UINT32_MAX - 9, UINT64_MAX - LENGTH / 2};
+
+    (void)state;
+    for (size_t f = 0; f < sizeof from / sizeof *from; f++)
+        for (size_t n = 0; n <= LENGTH; n++) {
+            uint32_t half[LENGTH + 1] = {0};
+            half[n] = 77;
+            vl_rng_halves(3, (uint64_t)1 << 40 | 4, from[f], n, half);
+            for (size_t i = 0; i < n; i++)
+                assert_int_equal(half[i], (uint32_t)(vl_rng(3, (uint64_t)1 << 40 | 4, from[f] + i / 2) >>
+                                                     (i & 1 ? 32 : 0)));
+            assert_int_equal(half[n], 77);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_answers),  cmocka_unit_test(test_distinct),
-        cmocka_unit_test(test_unit_and_below), cmocka_unit_test(test_beta),
-        cmocka_unit_test(test_normal),         cmocka_unit_test(test_shuffle),
-        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_halves),   cmocka_unit_test(test_known_answers),
+        cmocka_unit_test(test_distinct), cmocka_unit_test(test_unit_and_below),
+        cmocka_unit_test(test_beta),     cmocka_unit_test(test_normal),
+        cmocka_unit_test(test_shuffle),  cmocka_unit_test(test_streams),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
