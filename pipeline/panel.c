@@ -106,7 +106,7 @@ static void pack_rows(void *arg, size_t tile, int worker)
     const pack_job *j = arg;
     const vl_panels *p = j->p;
     size_t from = tile * PACK_ROWS, to = least(from + PACK_ROWS, p->height);
-    double squares = 0;
+    double squares[VL_SUMS] = {0};
 
     (void)worker;
     for (size_t k = from; k < to; k++)
@@ -118,10 +118,10 @@ static void pack_rows(void *arg, size_t tile, int worker)
             else
                 pack_piece(j->a + at, j->minus ? j->minus + at : NULL, width, out);
             if (j->squares)
-                squares += vl_dot(out, out, VL_PANEL);
+                vl_dot_add(squares, out, out, VL_PANEL);
         }
     if (j->squares)
-        j->squares[tile] = squares;
+        j->squares[tile] = vl_sums_total(squares);
 }
 
 void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_real *a, const vl_real *minus,
@@ -187,12 +187,12 @@ void vl_panels_zero(const vl_panels *p)
 
 double vl_panels_dot(const vl_panels *p, size_t at, size_t rows, const vl_real *v)
 {
-    double s = 0;
+    double s[VL_SUMS] = {0};
 
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < p->n; c += VL_PANEL)
-            s += vl_dot(p->data + c * p->height + (at + r) * VL_PANEL, v + r * p->n + c, width_at(p, c));
-    return s;
+    for (size_t c = 0; c < p->n; c += VL_PANEL)
+        for (size_t r = 0; r < rows; r++)
+            vl_dot_add(s, p->data + c * p->height + (at + r) * VL_PANEL, v + r * p->n + c, width_at(p, c));
+    return vl_sums_total(s);
 }
 
 /* ---- the products ------------------------------------------------------------------------------- */
