@@ -283,8 +283,8 @@ static void tile(void *arg, size_t i, int worker)
     size_t at = i * j->wide, width = least(j->wide, j->n - at);
 
     (void)worker;
-    for (size_t row = 0; row < j->rows; row += STRIP)
-        for (size_t k = 0; k < j->terms; k++) {
+    for (size_t k = 0; k < j->terms; k++) /* all rows of one, while its part of W is near */
+        for (size_t row = 0; row < j->rows; row += STRIP) {
             const vl_term *t = &j->term[k];
             vl_rows x = {t->x.v + row * t->x.ld, t->x.ld, t->x.step};
             (!t->w       ? add_same
