@@ -74,11 +74,9 @@ void vld_first_begin(vld_first *l)
     vl_rows x = vl_rows_of(l->x, f);
 
     vl_gemm_tiles(l->pool, 0, 1, n, n, f, 1, l->x, f, l->x, f, 0, l->gram, n);
-    vl_panels_pack(l->pool, &l->panels, l->w, NULL, NULL);
-    vl_panels_pack(l->pool, &l->far, l->w, l->target, &l->start_squares);
+    l->squares = l->start_squares = vl_panels_pack(l->pool, &l->panels, l->w, &l->far, l->target);
     add_term(l, vl_times(1, x, &l->panels), n, 0, l->p);
     add_term(l, vl_times(1, x, &l->far), n, 0, l->u);
-    l->squares = l->start_squares;
     vl_panels_zero(&l->c);
     l->warmed = false;
 }

@@ -74,7 +74,7 @@ size_t vld_second_bytes(const vld_second *l)
 void vld_second_begin(vld_second *l)
 {
     l->folded = false;
-    vl_panels_pack(l->pool, &l->panels, l->w, NULL, NULL);
+    l->squares = l->start_squares = vl_panels_pack(l->pool, &l->panels, l->w, &l->far, l->target);
 }
 
 void vld_second_fold(vld_second *l, size_t steps)
@@ -83,7 +83,7 @@ void vld_second_fold(vld_second *l, size_t steps)
         memcpy(l->own, l->w, l->d * l->d * sizeof *l->own);
     l->folded = true;
     vl_panels_outer(l->pool, &l->x, &l->g, steps * l->batch, (vl_real)-l->rate, l->own);
-    vl_panels_pack(l->pool, &l->panels, l->own, NULL, NULL);
+    l->squares = vl_panels_pack(l->pool, &l->panels, l->own, &l->far, l->target);
 }
 
 /* The half above the diagonal from the half below. */
@@ -102,10 +102,6 @@ double vld_second_distance(vld_second *l)
 
     mirror(l->kx, rows);
     mirror(l->kg, rows);
-    vl_panels_pack(l->pool, &l->far, l->w, l->target, &l->start_squares);
-    l->squares = l->start_squares;
-    if (l->folded)
-        vl_panels_pack(l->pool, &l->far, l->own, l->target, &l->squares);
     at_start = vl_times(1, vl_rows_of_panels(&l->x, 0), &l->far);
     learned = vl_times((vl_real)-l->rate, vl_rows_of(l->kx, rows), &l->g);
     vl_panels_times(l->pool, &at_start, 1, rows, l->d, 0, l->ux, l->d);

@@ -29,11 +29,11 @@ typedef struct vld_second {
     size_t d, batch, steps;
     const vl_real *w, *target;    /* [d,d]: this iteration's start, W*; borrowed */
     double rate, weight;          /* a, w */
-    double start_squares;         /* |start - W*|^2, after vld_second_distance */
-    double squares;               /* |W_0 - W*|^2, likewise */
+    double start_squares;         /* |start - W*|^2 */
+    double squares;               /* |W_0 - W*|^2 */
     bool folded;                  /* W_0 is own, not w */
     vl_real *own;                 /* [d,d]: W_0 after a warm-up; NULL where there never is one */
-    vl_panels panels, far;        /* W_0; W_0 - W*, from vld_second_distance on */
+    vl_panels panels, far;        /* W_0; W_0 - W* */
     vl_panels x, g, y_xt, dx_gt;  /* by steps, [T batch,d]; y and dx of a step make room for its xt and gt */
     vl_real *ux, *ug;             /* [T batch,d]: X_i Lambda_T, G_i Lambda_T^T */
     vl_real *kx, *kg, *kxt, *kgt; /* [T batch,T batch]: X X^T, G G^T, X' X^T and its mirror image, G' G^T */

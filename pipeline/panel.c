@@ -83,61 +83,63 @@ static size_t least(size_t a, size_t b)
 enum { PACK_ROWS = 16, PACK_TILES = VL_PANEL_MAX_K / PACK_ROWS };
 
 typedef struct pack_job {
-    const vl_panels *p;
-    const vl_real *a, *minus;
-    double *squares; /* of each tile; may be NULL */
+    const vl_panels *w, *far;
+    const vl_real *a, *target;
+    double *squares; /* of each tile */
 } pack_job;
 
 /* out [VL_PANEL] = `width` values, and zeros. */
-static inline void pack_piece(const vl_real *a, const vl_real *minus, size_t width, vl_real *restrict out)
+static inline void pack_piece(const vl_real *a, size_t width, vl_real *restrict out)
 {
-    if (minus)
-        for (size_t c = 0; c < width; c++)
-            out[c] = a[c] - minus[c];
-    else
-        memcpy(out, a, width * sizeof *out);
+    memcpy(out, a, width * sizeof *out);
     for (size_t c = width; c < VL_PANEL; c++)
         out[c] = 0;
 }
 
-/* Some rows of W, each from its beginning to its end. */
+static inline void pack_difference(const vl_real *a, const vl_real *b, size_t width, vl_real *restrict out)
+{
+    for (size_t c = 0; c < width; c++)
+        out[c] = a[c] - b[c];
+    for (size_t c = width; c < VL_PANEL; c++)
+        out[c] = 0;
+}
+
+/* Some rows of W, each from its beginning to its end: two streams that are read. */
 static void pack_rows(void *arg, size_t tile, int worker)
 {
     const pack_job *j = arg;
-    const vl_panels *p = j->p;
-    size_t from = tile * PACK_ROWS, to = least(from + PACK_ROWS, p->height);
+    size_t n = j->w->n, height = j->w->height, from = tile * PACK_ROWS, to = least(from + PACK_ROWS, height);
     double squares[VL_SUMS] = {0};
 
     (void)worker;
     for (size_t k = from; k < to; k++)
-        for (size_t c = 0; c < p->n; c += VL_PANEL) {
-            vl_real *out = p->data + c * p->height + k * VL_PANEL;
-            size_t width = k < p->k ? least(VL_PANEL, p->n - c) : 0, at = k * p->n + c;
-            if (width == VL_PANEL) /* a constant: whole vectors */
-                pack_piece(j->a + at, j->minus ? j->minus + at : NULL, VL_PANEL, out);
-            else
-                pack_piece(j->a + at, j->minus ? j->minus + at : NULL, width, out);
-            if (j->squares)
-                vl_dot_add(squares, out, out, VL_PANEL);
+        for (size_t c = 0; c < n; c += VL_PANEL) {
+            size_t width = k < j->w->k ? least(VL_PANEL, n - c) : 0, out = c * height + k * VL_PANEL;
+            const vl_real *a = j->a + k * n + c, *target = j->target + k * n + c;
+            if (width == VL_PANEL) { /* a constant: whole vectors */
+                pack_piece(a, VL_PANEL, j->w->data + out);
+                pack_difference(a, target, VL_PANEL, j->far->data + out);
+            } else {
+                pack_piece(a, width, j->w->data + out);
+                pack_difference(a, target, width, j->far->data + out);
+            }
+            vl_dot_add(squares, j->far->data + out, j->far->data + out, VL_PANEL);
         }
-    if (j->squares)
-        j->squares[tile] = vl_sums_total(squares);
+    j->squares[tile] = vl_sums_total(squares);
 }
 
-void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_real *a, const vl_real *minus,
-                    double *squares)
+double vl_panels_pack(vl_pool *pool, const vl_panels *w, const vl_real *a, const vl_panels *far,
+                      const vl_real *target)
 {
-    double of_tile[PACK_TILES + 1];
-    pack_job j = {p, a, minus, squares ? of_tile : NULL};
-    size_t tiles = (p->height + PACK_ROWS - 1) / PACK_ROWS;
+    double of_tile[PACK_TILES + 1], squares = 0;
+    pack_job j = {w, far, a, target, of_tile};
+    size_t tiles = (w->height + PACK_ROWS - 1) / PACK_ROWS;
 
-    assert(p->k <= VL_PANEL_MAX_K);
+    assert(w->k <= VL_PANEL_MAX_K && w->k == far->k && w->n == far->n);
     vl_pool_run(pool, tiles, pack_rows, &j);
-    if (!squares)
-        return;
-    *squares = 0;
     for (size_t i = 0; i < tiles; i++)
-        *squares += of_tile[i];
+        squares += of_tile[i];
+    return squares;
 }
 
 /* ---- rows --------------------------------------------------------------------------------------- */
@@ -160,7 +162,7 @@ static void put_panel(void *arg, size_t panel, int worker)
 
     (void)worker;
     for (size_t r = 0; r < j->rows; r++)
-        pack_piece(j->v + r * j->p->n + column, NULL, width_at(j->p, column),
+        pack_piece(j->v + r * j->p->n + column, width_at(j->p, column),
                    j->p->data + column * j->p->height + (j->at + r) * VL_PANEL);
 }
 
@@ -237,7 +239,7 @@ static vl_rows take_chunk(const vl_term *t, vl_rows x, size_t rows, size_t panel
     for (size_t c = 0; c < CHUNK; c++) {
         size_t column = (panel + c) * VL_PANEL, width = column < t->w->n ? width_at(t->w, column) : 0;
         for (size_t r = 0; r < rows; r++)
-            pack_piece(x.v + c * x.step + r * x.ld, NULL, width, room + (r * CHUNK + c) * VL_PANEL);
+            pack_piece(x.v + c * x.step + r * x.ld, width, room + (r * CHUNK + c) * VL_PANEL);
     }
     return vl_rows_of(room, CHUNK * VL_PANEL);
 }

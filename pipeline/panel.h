@@ -28,12 +28,11 @@ VL_MUST_USE int vl_panels_new(size_t k, size_t n, vl_panels *p, vl_err *e);
 void vl_panels_free(vl_panels *p);
 size_t vl_panels_bytes(const vl_panels *p);
 
-/* vl_panels_pack -- W = a - minus, both [k,n], k at most VL_PANEL_MAX_K.
- *   minus     in   NULL: zero
- *   squares   out  the sum of the squares of W; NULL: not wanted */
+/* vl_panels_pack -- W = a and far = a - target, all [k,n], k at most VL_PANEL_MAX_K; returns the sum of far's squares.
+ * Both at once: a is read once. */
 enum { VL_PANEL_MAX_K = 1 << 16 };
-void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_real *a, const vl_real *minus,
-                    double *squares);
+double vl_panels_pack(vl_pool *pool, const vl_panels *w, const vl_real *a, const vl_panels *far,
+                      const vl_real *target);
 
 /* Rows [at, at + rows) of W = v [rows,n]. vl_panels_add: row at of W += v [n]. */
 void vl_panels_put(vl_pool *pool, const vl_panels *p, size_t at, size_t rows, const vl_real *v);
