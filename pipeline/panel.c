@@ -2,9 +2,9 @@
  * panel.c -- products of a few rows with a matrix in panels, from both sides, at the speed of memory.
  *
  * y = x W: a tile is a panel, read in blocks of VL_PANEL of its rows, with the sums of its columns nearby.
- * y = x W^T: a tile is a run of rows of W, which lie in pieces, one in each panel. It is read by CHUNK panels at a time;
- * the rows of x meet four rows of W and leave each sum in as many parts as a register has lanes, which are added
- * up at the end. So no value of W moves between lanes, and one layout serves both sides.
+ * y = x W^T: a tile is a run of rows of W, which lie in pieces, one in each panel. It is read by CHUNK panels at a
+ * time; the rows of x meet four rows of W and leave each sum in as many parts as a register has lanes, which are
+ * added up at the end. So no value of W moves between lanes, and one layout serves both sides.
  * Rows of x are taken by strips, so that a strip's sums stay in the caches near the processor. */
 #include "pipeline/panel.h"
 #include "pipeline/blas.h"
@@ -255,6 +255,7 @@ static void add_turned(const job *j, const vl_term *t, vl_rows x, size_t rows, s
     const vl_real *w = t->w->data + (t->from + at) * VL_PANEL;
     _Alignas(64) vl_real room[STRIP * CHUNK * VL_PANEL], parts[WIDE / VL_ALONG * GROUP], sum[WIDE];
 
+    memset(parts + groups * GROUP, 0, (j->wide / VL_ALONG - groups) * GROUP * sizeof *parts);
     for (size_t c = 0; c < panels; c += CHUNK, w += CHUNK * stride, x.v += CHUNK * x.step) {
         vl_rows chunk = x.step == VL_PANEL ? take_chunk(t, x, rows, c, room) : x;
         for (size_t g = 0; g < groups; g++) {
