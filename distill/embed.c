@@ -14,9 +14,9 @@ enum { EMBED_BATCH = 64, HEAD_BATCH = 80 };
 
 typedef struct embedder {
     vl_pool *pool;
-    vl_panels own[2];
-    const vl_panels *first, *second; /* own, or those of a training */
-    const vld_known *known;          /* in place of first; with rows */
+    vl_slabs own[2];
+    const vl_slabs *first, *second; /* own, or those of a training */
+    const vld_known *known;         /* in place of first; with rows */
     const vld_rows *rows;
     vl_head_pass pass;
     vl_real *x; /* [HEAD_BATCH,F] */
@@ -25,11 +25,10 @@ typedef struct embedder {
 
 static int lay_out(embedder *h, int which, const vlm_param *param, const vl_real *theta, vl_err *e)
 {
-    const vl_panel_source from = {param->dim[0], param->dim[1], theta + param->offset, NULL, false};
-    int rc = vl_panels_new(from.k, from.n, &h->own[which], e);
+    int rc = vl_slabs_new(param->dim[0], param->dim[1], &h->own[which], e);
 
     if (!rc)
-        vl_panels_pack(h->pool, &h->own[which], &from);
+        vl_slabs_pack(h->pool, &h->own[which], theta + param->offset);
     return rc;
 }
 
@@ -61,8 +60,8 @@ static int embedder_new(embedder *h, const vlm_model *m, vl_pool *pool, const vl
 
 static void embedder_free(embedder *h)
 {
-    vl_panels_free(&h->own[1]);
-    vl_panels_free(&h->own[0]);
+    vl_slabs_free(&h->own[1]);
+    vl_slabs_free(&h->own[0]);
     vl_head_pass_free(&h->pass);
     free(h->x);
 }
@@ -80,7 +79,7 @@ static void first_rows(embedder *h, const float *rows, size_t at, size_t count)
     }
     for (size_t i = 0; i < count * h->f; i++)
         h->x[i] = (vl_real)rows[at * h->f + i];
-    vl_panels_times(h->pool, h->first, count, h->x, h->pass.row);
+    vl_slabs_times(h->pool, h->first, count, h->x, h->pass.row);
 }
 
 /* out [n,D] of rows [n,F]. */
@@ -92,7 +91,7 @@ static void embed_rows(embedder *h, size_t n, const float *rows, vl_real *out)
         h->pass.rows = n - at < HEAD_BATCH ? n - at : HEAD_BATCH;
         first_rows(h, rows, at, h->pass.rows);
         vl_head_open(&h->pass, &none);
-        vl_panels_times(h->pool, h->second, h->pass.rows, h->pass.a, h->pass.h);
+        vl_slabs_times(h->pool, h->second, h->pass.rows, h->pass.a, h->pass.h);
         vl_head_close(&h->pass, out + at * h->d);
     }
 }
@@ -178,25 +177,24 @@ void vld_reader_end(vld_reader *r)
 static int learn_data(vld_reader *r, const vld_rows *rows, size_t n, const float *from, vld_known *k,
                       vl_err *e)
 {
-    const vl_panel_source start = {rows->f, rows->d, rows->w, NULL, false};
     vl_real *x = vl_alloc(HEAD_BATCH, rows->f * sizeof *x, e);
-    vl_panels w = {0};
+    vl_slabs w = {0};
     int rc = VL_ENOMEM;
 
     if (x && (k->base = vl_alloc(n, rows->d * sizeof *x, e)) &&
         (k->cross = vl_alloc(n, rows->n * sizeof *x, e)))
-        rc = vl_panels_new(start.k, start.n, &w, e);
+        rc = vl_slabs_new(rows->f, rows->d, &w, e);
     if (!rc)
-        vl_panels_pack(r->pool, &w, &start);
+        vl_slabs_pack(r->pool, &w, rows->w);
     for (size_t at = 0, count; !rc && at < n; at += count) {
         count = n - at < HEAD_BATCH ? n - at : HEAD_BATCH;
         for (size_t i = 0; i < count * rows->f; i++)
             x[i] = (vl_real)from[at * rows->f + i];
-        vl_panels_times(r->pool, &w, count, x, k->base + at * rows->d);
+        vl_slabs_times(r->pool, &w, count, x, k->base + at * rows->d);
         vl_gemm_tiles(r->pool, 0, 1, count, rows->n, rows->f, 1, x, rows->f, rows->x, rows->f, 0,
                       k->cross + at * rows->n, rows->n);
     }
-    vl_panels_free(&w);
+    vl_slabs_free(&w);
     free(x);
     return rc;
 }

@@ -15,9 +15,10 @@ int vld_first_new(vl_pool *pool, size_t n, size_t f, size_t d, size_t batch, vld
     l->f = f;
     l->d = d;
     l->batch = batch;
-    if ((l->gram = vl_alloc(n, n * real, e)) && (l->p = vl_alloc(n, d * real, e)) &&
-        (l->u = vl_alloc(n, d * real, e)) && (l->c = vl_alloc(n, d * real, e)) &&
-        (l->a = vl_alloc(n, d * real, e)) && (l->warm = vl_alloc(n, d * real, e)) &&
+    if (!vl_panels_new(f, d, &l->panels, e) && !vl_panels_new(f, d, &l->far, e) &&
+        (l->gram = vl_alloc(n, n * real, e)) && (l->p = vl_alloc(n, d * real, e)) &&
+        (l->u = vl_alloc(n, d * real, e)) && !vl_panels_new(n, d, &l->c, e) &&
+        !vl_panels_new(n, d, &l->a, e) && !vl_panels_new(n, d, &l->warm, e) &&
         (l->q = vl_alloc(n, n * real, e)) && (l->part = vl_alloc(batch, n * real, e)))
         return VL_OK;
     vld_first_free(l);
@@ -28,27 +29,35 @@ void vld_first_free(vld_first *l)
 {
     free(l->part);
     free(l->q);
-    free(l->warm);
-    free(l->a);
-    free(l->c);
+    vl_panels_free(&l->warm);
+    vl_panels_free(&l->a);
+    vl_panels_free(&l->c);
     free(l->u);
     free(l->p);
     free(l->gram);
+    vl_panels_free(&l->far);
+    vl_panels_free(&l->panels);
     memset(l, 0, sizeof *l);
 }
 
 size_t vld_first_bytes(const vld_first *l)
 {
-    return (2 * l->n * l->n + 5 * l->n * l->d + l->batch * l->n) * sizeof(vl_real);
+    return vl_panels_bytes(&l->panels) + vl_panels_bytes(&l->far) + 3 * vl_panels_bytes(&l->c) +
+           (2 * l->n * l->n + 2 * l->n * l->d + l->batch * l->n) * sizeof(vl_real);
 }
 
-/* out = alpha (the batch's rows of K) m + beta out, m [n,d]. */
-static void rows_of_gram(vld_first *l, const uint32_t *rows, vl_real alpha, const vl_real *m, vl_real beta,
-                         vl_real *out)
+/* out = t + beta out, [rows,d] */
+static void add_term(const vld_first *l, vl_term t, size_t rows, vl_real beta, vl_real *out)
+{
+    vl_panels_times(l->pool, &t, 1, rows, l->d, beta, out, l->d);
+}
+
+/* out += alpha (the batch's rows of K) m, m [n,d]. */
+static void rows_of_gram(vld_first *l, const uint32_t *rows, vl_real alpha, const vl_panels *m, vl_real *out)
 {
     for (size_t r = 0; r < l->batch; r++)
         memcpy(l->part + r * l->n, l->gram + rows[r] * l->n, l->n * sizeof *l->part);
-    vl_gemm_tiles(l->pool, 0, 0, l->batch, l->d, l->n, alpha, l->part, l->n, m, l->d, beta, out, l->d);
+    add_term(l, vl_times(alpha, vl_rows_of(l->part, l->n), m), l->batch, 1, out);
 }
 
 static void take_rows(const vld_first *l, const uint32_t *rows, const vl_real *from, vl_real *out)
@@ -57,63 +66,49 @@ static void take_rows(const vld_first *l, const uint32_t *rows, const vl_real *f
         memcpy(out + r * l->d, from + rows[r] * l->d, l->d * sizeof *out);
 }
 
-/* Rows of a batch are distinct. */
-static void add_rows(const vld_first *l, const uint32_t *rows, const vl_real *g, size_t width, vl_real *to)
-{
-    for (size_t r = 0; r < l->batch; r++)
-        for (size_t i = 0; i < width; i++)
-            to[rows[r] * width + i] += g[r * width + i];
-}
-
 /* ---- forward ------------------------------------------------------------------------------------ */
 
 void vld_first_begin(vld_first *l)
 {
-    size_t n = l->n, f = l->f, d = l->d;
-    const vl_panel_source w = {f, d, l->w, NULL, false}, far = {f, d, l->w, l->target, false};
+    size_t n = l->n, f = l->f;
+    vl_rows x = vl_rows_of(l->x, f);
 
     vl_gemm_tiles(l->pool, 0, 1, n, n, f, 1, l->x, f, l->x, f, 0, l->gram, n);
-    vl_panels_once(l->pool, &w, n, 1, l->x, 0, l->p, NULL);
-    vl_panels_once(l->pool, &far, n, 1, l->x, 0, l->u, &l->squares);
-    l->start_squares = l->squares;
-    memset(l->c, 0, n * d * sizeof *l->c);
+    l->squares = l->start_squares = vl_panels_pack(l->pool, &l->panels, l->w, &l->far, l->target);
+    add_term(l, vl_times(1, x, &l->panels), n, 0, l->p);
+    add_term(l, vl_times(1, x, &l->far), n, 0, l->u);
+    vl_panels_zero(&l->c);
     l->warmed = false;
 }
 
 /* b -= rate K C, all [n,d]; returns <C, b> of before and after, added. */
 static double lower(vld_first *l, vl_real *b)
 {
-    double before = 0, after = 0;
-    size_t n = l->n, d = l->d;
+    double before = vl_panels_dot(&l->c, 0, l->n, b);
 
-    for (size_t i = 0; i < n * d; i++)
-        before += (double)l->c[i] * (double)b[i];
-    vl_gemm_tiles(l->pool, 0, 0, n, d, n, (vl_real)-l->rate, l->gram, n, l->c, d, 1, b, d);
-    for (size_t i = 0; i < n * d; i++)
-        after += (double)l->c[i] * (double)b[i];
-    return before + after;
+    add_term(l, vl_times((vl_real)-l->rate, vl_rows_of(l->gram, l->n), &l->c), l->n, 1, b);
+    return before + vl_panels_dot(&l->c, 0, l->n, b);
 }
 
 void vld_first_settle(vld_first *l)
 {
-    size_t reals = l->n * l->d;
-
     lower(l, l->p);
     l->squares -= l->rate * lower(l, l->u);
-    memcpy(l->warm, l->c, reals * sizeof *l->c);
-    memset(l->c, 0, reals * sizeof *l->c);
+    memcpy(l->warm.data, l->c.data, vl_panels_bytes(&l->c));
+    vl_panels_zero(&l->c);
     l->warmed = true;
 }
 
 void vld_first_rows(vld_first *l, const uint32_t *rows, vl_real *out)
 {
     take_rows(l, rows, l->p, out);
-    rows_of_gram(l, rows, (vl_real)-l->rate, l->c, 1, out);
+    rows_of_gram(l, rows, (vl_real)-l->rate, &l->c, out);
 }
 
 void vld_first_learn(vld_first *l, const uint32_t *rows, const vl_real *g)
 {
-    add_rows(l, rows, g, l->d, l->c);
+    for (size_t r = 0; r < l->batch; r++)
+        vl_panels_add(&l->c, rows[r], g + r * l->d);
 }
 
 double vld_first_distance(vld_first *l)
@@ -131,7 +126,7 @@ void vld_first_end(vld_first *l)
 
 void vld_first_adjoint(vld_first *l)
 {
-    memset(l->a, 0, l->n * l->d * sizeof *l->a);
+    vl_panels_zero(&l->a);
     memset(l->q, 0, l->n * l->n * sizeof *l->q);
 }
 
@@ -139,21 +134,35 @@ void vld_first_tangent(vld_first *l, const uint32_t *rows, bool exact, vl_real *
 {
     take_rows(l, rows, l->u, out);
     if (exact)
-        rows_of_gram(l, rows, -1, l->a, 1, out);
+        rows_of_gram(l, rows, -1, &l->a, out);
 }
 
 void vld_first_unlearn(vld_first *l, const uint32_t *rows, const vl_real *g, const vl_real *gt)
 {
-    vl_gemm_tiles(l->pool, 0, 1, l->batch, l->n, l->d, 1, g, l->d, l->a, l->d, 0, l->part, l->n);
-    add_rows(l, rows, l->part, l->n, l->q);
-    add_rows(l, rows, gt, l->d, l->a);
+    size_t n = l->n;
+    const vl_term t = vl_times_turned(1, vl_rows_of(g, l->d), &l->a);
+
+    vl_panels_times(l->pool, &t, 1, l->batch, n, 0, l->part, n);
+    for (size_t r = 0; r < l->batch; r++) {
+        for (size_t i = 0; i < n; i++)
+            l->q[rows[r] * n + i] += l->part[r * n + i];
+        vl_panels_add(&l->a, rows[r], gt + r * l->d);
+    }
+}
+
+/* q += alpha m f^T, m and f [n,d]. */
+static void add_product(vld_first *l, vl_real alpha, const vl_panels *m, const vl_panels *f)
+{
+    const vl_term t = vl_times_turned(alpha, vl_rows_of_panels(m, 0), f);
+
+    vl_panels_times(l->pool, &t, 1, l->n, l->n, 1, l->q, l->n);
 }
 
 /* q = rate (Q^T + Q) + 2 w rate^2 C C^T + rate (A + 2 w rate C) C_warm^T, where Q has g_i A_i^T in its rows; of the
  * first sum tesla has the transposed part alone. */
 static void close_gram(vld_first *l, bool exact)
 {
-    size_t n = l->n, d = l->d;
+    size_t n = l->n;
     vl_real a = (vl_real)l->rate, far = (vl_real)(2 * l->weight * l->rate * l->rate);
 
     for (size_t i = 0; i < n; i++)
@@ -162,20 +171,21 @@ static void close_gram(vld_first *l, bool exact)
             l->q[i * n + k] = a * (exact ? low + high : high);
             l->q[k * n + i] = a * (exact ? low + high : low);
         }
-    vl_gemm_tiles(l->pool, 0, 1, n, n, d, far, l->c, d, l->c, d, 1, l->q, n);
+    add_product(l, far, &l->c, &l->c);
     if (!l->warmed)
         return;
-    vl_gemm_tiles(l->pool, 0, 1, n, n, d, a, l->a, d, l->warm, d, 1, l->q, n);
-    vl_gemm_tiles(l->pool, 0, 1, n, n, d, far, l->c, d, l->warm, d, 1, l->q, n);
+    add_product(l, a, &l->a, &l->warm);
+    add_product(l, far, &l->c, &l->warm);
 }
 
 void vld_first_gradient(vld_first *l, bool exact, vl_real *gx)
 {
-    size_t n = l->n, f = l->f, d = l->d;
-    const vl_panel_source w = {d, f, l->w, NULL, true}, far = {d, f, l->w, l->target, true};
+    size_t n = l->n, f = l->f;
+    vl_real far = (vl_real)(-2 * l->weight * l->rate);
+    const vl_term terms[] = {vl_times_turned(-1, vl_rows_of_panels(&l->a, 0), &l->panels),
+                             vl_times_turned(far, vl_rows_of_panels(&l->c, 0), &l->far)};
 
     close_gram(l, exact);
-    vl_panels_once(l->pool, &w, n, -1, l->a, 0, gx, NULL);
-    vl_panels_once(l->pool, &far, n, (vl_real)(-2 * l->weight * l->rate), l->c, 1, gx, NULL);
+    vl_panels_times(l->pool, terms, 2, n, f, 0, gx, f);
     vl_gemm_tiles(l->pool, 0, 0, n, f, n, 1, l->q, n, l->x, f, 1, gx, f);
 }

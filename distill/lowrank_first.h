@@ -24,10 +24,11 @@ typedef struct vld_first {
     double rate, weight;       /* a, w */
     double start_squares;      /* |start - W*|^2, after vld_first_begin */
     double squares;            /* |W_0 - W*|^2 */
+    vl_panels panels, far;     /* [f,d]: W_0 and W_0 - W*, but for a warm-up's steps */
     vl_real *gram;             /* K [n,n] */
     vl_real *p, *u;            /* [n,d]: X W_0; X (W_0 - W*), from vld_first_end on X Lambda_T */
-    vl_real *c, *a;            /* [n,d]: C_i, A_i */
-    vl_real *warm;             /* [n,d]: C of the warm-up */
+    vl_panels c, a;            /* [n,d]: C_i, A_i */
+    vl_panels warm;            /* [n,d]: C of the warm-up */
     bool warmed;
     vl_real *q;    /* [n,n] */
     vl_real *part; /* scratch [batch,n] */

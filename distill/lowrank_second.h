@@ -7,8 +7,8 @@
  *
  * with X_j [b,D] the inputs of step j, G_j [b,D] its output gradients, a prime for tangents. A product with one of
  * these is a product with a fixed matrix, and two thin ones: x W_i = x W_0 - a sum (x X_j^T) G_j. Those with W_0
- * are of b rows and stream W_0 or its transpose, packed once an iteration (pipeline/panel.h); those with W_0 - W*
- * are two of T b rows. Kept for each pair of each step: six rows of D.
+ * are of b rows, those with W_0 - W* two of T b rows; both matrices are laid out once an iteration
+ * (pipeline/panel.h). Kept for each pair of each step: six rows of D.
  *
  * The layer is the owner of a vlt_map: the tape's sweeps call it, vld_second_at says for which step and how.
  * Derivation: spec/math/unroll-lowrank.md. */
@@ -27,17 +27,17 @@ typedef enum vld_second_mode {
 typedef struct vld_second {
     vl_pool *pool;
     size_t d, batch, steps;
-    const vl_real *w, *target; /* [d,d]: this iteration's start, W*; borrowed */
-    double rate, weight;       /* a, w */
-    double start_squares;      /* |start - W*|^2, after vld_second_distance */
-    double squares;            /* |W_0 - W*|^2, likewise */
-    bool folded;               /* W_0 is own, not w */
-    vl_real *own;              /* [d,d]: W_0 after a warm-up; NULL where there never is one */
-    vl_panels plain, turned;   /* W_0 and its transpose */
-    /* By steps, [T batch,d]. y and dx of a step make room for its xt and gt. */
-    vl_real *x, *g, *y_xt, *dx_gt;
-    vl_real *ux, *ug;             /* X_i Lambda_T, G_i Lambda_T^T */
+    const vl_real *w, *target;    /* [d,d]: this iteration's start, W*; borrowed */
+    double rate, weight;          /* a, w */
+    double start_squares;         /* |start - W*|^2 */
+    double squares;               /* |W_0 - W*|^2 */
+    bool folded;                  /* W_0 is own, not w */
+    vl_real *own;                 /* [d,d]: W_0 after a warm-up; NULL where there never is one */
+    vl_panels panels, far;        /* W_0; W_0 - W* */
+    vl_panels x, g, y_xt, dx_gt;  /* by steps, [T batch,d]; y and dx of a step make room for its xt and gt */
+    vl_real *ux, *ug;             /* [T batch,d]: X_i Lambda_T, G_i Lambda_T^T */
     vl_real *kx, *kg, *kxt, *kgt; /* [T batch,T batch]: X X^T, G G^T, X' X^T and its mirror image, G' G^T */
+    vl_panels now;                /* scratch [batch,d]: what tesla's tangents multiply */
     vl_real *part;                /* scratch [batch,d] */
     vld_second_mode mode;
     size_t step;

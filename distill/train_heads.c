@@ -36,7 +36,7 @@ static int first_new(vld_heads *h, int b, size_t batch, bool momentum, size_t ro
         return (s->at = vl_alloc(batch, sizeof *s->at, e))
                    ? vld_rows_new(h->pool, rows, f, d, batch, &s->rows, e)
                    : VL_ENOMEM;
-    return (s->x = vl_alloc(batch, f * sizeof *s->x, e)) ? vl_panel_layer_new(f, d, momentum, &s->first, e)
+    return (s->x = vl_alloc(batch, f * sizeof *s->x, e)) ? vl_slab_layer_new(f, d, momentum, &s->first, e)
                                                          : VL_ENOMEM;
 }
 
@@ -47,7 +47,7 @@ static int head_new(vld_heads *h, int b, size_t batch, bool momentum, size_t row
     int rc = first_new(h, b, batch, momentum, rows, e);
 
     if (!rc)
-        rc = vl_panel_layer_new(d, d, momentum, &s->second, e);
+        rc = vl_slab_layer_new(d, d, momentum, &s->second, e);
     if (!rc)
         rc = vl_head_pass_new(h->pool, batch, d, h->model->dropout, (uint64_t)b, blend, &s->pass, e);
     if (!rc && !(s->velocity = vl_alloc(VL_HEAD_SHORT * d, sizeof(vl_real), e)))
@@ -73,7 +73,7 @@ int vld_heads_new(const vlm_model *m, const vlm_objective *o, vl_pool *pool, siz
         widest = !h->head[b].by_rows && inputs_of(m, b) > widest ? inputs_of(m, b) : widest;
     }
     if (!rc)
-        rc = vl_panel_space_new(batch, widest, m->embed_dim, &h->space, e);
+        rc = vl_slab_space_new(batch, widest, m->embed_dim, &h->space, e);
     if (rc)
         vld_heads_free(h);
     return rc;
@@ -84,14 +84,14 @@ void vld_heads_free(vld_heads *h)
     for (int b = 0; b < VLM_BRANCHES; b++) {
         vld_head *s = &h->head[b];
         vl_head_pass_free(&s->pass);
-        vl_panel_layer_free(&s->second);
-        vl_panel_layer_free(&s->first);
+        vl_slab_layer_free(&s->second);
+        vl_slab_layer_free(&s->first);
         vld_rows_free(&s->rows);
         free(s->velocity);
         free(s->at);
         free(s->x);
     }
-    vl_panel_space_free(&h->space);
+    vl_slab_space_free(&h->space);
     vlm_graph_free(&h->graph);
     memset(h, 0, sizeof *h);
 }
@@ -105,8 +105,8 @@ void vld_heads_begin(vld_heads *h, const vl_real *const x[VLM_BRANCHES])
         if (s->by_rows)
             vld_rows_begin(&s->rows, x[b], param(h, b, VLM_W1));
         else
-            vl_panel_layer_load(h->pool, &s->first, param(h, b, VLM_W1));
-        vl_panel_layer_load(h->pool, &s->second, param(h, b, VLM_W2));
+            vl_slab_layer_load(h->pool, &s->first, param(h, b, VLM_W1));
+        vl_slab_layer_load(h->pool, &s->second, param(h, b, VLM_W2));
         memset(s->velocity, 0, VL_HEAD_SHORT * h->model->embed_dim * sizeof *s->velocity);
     }
 }
@@ -120,9 +120,9 @@ double vld_heads_forward(vld_heads *h, const vl_draws *draws)
         if (s->by_rows)
             vld_rows_forward(&s->rows, s->at, s->pass.row);
         else
-            vl_panels_times(h->pool, &s->first.w, batch, s->x, s->pass.row);
+            vl_slabs_times(h->pool, &s->first.w, batch, s->x, s->pass.row);
         vl_head_open(&s->pass, draws);
-        vl_panels_times(h->pool, &s->second.w, batch, s->pass.a, s->pass.h);
+        vl_slabs_times(h->pool, &s->second.w, batch, s->pass.a, s->pass.h);
         vl_head_close(&s->pass, vlt_x(h->graph.tape, leaf_of(h, b)));
     }
     vlt_forward(h->graph.tape);
@@ -130,7 +130,7 @@ double vld_heads_forward(vld_heads *h, const vl_draws *draws)
 }
 
 /* One short parameter [d] and its velocity. */
-static void move_short(const vl_panel_rule *rule, size_t d, const vl_real *restrict g, vl_real *restrict v,
+static void move_short(const vl_slab_rule *rule, size_t d, const vl_real *restrict g, vl_real *restrict v,
                        vl_real *restrict w)
 {
     for (size_t i = 0; i < d; i++) {
@@ -148,12 +148,12 @@ void vld_heads_backward(vld_heads *h)
         vld_head *s = &h->head[b];
         vl_head_pass *p = &s->pass;
         vl_head_close_back(p, vlt_x(h->graph.tape, leaf_of(h, b)), vlt_gx(h->graph.tape, leaf_of(h, b)));
-        vl_panel_layer_learn(h->pool, &s->second, &s->rule, p->a, p->h, p->ga, &h->space);
+        vl_slab_layer_learn(h->pool, &s->second, &s->rule, p->a, p->h, p->ga, &h->space);
         vl_head_open_back(p);
         if (s->by_rows)
             vld_rows_learn(&s->rows, &s->rule, s->at, p->row);
         else
-            vl_panel_layer_learn(h->pool, &s->first, &s->rule, s->x, p->row, NULL, &h->space);
+            vl_slab_layer_learn(h->pool, &s->first, &s->rule, s->x, p->row, NULL, &h->space);
         for (size_t k = 0; k < VL_HEAD_SHORT; k++)
             move_short(&s->rule, d, p->gradient + k * d, s->velocity + k * d, param(h, b, short_param[k]));
     }
@@ -166,7 +166,7 @@ void vld_heads_store(vld_heads *h)
         if (s->by_rows)
             vld_rows_store(&s->rows, param(h, b, VLM_W1));
         else
-            vl_panel_layer_store(h->pool, &s->first, param(h, b, VLM_W1));
-        vl_panel_layer_store(h->pool, &s->second, param(h, b, VLM_W2));
+            vl_slab_layer_store(h->pool, &s->first, param(h, b, VLM_W1));
+        vl_slab_layer_store(h->pool, &s->second, param(h, b, VLM_W2));
     }
 }

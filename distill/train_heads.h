@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * train_heads.h -- training steps of the projection heads without a gradient matrix. The weights lie in panels and
- * move as the backward pass comes by (pipeline/panel_layer.h); a first layer whose inputs are few distinct rows is
+ * train_heads.h -- training steps of the projection heads without a gradient matrix. The weights lie in slabs and
+ * move as the backward pass comes by (pipeline/slab_layer.h); a first layer whose inputs are few distinct rows is
  * trained by those (train_rows.h); what lies between the matrices goes by rows (pipeline/head_pass.h). The loss is on
  * the tape (vlm_graph_new_loss).
  *
@@ -15,8 +15,8 @@
 
 /* One branch. */
 typedef struct vld_head {
-    vl_panel_rule rule;           /* of this step */
-    vl_panel_layer first, second; /* first: empty where by_rows */
+    vl_slab_rule rule;           /* of this step */
+    vl_slab_layer first, second; /* first: empty where by_rows */
     bool by_rows;
     vld_rows rows;
     vl_real *x;        /* the step's inputs [batch,F]; not by_rows */
@@ -30,7 +30,7 @@ typedef struct vld_heads {
     vl_pool *pool;
     vl_real *theta;  /* [model->n]: borrowed */
     vlm_graph graph; /* of the loss */
-    vl_panel_space space;
+    vl_slab_space space;
     vld_head head[VLM_BRANCHES];
 } vld_heads;
 

@@ -33,14 +33,12 @@ void vld_rows_free(vld_rows *r)
 
 void vld_rows_begin(vld_rows *r, const vl_real *x, const vl_real *w)
 {
-    const vl_panel_source start = {r->f, r->d, w, NULL, false};
-
     r->x = x;
     r->c = 1;
     r->e = 0;
     memcpy(r->w, w, r->f * r->d * sizeof *w);
     vl_gemm_tiles(r->pool, 0, 1, r->n, r->n, r->f, 1, x, r->f, x, r->f, 0, r->gram, r->n);
-    vl_panels_once(r->pool, &start, r->n, 1, x, 0, r->p, NULL);
+    vl_gemm_tiles(r->pool, 0, 0, r->n, r->d, r->f, 1, x, r->f, w, r->d, 0, r->p, r->d);
     memset(r->a, 0, r->n * r->d * sizeof *r->a);
     memset(r->b, 0, r->n * r->d * sizeof *r->b);
 }
@@ -57,7 +55,7 @@ void vld_rows_forward(vld_rows *r, const uint32_t *at, vl_real *out)
 
 typedef struct step {
     vld_rows *r;
-    const vl_panel_rule *rule;
+    const vl_slab_rule *rule;
     const vl_real *g;
 } step;
 
@@ -82,7 +80,7 @@ static void move_row(void *arg, size_t row, int worker)
         a[i] -= rate * b[i];
 }
 
-void vld_rows_learn(vld_rows *r, const vl_panel_rule *rule, const uint32_t *at, const vl_real *g)
+void vld_rows_learn(vld_rows *r, const vl_slab_rule *rule, const uint32_t *at, const vl_real *g)
 {
     step s = {r, rule, g};
 

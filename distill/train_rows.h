@@ -14,7 +14,7 @@
 #ifndef VLD_TRAIN_ROWS_H
 #define VLD_TRAIN_ROWS_H
 
-#include "pipeline/panel_layer.h"
+#include "pipeline/slab_layer.h"
 #include <stdint.h>
 
 typedef struct vld_rows {
@@ -40,7 +40,7 @@ void vld_rows_begin(vld_rows *r, const vl_real *x, const vl_real *w);
 void vld_rows_forward(vld_rows *r, const uint32_t *at, vl_real *out);
 
 /* vld_rows_learn -- g [batch,d], the gradient of those outputs: t + 1 from here on. Rows of `at` are distinct. */
-void vld_rows_learn(vld_rows *r, const vl_panel_rule *rule, const uint32_t *at, const vl_real *g);
+void vld_rows_learn(vld_rows *r, const vl_slab_rule *rule, const uint32_t *at, const vl_real *g);
 
 /* vld_rows_store -- w [f,d] = W_t. */
 void vld_rows_store(vld_rows *r, vl_real *w);

@@ -4,6 +4,7 @@
 #include "distill/unroll_lowrank.h"
 #include "distill/lowrank_first.h"
 #include "distill/lowrank_second.h"
+#include "pipeline/sums.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -336,15 +337,6 @@ void vld_lowrank_train(vld_lowrank *l, const vld_window *w, const vld_set *set, 
 
 /* ---- backward ----------------------------------------------------------------------------------- */
 
-static double dot(const vl_real *a, const vl_real *b, size_t n)
-{
-    double s = 0;
-
-    for (size_t i = 0; i < n; i++)
-        s += (double)a[i] * (double)b[i];
-    return s;
-}
-
 /* v = D lambda on the leaves; along: what is known of <lambda, g> before the sweep. */
 static void direct(vld_lowrank *l, const at *s, bool exact, double *along)
 {
@@ -357,8 +349,8 @@ static void direct(vld_lowrank *l, const at *s, bool exact, double *along)
         for (size_t i = from; i < from + VECTORS * d; i++)
             l->v[i] = rate * l->lambda[i];
         vld_first_tangent(&l->side[b].first, s->rows, exact, xt);
-        along[b] = dot(l->lambda + from, l->grad + from, VECTORS * d) +
-                   dot(xt, vlt_gx(l->graph.tape, rows_leaf(l, b)), batch * d);
+        along[b] = vl_dot(l->lambda + from, l->grad + from, VECTORS * d) +
+                   vl_dot(xt, vlt_gx(l->graph.tape, rows_leaf(l, b)), batch * d);
         for (size_t i = 0; i < batch * d; i++)
             xt[i] *= rate;
         add_to_rows(batch, d, l->v + vector_at(l, b, B1), xt);

@@ -37,53 +37,87 @@ static void draw(vlt_tape *t, vlt_node *y)
         y->saved[1 + i] = (vl_real)perm[i];
 }
 
-/* out = M x */
-static void mix(const vlt_node *y, const vl_real *x, vl_real *out)
-{
-    size_t d = y->n / y->dim[0];
-    vl_real lam = y->saved[0];
+enum { GRAIN = 8192 };
 
-    for (size_t i = 0; i < y->dim[0]; i++) {
-        const vl_real *a = x + i * d, *b = x + (size_t)y->saved[1 + i] * d;
+typedef struct job {
+    const vlt_node *y;
+    size_t d; /* of a row */
+    const vl_real *from;
+    vl_real *to;
+} job;
+
+static job job_of(const vlt_node *y, const vl_real *from, vl_real *to)
+{
+    return (job){y, y->n / y->dim[0], from, to};
+}
+
+static void mix_rows(void *arg, size_t row, size_t end)
+{
+    const job *j = arg;
+    size_t d = j->d;
+    vl_real lam = j->y->saved[0];
+
+    for (; row < end; row++) {
+        const vl_real *restrict a = j->from + row * d, *restrict b =
+                                                           j->from + (size_t)j->y->saved[1 + row] * d;
+        vl_real *restrict out = j->to + row * d;
         for (size_t k = 0; k < d; k++)
-            out[i * d + k] = lam * a[k] + (1 - lam) * b[k];
+            out[k] = lam * a[k] + (1 - lam) * b[k];
+    }
+}
+
+/* out = M x */
+static void mix(vlt_tape *t, const vlt_node *y, const vl_real *x, vl_real *out)
+{
+    job j = job_of(y, x, out);
+
+    vlt_ranges(t, y->dim[0], 1 + GRAIN / j.d, mix_rows, &j);
+}
+
+/* By columns: two rows of g may go to one of gx. */
+static void unmix_columns(void *arg, size_t lo, size_t end)
+{
+    const job *j = arg;
+    size_t d = j->d;
+    vl_real lam = j->y->saved[0];
+
+    for (size_t i = 0; i < j->y->dim[0]; i++) {
+        const vl_real *restrict g = j->from + i * d;
+        vl_real *a = j->to + i * d, *b = j->to + (size_t)j->y->saved[1 + i] * d;
+        for (size_t k = lo; k < end; k++)
+            a[k] += lam * g[k];
+        for (size_t k = lo; k < end; k++)
+            b[k] += (1 - lam) * g[k];
     }
 }
 
 /* gx += M^T g */
-static void unmix(const vlt_node *y, const vl_real *g, vl_real *gx)
+static void unmix(vlt_tape *t, const vlt_node *y, const vl_real *g, vl_real *gx)
 {
-    size_t d = y->n / y->dim[0];
-    vl_real lam = y->saved[0];
+    job j = job_of(y, g, gx);
 
-    for (size_t i = 0; i < y->dim[0]; i++) {
-        vl_real *a = gx + i * d, *b = gx + (size_t)y->saved[1 + i] * d;
-        for (size_t k = 0; k < d; k++) {
-            a[k] += lam * g[i * d + k];
-            b[k] += (1 - lam) * g[i * d + k];
-        }
-    }
+    vlt_ranges(t, j.d, 1 + GRAIN / y->dim[0], unmix_columns, &j);
 }
 
 static void fwd(vlt_tape *t, vlt_node *y)
 {
     draw(t, y);
-    mix(y, vlt_in(t, y, 0)->x, y->x);
+    mix(t, y, vlt_in(t, y, 0)->x, y->x);
 }
 
 static void bwd(vlt_tape *t, vlt_node *y)
 {
-    unmix(y, y->gx, vlt_in(t, y, 0)->gx);
+    unmix(t, y, y->gx, vlt_in(t, y, 0)->gx);
 }
 
 static void fwd_tan(vlt_tape *t, vlt_node *y)
 {
-    mix(y, vlt_in(t, y, 0)->xt, y->xt);
+    mix(t, y, vlt_in(t, y, 0)->xt, y->xt);
 }
 
 static void bwd_tan(vlt_tape *t, vlt_node *y)
 {
-    unmix(y, y->gxt, vlt_in(t, y, 0)->gxt);
+    unmix(t, y, y->gxt, vlt_in(t, y, 0)->gxt);
 }
 
 const vlt_op vlt_op_blend = {"blend", 1, shape, fwd, bwd, fwd_tan, bwd_tan};

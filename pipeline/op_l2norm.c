@@ -10,6 +10,7 @@
  *              (the derivative of bwd along x' = xt, y' = yt, r' = y.xt, gy' = gyt)
  * Saved: 1 / r (0 for a zero row). */
 #include "pipeline/op.h"
+#include "pipeline/sums.h"
 
 #include <math.h>
 
@@ -26,68 +27,93 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
     return VL_OK;
 }
 
+typedef struct job {
+    const vlt_node *x;
+    vlt_node *y;
+    size_t d;
+    const vl_real *g;
+    vl_real *out;
+    bool add;
+} job;
+
 static vl_real dot(const vl_real *a, const vl_real *b, size_t n)
 {
-    double s = 0;
+    return (vl_real)vl_dot(a, b, n);
+}
 
-    for (size_t i = 0; i < n; i++)
-        s += (double)a[i] * (double)b[i];
-    return (vl_real)s;
+static void each_row(vlt_tape *t, vlt_node *y, vlt_range_fn fn, const vl_real *g, vl_real *out, bool add)
+{
+    job j = {vlt_in(t, y, 0), y, y->dim[1], g, out, add};
+
+    vlt_ranges(t, y->dim[0], 1 + 8192 / j.d, fn, &j);
+}
+
+static void fwd_rows(void *arg, size_t row, size_t end)
+{
+    const job *j = arg;
+    size_t d = j->d;
+
+    for (; row < end; row++) {
+        const vl_real *x = j->x->x + row * d;
+        double ss = vl_dot(x, x, d);
+        vl_real s = j->y->saved[row] =
+            ss < 1e-70 || ss > 6.4e75 ? 0 : (vl_real)(1 / sqrt(ss)); /* NaN stays */
+        for (size_t i = 0; i < d; i++)
+            j->y->x[row * d + i] = x[i] * s;
+    }
 }
 
 static void fwd(vlt_tape *t, vlt_node *y)
 {
-    const vl_real *x = vlt_in(t, y, 0)->x;
-    size_t d = y->dim[1];
-
-    for (size_t b = 0; b < y->dim[0]; b++) {
-        double ss = 0;
-        for (size_t i = 0; i < d; i++)
-            ss += (double)x[b * d + i] * (double)x[b * d + i];
-        y->saved[b] = ss < 1e-70 || ss > 6.4e75 ? 0 : (vl_real)(1 / sqrt(ss)); /* NaN stays */
-        for (size_t i = 0; i < d; i++)
-            y->x[b * d + i] = x[b * d + i] * y->saved[b];
-    }
+    each_row(t, y, fwd_rows, NULL, NULL, false);
 }
 
 /* out (+)= (g - y (y.g)) / r; the same projection serves bwd and fwd_tan. */
-static void project(const vlt_node *y, const vl_real *g, vl_real *out, int add)
+static void project(void *arg, size_t row, size_t end)
 {
-    size_t d = y->dim[1];
+    const job *j = arg;
+    size_t d = j->d;
 
-    for (size_t b = 0; b < y->dim[0]; b++, g += d, out += d) {
-        const vl_real *yb = y->x + b * d;
-        vl_real yg = dot(yb, g, d), s = y->saved[b];
+    for (; row < end; row++) {
+        const vl_real *y = j->y->x + row * d, *g = j->g + row * d;
+        vl_real yg = dot(y, g, d), s = j->y->saved[row], *out = j->out + row * d;
         for (size_t i = 0; i < d; i++)
-            out[i] = (add ? out[i] : 0) + (g[i] - yb[i] * yg) * s;
+            out[i] = (j->add ? out[i] : 0) + (g[i] - y[i] * yg) * s;
     }
 }
 
 static void bwd(vlt_tape *t, vlt_node *y)
 {
-    project(y, y->gx, vlt_in(t, y, 0)->gx, 1);
+    each_row(t, y, project, y->gx, vlt_in(t, y, 0)->gx, true);
 }
 
 static void fwd_tan(vlt_tape *t, vlt_node *y)
 {
-    project(y, vlt_in(t, y, 0)->xt, y->xt, 0);
+    each_row(t, y, project, vlt_in(t, y, 0)->xt, y->xt, false);
+}
+
+/* What the tangent of x adds. */
+static void bend(void *arg, size_t row, size_t end)
+{
+    const job *j = arg;
+    size_t d = j->d;
+
+    for (; row < end; row++) {
+        const vl_real *y = j->y->x + row * d, *yt = j->y->xt + row * d, *g = j->g + row * d;
+        vl_real s = j->y->saved[row], yg = dot(y, g, d), ytg = dot(yt, g, d), *out = j->out + row * d;
+        vl_real rt = dot(y, j->x->xt + row * d, d) * s; /* r' / r */
+        for (size_t i = 0; i < d; i++)
+            out[i] -= (yt[i] * yg + y[i] * ytg + (g[i] - y[i] * yg) * rt) * s;
+    }
 }
 
 static void bwd_tan(vlt_tape *t, vlt_node *y)
 {
     const vlt_node *x = vlt_in(t, y, 0);
-    size_t d = y->dim[1];
 
-    project(y, y->gxt, x->gxt, 1);
-    if (!x->xt)
-        return;
-    for (size_t b = 0; b < y->dim[0]; b++) {
-        const vl_real *yb = y->x + b * d, *yt = y->xt + b * d, *g = y->gx + b * d;
-        vl_real s = y->saved[b], yg = dot(yb, g, d), ytg = dot(yt, g, d);
-        vl_real rt = dot(yb, x->xt + b * d, d) * s; /* r' / r */
-        for (size_t i = 0; i < d; i++)
-            x->gxt[b * d + i] -= (yt[i] * yg + yb[i] * ytg + (g[i] - yb[i] * yg) * rt) * s;
-    }
+    each_row(t, y, project, y->gxt, x->gxt, true);
+    if (x->xt)
+        each_row(t, y, bend, y->gx, x->gxt, false);
 }
 
 const vlt_op vlt_op_l2norm = {"l2norm", 1, shape, fwd, bwd, fwd_tan, bwd_tan};

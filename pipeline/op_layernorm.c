@@ -13,6 +13,7 @@
  * for g and b: no partial sums. Means are summed in double.
  * Derivation: spec/math/layernorm.md. Source: Ba, Kiros and Hinton 2016; eps is 1e-5 in PyTorch. */
 #include "pipeline/op.h"
+#include "pipeline/sums.h"
 
 #include <math.h>
 
@@ -61,25 +62,13 @@ static size_t row_grain(const job *j)
 
 static double mean(const vl_real *a, size_t d)
 {
-    double s = 0;
-
-    for (size_t i = 0; i < d; i++)
-        s += (double)a[i];
-    return s / (double)d;
+    return vl_sum(a, d) / (double)d;
 }
 
 /* mean of a b c; c may be NULL: ones */
 static double mean_of(const vl_real *a, const vl_real *b, const vl_real *c, size_t d)
 {
-    double s = 0;
-
-    if (c)
-        for (size_t i = 0; i < d; i++)
-            s += (double)a[i] * (double)b[i] * (double)c[i];
-    else
-        for (size_t i = 0; i < d; i++)
-            s += (double)a[i] * (double)b[i];
-    return s / (double)d;
+    return (c ? vl_dot3(a, b, c, d) : vl_dot(a, b, d)) / (double)d;
 }
 
 static void fwd_rows(void *arg, size_t row, size_t end)
@@ -90,10 +79,7 @@ static void fwd_rows(void *arg, size_t row, size_t end)
     for (; row < end; row++) {
         const vl_real *x = j->x->x + row * d;
         vl_real *h = j->h + row * d, *y = j->y->x + row * d;
-        double mu = mean(x, d), var = 0, r;
-        for (size_t i = 0; i < d; i++)
-            var += ((double)x[i] - mu) * ((double)x[i] - mu);
-        r = 1 / sqrt(var / (double)d + j->y->scale);
+        double mu = mean(x, d), r = 1 / sqrt(vl_spread(x, mu, d) / (double)d + j->y->scale);
         j->r[row] = (vl_real)r;
         for (size_t i = 0; i < d; i++) {
             h[i] = (vl_real)(((double)x[i] - mu) * r);

@@ -5,6 +5,7 @@
  *   fwd_tan    zt  =  s (ut v^T + u vt^T)
  *   bwd_tan    gut += s (gzt v + gz vt) gvt += s (gzt^T u + gz^T ut)
  * Saved: nothing. */
+#include "pipeline/blas.h"
 #include "pipeline/gemm_tiles.h"
 #include "pipeline/op.h"
 
@@ -19,14 +20,40 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
     return VL_OK;
 }
 
-/* out[B,D] += s op(g)[B,B] a[B,D] */
-static void times(vlt_tape *t, const vlt_node *y, size_t d, int transpose, const vl_real *g, const vl_real *a,
-                  vl_real *out)
-{
-    size_t b = y->dim[0];
+/* A term of a sum: out[B,D] += s op(g)[B,B] a[B,D]; nothing where one of the three is missing. */
+typedef struct term {
+    int transpose;
+    const vl_real *g, *a;
+    vl_real *out;
+} term;
 
-    if (out && g && a)
-        vl_gemm_tiles(vlt_pool(t), transpose, 0, b, d, b, (vl_real)y->scale, g, b, a, d, 1, out, d);
+enum { SLICE = 256 }; /* columns of D that a tile of those sums takes */
+
+typedef struct job {
+    const vlt_node *y;
+    size_t d, n_terms;
+    const term *terms;
+} job;
+
+static void add_columns(void *arg, size_t tile, int worker)
+{
+    const job *j = arg;
+    size_t b = j->y->dim[0], at = tile * SLICE, n = j->d - at < SLICE ? j->d - at : SLICE;
+
+    (void)worker;
+    for (size_t i = 0; i < j->n_terms; i++) {
+        const term *k = &j->terms[i];
+        if (k->out && k->g && k->a)
+            vl_gemm(k->transpose, 0, b, n, b, (vl_real)j->y->scale, k->g, b, k->a + at, j->d, 1, k->out + at,
+                    j->d);
+    }
+}
+
+static void add(vlt_tape *t, const vlt_node *y, size_t d, const term *terms, size_t n)
+{
+    job j = {y, d, n, terms};
+
+    vl_pool_run(vlt_pool(t), (d + SLICE - 1) / SLICE, add_columns, &j);
 }
 
 static void outer(vlt_tape *t, const vlt_node *y, size_t d, const vl_real *u, const vl_real *v, vl_real beta,
@@ -47,9 +74,9 @@ static void fwd(vlt_tape *t, vlt_node *y)
 static void bwd(vlt_tape *t, vlt_node *y)
 {
     const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
+    const term terms[] = {{0, y->gx, v->x, u->gx}, {1, y->gx, u->x, v->gx}};
 
-    times(t, y, u->dim[1], 0, y->gx, v->x, u->gx);
-    times(t, y, u->dim[1], 1, y->gx, u->x, v->gx);
+    add(t, y, u->dim[1], terms, 2);
 }
 
 static void fwd_tan(vlt_tape *t, vlt_node *y)
@@ -68,12 +95,12 @@ static void fwd_tan(vlt_tape *t, vlt_node *y)
 static void bwd_tan(vlt_tape *t, vlt_node *y)
 {
     const vlt_node *u = vlt_in(t, y, 0), *v = vlt_in(t, y, 1);
-    size_t d = u->dim[1];
+    const term terms[] = {{0, y->gxt, v->x, u->gxt},
+                          {0, y->gx, v->xt, u->gxt},
+                          {1, y->gxt, u->x, v->gxt},
+                          {1, y->gx, u->xt, v->gxt}};
 
-    times(t, y, d, 0, y->gxt, v->x, u->gxt);
-    times(t, y, d, 0, y->gx, v->xt, u->gxt);
-    times(t, y, d, 1, y->gxt, u->x, v->gxt);
-    times(t, y, d, 1, y->gx, u->xt, v->gxt);
+    add(t, y, u->dim[1], terms, 4);
 }
 
 const vlt_op vlt_op_logits = {"logits", 2, shape, fwd, bwd, fwd_tan, bwd_tan};

@@ -7,7 +7,9 @@
  *   fwd_tan    yt  =  xt W + x W' + bt
  *   bwd_tan    gxt += gyt W^T + gy W'^T                   gbt += sum_B gyt
  * Saved: nothing. */
-#include "pipeline/op.h"
+#include "pipeline/op_product.h"
+
+enum { GRAIN = 16384 };
 
 static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
 {
@@ -21,43 +23,52 @@ static int shape(vlt_tape *t, vlt_node *y, vl_err *e)
     return VL_OK;
 }
 
-static void add_rows(const vlt_node *y, const vl_real *b, vl_real *out)
+/* out += b in every row; a part has some columns, as vlt_sum_rows's. */
+typedef struct sums {
+    const vlt_node *y;
+    const vl_real *b;
+    vl_real *out;
+} sums;
+
+static void add_columns(void *arg, size_t lo, size_t end)
 {
-    for (size_t r = 0; r < y->dim[0]; r++, out += y->dim[1])
-        for (size_t i = 0; i < y->dim[1]; i++)
-            out[i] += b[i];
+    const sums *j = arg;
+
+    for (size_t r = 0; r < j->y->dim[0]; r++)
+        for (size_t i = lo; i < end; i++)
+            j->out[r * j->y->dim[1] + i] += j->b[i];
 }
 
-static void sum_rows(const vlt_node *y, const vl_real *g, vl_real *gb)
+static void add_rows(vlt_tape *t, const vlt_node *y, const vl_real *b, vl_real *out)
 {
-    for (size_t r = 0; gb && r < y->dim[0]; r++, g += y->dim[1])
-        for (size_t i = 0; i < y->dim[1]; i++)
-            gb[i] += g[i];
+    sums j = {y, b, out};
+
+    vlt_ranges(t, y->dim[1], 1 + GRAIN / y->dim[0], add_columns, &j);
 }
 
 static void fwd(vlt_tape *t, vlt_node *y)
 {
     y->map->forward(y->map->owner, vlt_in(t, y, 0)->x, y->x);
-    add_rows(y, vlt_in(t, y, 1)->x, y->x);
+    add_rows(t, y, vlt_in(t, y, 1)->x, y->x);
 }
 
 static void bwd(vlt_tape *t, vlt_node *y)
 {
     y->map->backward(y->map->owner, y->gx, vlt_in(t, y, 0)->gx);
-    sum_rows(y, y->gx, vlt_in(t, y, 1)->gx);
+    vlt_sum_rows(t, y->dim[0], y->dim[1], y->gx, vlt_in(t, y, 1)->gx);
 }
 
 static void fwd_tan(vlt_tape *t, vlt_node *y)
 {
     y->map->forward_tangent(y->map->owner, vlt_in(t, y, 0)->xt, y->xt);
     if (vlt_in(t, y, 1)->xt)
-        add_rows(y, vlt_in(t, y, 1)->xt, y->xt);
+        add_rows(t, y, vlt_in(t, y, 1)->xt, y->xt);
 }
 
 static void bwd_tan(vlt_tape *t, vlt_node *y)
 {
     y->map->backward_tangent(y->map->owner, y->gxt, vlt_in(t, y, 0)->gxt);
-    sum_rows(y, y->gxt, vlt_in(t, y, 1)->gxt);
+    vlt_sum_rows(t, y->dim[0], y->dim[1], y->gxt, vlt_in(t, y, 1)->gxt);
 }
 
 const vlt_op vlt_op_matrix = {"matrix", 2, shape, fwd, bwd, fwd_tan, bwd_tan};

@@ -1,55 +1,90 @@
 /* SPDX-License-Identifier: MIT
- * panel.h -- a matrix that many products with few rows stream: Y = X W, X [B,K] with B of a mini-batch.
+ * panel.h -- a matrix that products with few rows stream: Y = X W and Y = X W^T, X of B rows of a mini-batch.
  *
  * A library product copies W into its own layout at every call, which for 20 rows costs as much as the product
- * itself. Here W [K,N] is laid out once in panels of VL_PANEL columns, [N / VL_PANEL][K][VL_PANEL], the last one
- * filled up with zeros; a product then reads it once from front to back and keeps its sums in registers.
- * The transpose is laid out just as well (vl_panels_pack with `transposed`), so one kernel serves both.
+ * itself. Here W [K,N] lies in panels of VL_PANEL columns, [N / VL_PANEL][K][VL_PANEL], made up with zeros; both
+ * products then read it once and keep their sums in registers. It is laid out at once (vl_panels_pack), or row by
+ * row as its rows come.
  *
- * Results do not depend on the pool's threads: a tile is a panel. They do depend on the instruction set that the
- * source was compiled for (AVX-512, AVX2 with FMA, or plain C; double is plain C), as BLAS's depend on its core. */
+ * Results do not depend on the pool's threads. They do depend on the instruction set that the source was compiled
+ * for (pipeline/panel_kernel.h), as BLAS's depend on its core. */
 #ifndef VL_PANEL_H
 #define VL_PANEL_H
 
 #include "formats/err.h"
+#include "pipeline/panel_kernel.h"
 #include "pipeline/pool.h"
-#include "pipeline/real.h"
 #include <stdbool.h>
 
-enum { VL_PANEL = 32 };
-
 typedef struct vl_panels {
-    size_t k, n;   /* of W as it multiplies */
+    size_t k, n;   /* of W */
+    size_t height; /* rows of a panel */
     vl_real *data; /* 64-byte aligned */
 } vl_panels;
 
-/* vl_panels_new -- room for a W [k,n], k, n >= 1; contents follow with vl_panels_pack. Errors: VL_ENOMEM.
+/* vl_panels_new -- room for a W [k,n], k, n >= 1; its contents follow. Errors: VL_ENOMEM.
  * vl_panels_free: zeroed is harmless. */
 VL_MUST_USE int vl_panels_new(size_t k, size_t n, vl_panels *p, vl_err *e);
 void vl_panels_free(vl_panels *p);
 size_t vl_panels_bytes(const vl_panels *p);
 
-/* A dense matrix to be laid out: W = a - minus, or its transpose. */
-typedef struct vl_panel_source {
-    size_t k, n;              /* of W as it multiplies */
-    const vl_real *a, *minus; /* [k,n], or where transposed [n,k]; minus may be NULL: zero */
-    bool transposed;
-} vl_panel_source;
+/* vl_panels_pack -- W = a and far = a - target, all [k,n], k at most VL_PANEL_MAX_K; returns the sum of far's squares.
+ * Both at once: a is read once. */
+enum { VL_PANEL_MAX_K = 1 << 16 };
+double vl_panels_pack(vl_pool *pool, const vl_panels *w, const vl_real *a, const vl_panels *far,
+                      const vl_real *target);
 
-/* vl_panels_pack -- p's W from a source of its size. */
-void vl_panels_pack(vl_pool *pool, const vl_panels *p, const vl_panel_source *from);
+/* Rows [at, at + rows) of W = v [rows,n]. vl_panels_add: row at of W += v [n]. */
+void vl_panels_put(vl_pool *pool, const vl_panels *p, size_t at, size_t rows, const vl_real *v);
+void vl_panels_add(const vl_panels *p, size_t at, const vl_real *v);
+void vl_panels_zero(const vl_panels *p);
+/* vl_panels_dot -- the sum over rows [at, at + rows) of W times v [rows,n]. */
+double vl_panels_dot(const vl_panels *p, size_t at, size_t rows, const vl_real *v);
 
-/* vl_panels_unpack -- the W of p to a [k,n]. */
-void vl_panels_unpack(vl_pool *pool, const vl_panels *p, vl_real *a);
+/* Plain rows, ld reals apart; the rows of a matrix in panels, from `at` on. */
+static inline vl_rows vl_rows_of(const vl_real *v, size_t ld)
+{
+    return (vl_rows){v, ld, VL_PANEL};
+}
+static inline vl_rows vl_rows_of_panels(const vl_panels *p, size_t at)
+{
+    return (vl_rows){p->data + at * VL_PANEL, VL_PANEL, p->height * VL_PANEL};
+}
 
-/* vl_panels_times -- y [rows,n] = x [rows,k] W, rows >= 1; overwrites y, which overlaps nothing. */
-void vl_panels_times(vl_pool *pool, const vl_panels *p, size_t rows, const vl_real *x, vl_real *y);
+/* alpha x W[from..to), x [rows, to - from], or turned alpha x W[from..to)^T, x [rows,n]; without W, alpha x. */
+typedef struct vl_term {
+    const vl_panels *w; /* may be NULL */
+    size_t from, to;
+    bool turned;
+    vl_real alpha;
+    vl_rows x;
+} vl_term;
 
-/* vl_panels_once -- y = alpha x W + beta y for a W that is used once: it is laid out a block at a time and never
- * stored. n at most VL_PANEL_MAX_N. With beta 0, y may hold anything; with rows 0, x and y may be NULL.
- *   squares   out  the sum of the squares of W; NULL: not wanted */
-enum { VL_PANEL_MAX_N = 1 << 16 };
-void vl_panels_once(vl_pool *pool, const vl_panel_source *w, size_t rows, vl_real alpha, const vl_real *x,
-                    vl_real beta, vl_real *y, double *squares);
+static inline vl_term vl_times(vl_real alpha, vl_rows x, const vl_panels *w)
+{
+    return (vl_term){w, 0, w->k, false, alpha, x};
+}
+static inline vl_term vl_times_rows(vl_real alpha, vl_rows x, const vl_panels *w, size_t from, size_t to)
+{
+    return (vl_term){w, from, to, false, alpha, x};
+}
+static inline vl_term vl_times_turned(vl_real alpha, vl_rows x, const vl_panels *w)
+{
+    return (vl_term){w, 0, w->k, true, alpha, x};
+}
+
+static inline vl_term vl_same(vl_real alpha, vl_rows x)
+{
+    return (vl_term){NULL, 0, 0, false, alpha, x};
+}
+
+/* vl_panels_times -- y [rows,n] = the sum of the terms + beta y. All terms have n columns: of a plain one W's, of a
+ * turned one to - from. y overlaps nothing; with beta 0 it may hold anything. ldy: reals between rows of y. */
+void vl_panels_times(vl_pool *pool, const vl_term *term, size_t terms, size_t rows, size_t n, vl_real beta,
+                     vl_real *y, size_t ldy);
+
+/* vl_panels_outer -- c [a->n, b->n] += alpha a^T b, of the first `rows` rows of both. */
+void vl_panels_outer(vl_pool *pool, const vl_panels *a, const vl_panels *b, size_t rows, vl_real alpha,
+                     vl_real *c);
 
 #endif

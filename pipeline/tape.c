@@ -336,15 +336,32 @@ void vlt_forward(vlt_tape *t)
             vlt_ops[t->node[i].op]->fwd(t, &t->node[i]);
 }
 
+/* Gradients that sums begin with: a node a tile. */
+static void clear_gx(void *arg, size_t i, int worker)
+{
+    const vlt_node *n = &((vlt_tape *)arg)->node[i];
+
+    (void)worker;
+    if (n->gx)
+        memset(n->gx, 0, n->n * sizeof(vl_real));
+}
+
+static void clear_gxt(void *arg, size_t i, int worker)
+{
+    const vlt_node *n = &((vlt_tape *)arg)->node[i];
+
+    (void)worker;
+    if (n->gxt)
+        memset(n->gxt, 0, n->n * sizeof(vl_real));
+}
+
 void vlt_backward_from(vlt_tape *t, const vlt_id *node, const vl_real *const *seed, int n)
 {
     vlt_id last = 0;
 
     for (int i = 0; i < n; i++)
         last = node[i] > last ? node[i] : last;
-    for (int i = 0; i <= last; i++)
-        if (t->node[i].gx)
-            memset(t->node[i].gx, 0, t->node[i].n * sizeof(vl_real));
+    vl_pool_run(t->pool, (size_t)last + 1, clear_gx, t);
     for (int i = 0; i < n; i++) {
         vlt_node *y = &t->node[node[i]];
         for (size_t k = 0; y->gx && k < y->n; k++)
@@ -368,9 +385,8 @@ void vlt_tangent(vlt_tape *t, vlt_id loss)
         vlt_node *n = &t->node[i];
         if (n->op >= 0 && n->xt)
             vlt_ops[n->op]->fwd_tan(t, n);
-        if (n->gxt)
-            memset(n->gxt, 0, n->n * sizeof(vl_real));
     }
+    vl_pool_run(t->pool, (size_t)loss + 1, clear_gxt, t);
     for (int i = loss; i >= 0; i--)
         if (t->node[i].op >= 0 && t->node[i].gxt)
             vlt_ops[t->node[i].op]->bwd_tan(t, &t->node[i]);

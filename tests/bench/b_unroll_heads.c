@@ -2,8 +2,11 @@
  * b_unroll_heads.c -- a whole iteration of trajectory matching on projection heads at RepBlend's size: 2304 -> 2304
  * and 768 -> 2304, 99 pairs, mini-batches of 20, features given. The exact gradient in low-rank and dense form;
  * beside it the arithmetic of the official loop in PyTorch (peer_repblend.py), where torch is installed: PEER
- * names the Python, else python3. One thread is timed by the processor, which other programs do not disturb; two
+ * names the Python, else python3. And the least that the low-rank form can take here: its operations at the rate of a
+ * large product, where products with W_0 read it from memory each time (counts: spec/math/unroll-lowrank.md). One
+ * thread is timed by the processor, which other programs do not disturb; two
  * by the clock.  b_unroll_heads [THREADS] */
+#include "tests/bench/limits.h"
 #include "distill/unroll.h"
 #include "tests/bench/peer.h"
 
@@ -112,18 +115,52 @@ static double peer(int steps, int threads)
     return s[0];
 }
 
+/* What an iteration in low-rank form does, both branches: products of mini-batches with W_0 of the second layers, the
+ * bytes of W_0 that they read, all other products. */
+typedef struct work {
+    double streaming_flops, streaming_bytes, other_flops;
+} work;
+
+static work work_of(int steps)
+{
+    double t = steps, b = BATCH, d = EMBED, n = PAIRS;
+    double wide = 2 * (2 * t * b * d * d) + 4 * n * (F_IMAGE + F_TEXT) * d;
+    double thin = 2 * ((8 * t * t - 4 * t) * b * b * d + 3 * t * b * n * d);
+
+    return (work){2 * 2 * (4 * t * b * d * d), 2 * 4 * t * d * d * sizeof(vl_real), 2 * (wide + thin)};
+}
+
+/* Prints the least that it can take; returns it in seconds. */
+static double least(int steps, int threads, double flops, double reading)
+{
+    work w = work_of(steps);
+    double multiply = w.streaming_flops / flops, read = w.streaming_bytes / reading;
+    double all = (multiply > read ? multiply : read) + w.other_flops / flops;
+
+    printf("T %2d  -j %d at the least %8.1f ms: %.1f GFLOP at %.0f GFLOP/s %.1f ms", steps, threads,
+           1e3 * all, 1e-9 * (w.streaming_flops + w.other_flops), 1e-9 * flops,
+           1e3 * (w.streaming_flops + w.other_flops) / flops);
+    printf("; W_0, %.2f GB at %.1f GB/s, %.1f ms beside %.1f ms of them\n", 1e-9 * w.streaming_bytes,
+           1e-9 * reading, 1e3 * read, 1e3 * multiply);
+    return all;
+}
+
 static void compare(int threads)
 {
     const vlm_objective infonce = {.loss = VLM_INFONCE};
     double ours = measure(&repblend, VLD_FORM_LOWRANK, 8, threads, NET_REPS), other = peer(8, threads);
     double again = measure(&repblend, VLD_FORM_LOWRANK, 8, threads, NET_REPS);
     double long_run = measure(&repblend, VLD_FORM_LOWRANK, 64, threads, 2);
+    double flops = limits_flops(threads);
+    double reading = limits_reading(threads, 2 * (size_t)EMBED * EMBED * sizeof(vl_real));
+    double bound = least(8, threads, flops, reading), long_bound = least(64, threads, flops, reading);
 
     measure(&infonce, VLD_FORM_LOWRANK, 8, threads, NET_REPS);
     measure(&repblend, VLD_FORM_DENSE, 8, threads, 3);
     if (other > 0)
         printf("PyTorch takes %.1f times as long (%.1f before it, %.1f after it)\n",
                2 * other / (ours + again), other / ours, other / again);
+    printf("T 8 takes %.2f, T 64 %.2f times the least\n", (ours + again) / 2 / bound, long_run / long_bound);
     printf("T 64 takes %.1f times T 8\n", 2 * long_run / (ours + again));
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * panel_block.c -- the rows are taken by groups of ROWS: the sums of a group and the panel's columns fill the
- * registers, a step of the depth costs two loads of the panel and one broadcast for each row. Each step also asks for
+ * slab_block.c -- the rows are taken by groups of ROWS: the sums of a group and the slab's columns fill the
+ * registers, a step of the depth costs two loads of the slab and one broadcast for each row. Each step also asks for
  * one cache line, so that memory and arithmetic work at the same time. */
-#include "pipeline/panel_block.h"
+#include "pipeline/slab_block.h"
 
 #include <stdbool.h>
 
@@ -23,10 +23,10 @@ enum { LANES = 16, COLUMNS = 2 * LANES }; /* 20 sums, 2 of W, of 32 registers */
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 enum { LANES = 8, COLUMNS = 2 * LANES }; /* 10 sums, 2 of W, 1 of x, of 16 */
 #else
-enum { COLUMNS = VL_PANEL };
+enum { COLUMNS = VL_SLAB };
 #endif
 
-enum { ROWS = VL_PANEL_GROUP };
+enum { ROWS = VL_SLAB_GROUP };
 
 /* Unrolled before the compiler looks for registers, or it keeps copies of the sums in memory. */
 #define UNROLLED _Pragma("GCC unroll 16")
@@ -43,16 +43,16 @@ static inline __attribute__((always_inline)) void multiply(size_t rows, bool bot
 
     UNROLLED for (size_t r = 0; r < rows; r++)
     {
-        a[r] = LOAD(sum + r * VL_PANEL);
-        b[r] = both ? LOAD(sum + r * VL_PANEL + LANES) : a[r];
+        a[r] = LOAD(sum + r * VL_SLAB);
+        b[r] = both ? LOAD(sum + r * VL_SLAB + LANES) : a[r];
     }
     for (size_t left = depth; left; from += jump) {
         size_t run = whole < left ? whole : left;
-        const vl_real *ask = next ? next + (depth - left) * VL_PANEL_LINE : from + ROWS * ld;
-        for (size_t i = 0; i < run; i++, w += VL_PANEL) {
+        const vl_real *ask = next ? next + (depth - left) * VL_SLAB_LINE : from + ROWS * ld;
+        for (size_t i = 0; i < run; i++, w += VL_SLAB) {
             VECTOR low = LOAD(w);
             high = both ? LOAD(w + LANES) : high;
-            __builtin_prefetch(ask + i * VL_PANEL_LINE, 0, 3);
+            __builtin_prefetch(ask + i * VL_SLAB_LINE, 0, 3);
             UNROLLED for (size_t r = 0; r < rows; r++)
             {
                 VECTOR v = SPREAD(from[r * ld + i]);
@@ -64,9 +64,9 @@ static inline __attribute__((always_inline)) void multiply(size_t rows, bool bot
     }
     UNROLLED for (size_t r = 0; r < rows; r++)
     {
-        STORE(sum + r * VL_PANEL, a[r]);
+        STORE(sum + r * VL_SLAB, a[r]);
         if (both)
-            STORE(sum + r * VL_PANEL + LANES, b[r]);
+            STORE(sum + r * VL_SLAB + LANES, b[r]);
     }
 }
 #else
@@ -80,7 +80,7 @@ static inline void multiply(size_t rows, bool both, size_t depth, const vl_real 
         for (size_t r = 0; r < rows; r++) {
             vl_real v = from[r * ld + i / whole * jump + i % whole];
             for (size_t c = 0; c < COLUMNS; c++)
-                sum[r * VL_PANEL + c] += v * w[i * VL_PANEL + c];
+                sum[r * VL_SLAB + c] += v * w[i * VL_SLAB + c];
         }
 }
 #endif
@@ -114,8 +114,8 @@ static const group_fn groups[2][ROWS + 1] = {{NULL, half1, half2, half3, half4, 
                                              {NULL, whole1, whole2, whole3, whole4, whole5}};
 #endif
 
-void vl_panel_block(size_t rows, size_t columns, size_t depth, const vl_real *w, const vl_real *next,
-                    const vl_panel_rows *x, vl_real *sum)
+void vl_slab_block(size_t rows, size_t columns, size_t depth, const vl_real *w, const vl_real *next,
+                   const vl_slab_rows *x, vl_real *sum)
 {
     const vl_real *at = x->at;
 
@@ -123,7 +123,7 @@ void vl_panel_block(size_t rows, size_t columns, size_t depth, const vl_real *w,
         for (size_t r = 0; r < rows; r += ROWS, at += ROWS * x->ld) {
             const group_fn *fn = groups[columns - c > LANES];
             fn[rows - r < ROWS ? rows - r : ROWS](depth, w + c, next, at, x->ld, x->run, x->jump,
-                                                  sum + r * VL_PANEL + c);
-            next = next ? next + depth * VL_PANEL_LINE : NULL;
+                                                  sum + r * VL_SLAB + c);
+            next = next ? next + depth * VL_SLAB_LINE : NULL;
         }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * t_panel_layer.c -- layers that are trained in panels against plain loops, for shapes around the edges of panels,
+ * t_slab_layer.c -- layers that are trained in slabs against plain loops, for shapes around the edges of slabs,
  * groups and tiles, with and without momentum; the same bytes at any number of threads. And blocks turned. */
-#include "pipeline/panel_layer.h"
+#include "pipeline/slab_layer.h"
 #include "pipeline/rng.h"
 #include "pipeline/turn.h"
 
@@ -20,10 +20,10 @@ static const size_t shapes[][3] = {/* rows, k, n */
                                    {33, 35, 200}, {99, 100, 193}, {128, 64, 70}, {130, 500, 250}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes, STEPS = 3 };
 
-static const vl_panel_rule rules[] = {{VL_R(0.1), 0, 0},
-                                      {VL_R(0.1), 0, VL_R(0.3)},
-                                      {VL_R(0.05), VL_R(0.9), 0},
-                                      {VL_R(0.05), VL_R(0.9), VL_R(0.3)}};
+static const vl_slab_rule rules[] = {{VL_R(0.1), 0, 0},
+                                     {VL_R(0.1), 0, VL_R(0.3)},
+                                     {VL_R(0.05), VL_R(0.9), 0},
+                                     {VL_R(0.05), VL_R(0.9), VL_R(0.3)}};
 enum { N_RULES = sizeof rules / sizeof *rules };
 
 static vl_real *normals(uint64_t stream, size_t n)
@@ -36,8 +36,8 @@ static vl_real *normals(uint64_t stream, size_t n)
 }
 
 /* The same in double. v may be NULL. */
-static void plainly(const size_t *s, const vl_panel_rule *rule, const vl_real *x, const vl_real *g,
-                    double *gx, double *w, double *v)
+static void plainly(const size_t *s, const vl_slab_rule *rule, const vl_real *x, const vl_real *g, double *gx,
+                    double *w, double *v)
 {
     size_t rows = s[0], k = s[1], n = s[2];
 
@@ -69,31 +69,31 @@ static void near(const vl_real *a, const double *b, size_t n, size_t terms, cons
 }
 
 typedef struct both {
-    vl_panel_layer layer;
+    vl_slab_layer layer;
     vl_real *gx, *w;
 } both;
 
-static void run(vl_pool *pool, const size_t *s, const vl_panel_rule *rule, const vl_real *w, bool with_gx,
+static void run(vl_pool *pool, const size_t *s, const vl_slab_rule *rule, const vl_real *w, bool with_gx,
                 both *b)
 {
-    vl_panel_space space;
+    vl_slab_space space;
     vl_err e = {0};
 
-    assert_int_equal(vl_panel_layer_new(s[1], s[2], rule->momentum > 0, &b->layer, &e), VL_OK);
-    assert_int_equal(vl_panel_space_new(s[0], s[1], s[2], &space, &e), VL_OK);
-    vl_panel_layer_load(pool, &b->layer, w);
+    assert_int_equal(vl_slab_layer_new(s[1], s[2], rule->momentum > 0, &b->layer, &e), VL_OK);
+    assert_int_equal(vl_slab_space_new(s[0], s[1], s[2], &space, &e), VL_OK);
+    vl_slab_layer_load(pool, &b->layer, w);
     b->gx = calloc(s[0] * s[1], sizeof *b->gx);
     b->w = malloc(s[1] * s[2] * sizeof *b->w);
     assert_true(b->gx && b->w);
     for (uint64_t i = 0; i < STEPS; i++) {
         vl_real *x = normals(10 + i, s[0] * s[1]), *g = normals(20 + i, s[0] * s[2]);
-        vl_panel_layer_learn(pool, &b->layer, rule, x, g, with_gx ? b->gx : NULL, &space);
+        vl_slab_layer_learn(pool, &b->layer, rule, x, g, with_gx ? b->gx : NULL, &space);
         free(x);
         free(g);
     }
-    vl_panel_layer_store(pool, &b->layer, b->w);
-    vl_panel_space_free(&space);
-    vl_panel_layer_free(&b->layer);
+    vl_slab_layer_store(pool, &b->layer, b->w);
+    vl_slab_space_free(&space);
+    vl_slab_layer_free(&b->layer);
 }
 
 static void both_free(both *b)
@@ -155,13 +155,13 @@ static void test_store(void **state)
     for (size_t i = 0; i < N_SHAPES; i++) {
         size_t n = shapes[i][1] * shapes[i][2];
         vl_real *w = normals(1, n), *out = malloc(n * sizeof *out);
-        vl_panel_layer l;
+        vl_slab_layer l;
         assert_non_null(out);
-        assert_int_equal(vl_panel_layer_new(shapes[i][1], shapes[i][2], false, &l, NULL), VL_OK);
-        vl_panel_layer_load(NULL, &l, w);
-        vl_panel_layer_store(NULL, &l, out);
+        assert_int_equal(vl_slab_layer_new(shapes[i][1], shapes[i][2], false, &l, NULL), VL_OK);
+        vl_slab_layer_load(NULL, &l, w);
+        vl_slab_layer_store(NULL, &l, out);
         assert_memory_equal(w, out, n * sizeof *w);
-        vl_panel_layer_free(&l);
+        vl_slab_layer_free(&l);
         free(out);
         free(w);
     }
