@@ -47,6 +47,9 @@ while [ ! -e out.tar.zst ] && [ $tries -lt 40 ]; do
     kill -KILL $pid 2>/dev/null || :
     wait $pid 2>/dev/null || :
 done
+# The last kill may have come between the set's name and the checkpoint's end.
+# shellcheck disable=SC2086
+[ ! -e out.tar.zst.checkpoint ] || run 0 $line --resume --run-log log -o out.tar.zst experts.tar.zst
 ok "a run killed $((tries - 1)) times ends in the same bytes" cmp -s whole.tar.zst out.tar.zst
 absent out.tar.zst.checkpoint
 ok 'iterations that were logged follow one another' awk -F'"iteration": ' '/"event": "iteration"/ { split($2, v, ","); if (v[1] + 0 > last + 1 && NR > 1) bad = 1; last = v[1] + 0 } END { exit bad || last != 59 }' log
