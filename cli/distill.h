@@ -38,6 +38,7 @@ typedef struct distiller {
     vld_encoder encoder; /* with --space pixels and heads; dim 0: none */
     vld_front *front;    /* the same */
     vlm_objective objective;
+    int64_t iterations; /* of the options, or what suits the experts */
     vld_distilled d;
     vld_outer *outer;    /* trajectory matching, or */
     vld_single *single;  /* a method without inner training */

@@ -67,9 +67,9 @@ int distill_checkpoint_open(distiller *p, vl_err *e)
     }
     list_state(p, &s);
     rc = vld_checkpoint_read(p->checkpoint, &run, &s, e);
-    if (!rc && p->done > (int)o->iterations)
+    if (!rc && p->done > (int)p->iterations)
         return vl_fail(e, VL_EFORMAT, "%s: %d iterations are done, %d are asked for", p->checkpoint, p->done,
-                       (int)o->iterations);
+                       (int)p->iterations);
     if (!rc)
         cli_info("%s: goes on behind iteration %d", p->checkpoint, p->done);
     return rc;

@@ -35,7 +35,7 @@ static void log_iteration(distiller *p, int k, const vld_outer_report *r)
 static int iterate(distiller *p, vl_err *e)
 {
     cli_progress progress;
-    int n = (int)p->o->iterations, rc = VL_OK;
+    int n = (int)p->iterations, rc = VL_OK;
 
     cli_progress_begin(&progress, "iteration", (uint64_t)n);
     for (int k = p->done; !rc && k < n; k++) {
@@ -141,6 +141,9 @@ static void take_parent(distiller *p)
     memset(&p->encoder.weights, 0, sizeof p->encoder.weights);
 }
 
+/* Validation of sets of heads goes on rising for longer, and an iteration of theirs takes less. */
+enum { ITERATIONS = 600, ITERATIONS_HEADS = 2000 };
+
 static int read_all(distiller *p, char **operand, vl_err *e)
 {
     const vls_left_out ear = cli_losses_ear(&p->losses), *left_out = p->o->common.skip_bad ? &ear : NULL;
@@ -152,6 +155,9 @@ static int read_all(distiller *p, char **operand, vl_err *e)
     rc = read_experts(p, operand, left_out, e);
     if (!rc && !p->o->augment)
         p->aug = p->experts.augment;
+    p->iterations = p->o->iterations                     ? p->o->iterations
+                    : p->experts.model.kind == VLM_HEADS ? ITERATIONS_HEADS
+                                                         : ITERATIONS;
     if (!rc)
         rc = distill_front_open(p, e);
     if (!rc)
@@ -182,8 +188,9 @@ static int add_used(const distill_options *o, json_t *options)
     return bad;
 }
 
-static json_t *options_json(const distill_options *o)
+static json_t *options_json(const distiller *p)
 {
+    const distill_options *o = p->o;
     json_t *steps = json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:s, s:f, s:f, s:f, s:b}", "step_image",
                               o->step_image, "step_text", o->step_text, "step_similarity", o->step_similarity,
                               "step_rates", o->step_rates, "optimizer", o->optimizer, "momentum", o->momentum,
@@ -192,7 +199,7 @@ static json_t *options_json(const distill_options *o)
     json_t *j =
         json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f}", "method",
                   o->method, "pairs", (json_int_t)o->pairs, "init", o->init, "gradient", o->gradient,
-                  "iterations", (json_int_t)o->iterations, "inner_steps", (json_int_t)o->inner_steps,
+                  "iterations", (json_int_t)p->iterations, "inner_steps", (json_int_t)o->inner_steps,
                   "warm_steps", (json_int_t)o->warm_steps, "batch", (json_int_t)o->batch, "start_max",
                   (json_int_t)o->start_max, "text_start_max", (json_int_t)o->text_start_max, "expert_epochs",
                   (json_int_t)o->expert_epochs, "committee", (json_int_t)o->committee, "normaliser",
@@ -237,7 +244,7 @@ static int describe(distiller *p, const char *tool, vl_err *e)
         rc = vld_objective_to_json(&p->objective, &objective, e);
     if (rc)
         return rc;
-    options = options_json(p->o);
+    options = options_json(p);
     if (json_object_set_new(p->d.manifest, "objective", objective) |
             json_object_set_new(p->d.manifest, "options", options) ||
         add_used(p->o, options) || (p->single && distill_single_options(p->o, options)))
@@ -249,7 +256,7 @@ static int describe(distiller *p, const char *tool, vl_err *e)
 static int tell_result(distiller *p, vl_err *e)
 {
     json_t *about = p->d.about =
-        json_pack("{s:I, s:I, s:[o,o]}", "iterations", (json_int_t)p->o->iterations, "diverged",
+        json_pack("{s:I, s:I, s:[o,o]}", "iterations", (json_int_t)p->iterations, "diverged",
                   (json_int_t)p->diverged, "match", number(p->match[VLM_IMAGE]), number(p->match[VLM_TEXT]));
 
     if (!about || (p->single && json_object_set_new(about, "loss", number(p->loss))))
@@ -294,7 +301,7 @@ static vld_outer_opts outer_options(const distiller *p)
                             .step_rates = o->step_rates,
                             .rate_min = o->rate_min,
                             .rate_max = o->rate_max,
-                            .iterations = (int)o->iterations,
+                            .iterations = (int)p->iterations,
                             .constant = !strcmp(o->schedule, "constant"),
                             .gradient = strcmp(o->gradient, "tesla") ? VLD_EXACT : VLD_TESLA,
                             .front = p->front,
@@ -337,15 +344,15 @@ static int prepare(distiller *p, const char *tool, char **operand, vl_err *e)
 static void report(const distiller *p, double seconds, double flops)
 {
     if (p->single) {
-        cli_info("%d iterations in %.1f s, %.3f s each, %.0f GFLOP/s; loss %.4g", (int)p->o->iterations,
-                 seconds, seconds / (double)p->o->iterations, 1e-9 * flops / seconds, p->loss);
+        cli_info("%d iterations in %.1f s, %.3f s each, %.0f GFLOP/s; loss %.4g", (int)p->iterations, seconds,
+                 seconds / (double)p->iterations, 1e-9 * flops / seconds, p->loss);
         if (p->diverged)
             cli_info("%d iterations were not finite, and changed nothing", p->diverged);
         return;
     }
     cli_info(
         "%d iterations in %.1f s, %.3f s each, %.0f GFLOP/s; match %.3f image, %.3f text; rates %.4g, %.4g",
-        (int)p->o->iterations, seconds, seconds / (double)p->o->iterations, 1e-9 * flops / seconds,
+        (int)p->iterations, seconds, seconds / (double)p->iterations, 1e-9 * flops / seconds,
         p->match[VLM_IMAGE], p->match[VLM_TEXT], p->d.set.rate[VLM_IMAGE], p->d.set.rate[VLM_TEXT]);
     if (p->diverged)
         cli_info("%d iterations diverged, and only cut the rates", p->diverged);

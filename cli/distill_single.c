@@ -36,7 +36,7 @@ int distill_single_new(distiller *p, vl_err *e)
         .clip = o->clip,
         .step_image = o->step_image,
         .step_text = o->step_text,
-        .iterations = (int)o->iterations,
+        .iterations = (int)p->iterations,
         .constant = !strcmp(o->schedule, "constant"),
         .seed = (uint64_t)o->common.seed};
 
@@ -64,7 +64,7 @@ static void log_iteration(distiller *p, int k, const vld_single_report *r)
 
 int distill_single_iterate(distiller *p, vl_err *e)
 {
-    int n = (int)p->o->iterations, rc = VL_OK;
+    int n = (int)p->iterations, rc = VL_OK;
     cli_progress progress;
 
     cli_progress_begin(&progress, "iteration", (uint64_t)n);
