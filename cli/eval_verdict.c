@@ -32,25 +32,13 @@ void eval_say(eval_lines *l, const char *fmt, ...)
 
 /* ---- the protocol --------------------------------------------------------------------------------- */
 
-static void views_text(const vl_augment *a, char out[32])
-{
-    char shift[16] = "";
-
-    if (a->shift)
-        snprintf(shift, sizeof shift, "shift%d", a->shift);
-    snprintf(out, 32, "%s%s%s", a->flip ? "flip" : "", a->flip && a->shift ? "+" : "",
-             a->shift  ? shift
-             : a->flip ? ""
-                       : "none");
-}
-
 static void say_students(eval *v, eval_lines *l)
 {
     const vlm_model *m = &v->model;
-    char real[32], set[32], images[64];
+    char real[VL_AUGMENT_TEXT], set[VL_AUGMENT_TEXT], images[64];
 
-    views_text(&v->aug, real);
-    views_text(&v->set_aug, set);
+    vl_augment_text(&v->aug, real);
+    vl_augment_text(&v->set_aug, set);
     eval_say(
         l,
         "vleval %s, protocol %s: students train %s from a fresh random start; no expert weight reaches a "

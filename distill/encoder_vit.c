@@ -45,10 +45,12 @@ bool vld_encoder_is_folder(const char *name)
     return is;
 }
 
-/* An object's whole number `key`, 0 where it has none. */
-static json_int_t number(const json_t *j, const char *key)
+/* Pixels a side in j's `key`, a number or {"height", ..}; 0 where it has none. */
+static json_int_t side_of(const json_t *j, const char *key)
 {
-    return json_integer_value(json_object_get(j, key));
+    const json_t *v = json_object_get(j, key);
+
+    return json_integer_value(json_is_integer(v) ? v : json_object_get(v, "height"));
 }
 
 /* Pixels a side that the folder was made for. */
@@ -62,8 +64,8 @@ static int usual_size(const vl_weights *w, int *size, vl_err *e)
         rc = vl_weights_json(w, "preprocessor_config.json", &j, e);
     if (rc)
         return rc;
-    crop = number(json_object_get(j, "crop_size"), "height");
-    whole = number(json_object_get(j, "size"), "height");
+    crop = side_of(j, "crop_size");
+    whole = side_of(j, "size");
     if (crop > 0 && crop <= VLM_MAX_DIM)
         *size = (int)crop;
     else if (whole > 0 && whole <= VLM_MAX_DIM)

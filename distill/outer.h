@@ -53,7 +53,8 @@ typedef struct vld_outer vld_outer;
 
 /* vld_outer_new -- experts and pool are borrowed; set is borrowed and changed by the steps.
  * Errors: VL_EARG no expert, one with fewer than start_max + expert_epochs snapshots, an option below 1, an
- * inner loop that does not fit the set or has fewer steps than points, a front whose features the experts do not take; VL_ENOMEM. */
+ * inner loop that does not fit the set or has fewer steps than points, a front whose features the experts do not
+ * take; VL_ENOMEM. */
 VL_MUST_USE int vld_outer_new(const vld_experts *x, vl_pool *pool, const vld_outer_opts *o, vld_set *set,
                               vld_outer **out, vl_err *e);
 void vld_outer_free(vld_outer *u); /* NULL is harmless */

@@ -51,7 +51,8 @@ VL_MUST_USE int vld_set_copy_similarity(const vlm_model *m, const vlm_objective 
 
 /* vld_set_gather -- row b of the batch `rows` into every leaf of the graph that the set fills: pixels under the view
  * (features have none), of a full similarity the batch's columns.
- * Of a graph by maps or of the loss alone (vlm_graph_new_maps, _loss) images and texts are left to the caller, here as below.
+ * Of a graph by maps or of the loss alone (vlm_graph_new_maps, _loss) images and texts are left to the caller, here
+ * as below.
  * vld_set_scatter -- grad -= the leaves' gxt, its adjoint. Rows of a batch are distinct, so batches of one graph may
  * be cut among threads by b. */
 void vld_set_gather(const vld_set *s, const vlm_objective *o, const vlm_graph *g, const uint32_t *rows,

@@ -148,7 +148,7 @@ static void backward(trainer *t, double scale, vl_real *theta)
 {
     for (int b = 0; b < VLM_BRANCHES; b++)
         t->heads.head[b].rule = (vl_slab_rule){(vl_real)(t->o->rate[b] * scale), (vl_real)t->o->momentum,
-                                                (vl_real)t->o->weight_decay};
+                                               (vl_real)t->o->weight_decay};
     if (t->by_heads) {
         vld_heads_backward(&t->heads);
         return;

@@ -130,9 +130,6 @@ void vls_reader_id(const vls_reader *r, vls_parent *out);
  * id, parents), borrowed; NULL when i was not reached. */
 const json_t *vls_reader_tail(const vls_reader *r, uint64_t ordinal);
 
-/* vls_reader_plain -- is it the plain `.tar` carrier? */
-bool vls_reader_plain(const vls_reader *r);
-
 /* vls_reader_name -- what messages call it: the path, or "standard input". Borrowed. */
 const char *vls_reader_name(const vls_reader *r);
 

@@ -246,11 +246,6 @@ out:
     return rc;
 }
 
-bool vls_reader_plain(const vls_reader *r)
-{
-    return r->is_plain;
-}
-
 const char *vls_reader_name(const vls_reader *r)
 {
     return r->path;

@@ -33,7 +33,7 @@ const char *vl_blas_config(void); /* "OpenBLAS 0.3.21 ..." */
 /* Floating-point operations of all products since start, for rates: 2 m n k each. Approximate only
  * in that it is a double. */
 double vl_blas_flops(void);
-void vl_blas_count(double flops); /* products that were not the library's (pipeline/panel.h) */
+void vl_blas_count(double flops); /* products that were not the library's (panel.h, slab.h) */
 
 /* Seconds spent inside products, summed over threads, while timing is on (off by default: a clock
  * read a call costs more than the smallest products). */

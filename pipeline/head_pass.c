@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/head_pass.h"
+#include "pipeline/sums.h"
 #include "pipeline/vmath.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* TILE: rows. APART: sums side by side, so that the loops have vectors. */
-enum { TILE = 8, APART = 16 };
+enum { TILE = 8 };              /* rows */
 static const double eps = 1e-5; /* layernorm's */
 
 static size_t tiles_of(size_t rows)
@@ -49,57 +49,6 @@ void vl_head_pass_free(vl_head_pass *h)
     free(h->row);
     free(h->gradient);
     memset(h, 0, sizeof *h);
-}
-
-/* ---- sums over a row ---------------------------------------------------------------------------- */
-
-static double total(const double *s)
-{
-    double all = 0;
-
-    for (int k = 0; k < APART; k++)
-        all += s[k];
-    return all;
-}
-
-static double sum(const vl_real *a, size_t n)
-{
-    double s[APART] = {0};
-    size_t i = 0;
-
-    for (; i + APART <= n; i += APART)
-        for (size_t k = 0; k < APART; k++)
-            s[k] += (double)a[i + k];
-    for (size_t k = 0; i + k < n; k++)
-        s[k] += (double)a[i + k];
-    return total(s);
-}
-
-/* of (a - minus)^2 */
-static double squares(const vl_real *a, double minus, size_t n)
-{
-    double s[APART] = {0};
-    size_t i = 0;
-
-    for (; i + APART <= n; i += APART)
-        for (size_t k = 0; k < APART; k++)
-            s[k] += ((double)a[i + k] - minus) * ((double)a[i + k] - minus);
-    for (size_t k = 0; i + k < n; k++)
-        s[k] += ((double)a[i + k] - minus) * ((double)a[i + k] - minus);
-    return total(s);
-}
-
-static double dot(const vl_real *a, const vl_real *b, size_t n)
-{
-    double s[APART] = {0};
-    size_t i = 0;
-
-    for (; i + APART <= n; i += APART)
-        for (size_t k = 0; k < APART; k++)
-            s[k] += (double)a[i + k] * (double)b[i + k];
-    for (size_t k = 0; i + k < n; k++)
-        s[k] += (double)a[i + k] * (double)b[i + k];
-    return total(s);
 }
 
 /* ---- tiles -------------------------------------------------------------------------------------- */
@@ -192,13 +141,13 @@ static void close_row(const job *j, size_t row, vl_real *sums)
     }
     for (size_t i = 0; i < d; i++)
         hat[i] += p[i];
-    mean = sum(hat, d) / (double)d;
-    root = h->root[row] = (vl_real)(1 / sqrt(squares(hat, mean, d) / (double)d + eps));
+    mean = vl_sum(hat, d) / (double)d;
+    root = h->root[row] = (vl_real)(1 / sqrt(vl_spread(hat, mean, d) / (double)d + eps));
     for (size_t i = 0; i < d; i++) {
         hat[i] = (vl_real)((double)hat[i] - mean) * root;
         u[i] = gain[i] * hat[i] + shift[i];
     }
-    ss = squares(u, 0, d);
+    ss = vl_dot(u, u, d);
     length = h->length[row] =
         ss < 1e-70 || ss > 6.4e75 ? 0 : (vl_real)(1 / sqrt(ss)); /* as op_l2norm; NaN stays */
     for (size_t i = 0; i < d; i++)
@@ -221,7 +170,7 @@ static void close_back_row(const job *j, size_t row, vl_real *sums)
     vl_real *restrict hat = h->ga + at, *restrict mask = h->h + at, *restrict rest = h->p + at;
     vl_real *restrict to_gain = sums + VL_HEAD_GAIN * d, *restrict to_shift = sums + VL_HEAD_SHIFT * d;
     vl_real *restrict to_b2 = sums + VL_HEAD_B2 * d;
-    vl_real along = (vl_real)dot(unit, gu, d), length = h->length[row], root = h->root[row], mean, slant;
+    vl_real along = (vl_real)vl_dot(unit, gu, d), length = h->length[row], root = h->root[row], mean, slant;
 
     for (size_t i = 0; i < d; i++) {
         vl_real gy = (gu[i] - unit[i] * along) * length;
@@ -229,8 +178,8 @@ static void close_back_row(const job *j, size_t row, vl_real *sums)
         to_shift[i] += gy;
         rest[i] = gain[i] * gy;
     }
-    mean = (vl_real)(sum(rest, d) / (double)d);
-    slant = (vl_real)(dot(rest, hat, d) / (double)d);
+    mean = (vl_real)(vl_sum(rest, d) / (double)d);
+    slant = (vl_real)(vl_dot(rest, hat, d) / (double)d);
     for (size_t i = 0; i < d; i++) {
         vl_real g = root * (rest[i] - mean - hat[i] * slant);
         rest[i] = g;

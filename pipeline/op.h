@@ -61,7 +61,6 @@ static inline vlt_node *vlt_in(vlt_tape *t, const vlt_node *y, int i)
     return vlt_at(t, y->in[i]);
 }
 vl_pool *vlt_pool(vlt_tape *t);
-bool vlt_has_tangents(const vlt_tape *t);
 const vl_draws *vlt_draw_of(vlt_tape *t);
 vl_real *vlt_work(vlt_tape *t, int worker); /* n_work reals, 64-byte aligned */
 vl_real *vlt_common(vlt_tape *t);

@@ -286,6 +286,10 @@ void vl_panels_times(vl_pool *pool, const vl_term *term, size_t terms, size_t ro
     job j = {term, terms, rows, n, narrow ? NARROW : WIDE, beta, y, ldy};
 
     vl_pool_run(pool, (n + j.wide - 1) / j.wide, tile, &j);
+    for (size_t i = 0; i < terms; i++)
+        if (term[i].w)
+            vl_blas_count(2.0 * (double)rows * (double)n *
+                          (double)(term[i].turned ? term[i].w->n : term[i].to - term[i].from));
 }
 
 typedef struct outer_job {

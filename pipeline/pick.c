@@ -33,14 +33,6 @@ void vl_pick_free(vl_pick *p)
     free(p);
 }
 
-bool vl_pick_all(const vl_pick *p)
-{
-    const vl_pick_opts *o = &p->o;
-
-    return !o->kind && !o->n_globs && !o->keys && !o->from && o->to == UINT64_MAX && o->every == 1 &&
-           !o->parts && o->head == UINT64_MAX;
-}
-
 static int find_kind(vl_pick *p, const char *kind, vl_pick_kind **out, vl_err *e)
 {
     for (size_t i = p->n_kinds; i-- > 0;) /* the last one is the likely one */

@@ -42,9 +42,6 @@ typedef struct vl_pick {
 VL_MUST_USE int vl_pick_new(const vl_pick_opts *o, vl_pick **out, vl_err *e);
 void vl_pick_free(vl_pick *p); /* NULL is harmless */
 
-/* vl_pick_all -- does p want every record whatever it is? */
-bool vl_pick_all(const vl_pick *p);
-
 /* vl_pick_count -- the counting pass that parts need, for every record of the stream; then
  * vl_pick_again, and the stream once more through vl_pick_next. */
 VL_MUST_USE int vl_pick_count(vl_pick *p, const char *kind, const char *key, vl_err *e);

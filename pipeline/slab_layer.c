@@ -63,7 +63,7 @@ int vl_slab_space_new(size_t rows, size_t k, size_t n, vl_slab_space *s, vl_err 
 {
     size_t batches = slabs_of(rows), line = VL_SLAB * sizeof(vl_real);
 
-    *s = (vl_slab_space){.rows = rows, .k = k, .n = n};
+    *s = (vl_slab_space){.rows = rows};
     if ((s->xt = vl_alloc(batches * k, line, e)) && (s->g = vl_alloc(slabs_of(n) * rows, line, e)) &&
         (s->gt = vl_alloc(batches * slabs_of(n) * VL_SLAB, line, e)) &&
         (s->gxt = vl_alloc(batches * k, line, e)))

@@ -36,7 +36,7 @@ void vl_slab_layer_store(vl_pool *pool, const vl_slab_layer *l, vl_real *w);
 
 /* Scratch of a backward pass, for as many rows and layers of at most [k,n]. Errors: VL_ENOMEM. */
 typedef struct vl_slab_space {
-    size_t rows, k, n;
+    size_t rows;
     vl_real *xt, *g, *gt, *gxt;
 } vl_slab_space;
 VL_MUST_USE int vl_slab_space_new(size_t rows, size_t k, size_t n, vl_slab_space *s, vl_err *e);

@@ -434,11 +434,6 @@ vl_pool *vlt_pool(vlt_tape *t)
     return t->pool;
 }
 
-bool vlt_has_tangents(const vlt_tape *t)
-{
-    return t->tangents;
-}
-
 vl_real *vlt_work(vlt_tape *t, int worker)
 {
     return t->work + (size_t)worker * t->n_work;

@@ -31,8 +31,8 @@ typedef struct vl_augment {
     bool colour;
 } vl_augment;
 
-/* vl_augment_parse -- "none", or parts in this order with + between them: flip, shiftN, crop or cropN, colour, cutout
- * or cutoutN, as in "flip+crop70+colour". Errors: VL_EARG; *out is untouched then. */
+/* vl_augment_parse -- "none", or parts in any order with + between them, each once: flip, shiftN, crop or cropN,
+ * colour, cutout or cutoutN, as in "flip+crop70+colour". Errors: VL_EARG; *out is untouched then. */
 #define VL_AUGMENT_FORM "some of flip, shiftN, cropN, colour, cutoutN with + between"
 VL_MUST_USE int vl_augment_parse(const char *text, vl_augment *out, vl_err *e);
 

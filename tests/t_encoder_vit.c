@@ -118,7 +118,10 @@ static void names(void **state)
         {"{\"image_mean\": [0,0,0], \"image_std\": [1,1,1], \"size\": {\"height\": 99}, \"crop_size\": "
          "{\"height\": 32}}",
          32},
-        {"{\"image_mean\": [0,0,0], \"image_std\": [1,1,1], \"size\": 224, \"crop_size\": {\"height\": -4}}",
+        {"{\"image_mean\": [0,0,0], \"image_std\": [1,1,1], \"size\": 24, \"crop_size\": {\"height\": -4}}",
+         24},
+        {"{\"image_mean\": [0,0,0], \"image_std\": [1,1,1], \"size\": 24, \"crop_size\": 20}", 20},
+        {"{\"image_mean\": [0,0,0], \"image_std\": [1,1,1], \"size\": 99999999999, \"crop_size\": \"20\"}",
          16},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -67,12 +67,14 @@ static void check_product(const vl_panels *p, size_t shape, bool turned, const v
     size_t rows = shapes[shape][0], deep = turned ? p->n : p->k, wide = turned ? p->k : p->n;
     vl_real *x = normals(3, rows * deep), *y = normals(4, rows * wide), *again = normals(4, rows * wide);
     vl_real *plain = normals(4, rows * wide);
+    double flops = vl_blas_flops();
     vl_term t;
 
     if (beta == 0)
         y[0] = NAN;
     t = (turned ? vl_times_turned : vl_times)(VL_R(0.5), vl_rows_of(x, deep), p);
     vl_panels_times(NULL, &t, 1, rows, wide, beta, y, wide);
+    assert_true(vl_blas_flops() - flops == 2.0 * (double)(rows * deep * wide));
     vl_panels_times(pool, &t, 1, rows, wide, beta, again, wide);
     assert_memory_equal(y, again, rows * wide * sizeof *y);
     plainly(shapes[shape], turned, a, minus, 0.5, x, (double)beta, plain);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * train_heads_forms.h -- training of heads: its own form (matrices in panels that move in the backward pass, first
+ * train_heads_forms.h -- training of heads: its own form (matrices in slabs that move in the backward pass, first
  * layers by their rows) against the tape's general one, in float (t_train_heads.c) and double (t64_train_heads.c). */
 #include "distill/train.h"
 #include "pipeline/rng.h"
@@ -112,7 +112,7 @@ static void pairs_free(pairs *p)
 
 /* ---- training ----------------------------------------------------------------------------------- */
 
-typedef enum form { GENERAL, PANELS, ROWS } form;
+typedef enum form { GENERAL, SLABS, ROWS } form;
 
 typedef struct told {
     double loss[EPOCHS];
@@ -185,16 +185,16 @@ static void forms_agree(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_ROWS; i++) {
-        told general = {{0}}, panels = {{0}}, by_rows = {{0}};
-        vl_real *a = train(&rows[i], GENERAL, 1, &general), *b = train(&rows[i], PANELS, 1, &panels);
+        told general = {{0}}, slabs = {{0}}, by_rows = {{0}};
+        vl_real *a = train(&rows[i], GENERAL, 1, &general), *b = train(&rows[i], SLABS, 1, &slabs);
         vl_real *c = train(&rows[i], ROWS, 1, &by_rows);
         near(rows[i].name, a, b);
         near(rows[i].name, a, c);
         for (int k = 0; k < EPOCHS; k++)
-            if (!(fabs(general.loss[k] - panels.loss[k]) <= near_enough * general.loss[k]) ||
+            if (!(fabs(general.loss[k] - slabs.loss[k]) <= near_enough * general.loss[k]) ||
                 !(fabs(general.loss[k] - by_rows.loss[k]) <= near_enough * general.loss[k]))
                 fail_msg("%s, epoch %d: losses %.9g, %.9g, %.9g", rows[i].name, k, general.loss[k],
-                         panels.loss[k], by_rows.loss[k]);
+                         slabs.loss[k], by_rows.loss[k]);
         free(a);
         free(b);
         free(c);
@@ -207,7 +207,7 @@ static void threads_agree(void **state)
 
     (void)state;
     for (size_t i = 0; i < N_ROWS; i++)
-        for (form f = PANELS; f <= ROWS; f++) {
+        for (form f = SLABS; f <= ROWS; f++) {
             told t;
             vl_real *a = train(&rows[i], f, 1, &t), *b = train(&rows[i], f, 3, &t);
             assert_memory_equal(a, b, m.n * sizeof *a);
@@ -355,7 +355,7 @@ static void goes_on(void **state)
 {
     vlm_model m = model();
     const row *r = &rows[3];
-    vld_train_opts o = options(r, PANELS, NULL);
+    vld_train_opts o = options(r, SLABS, NULL);
     vl_real *theta = malloc(m.n * sizeof *theta), *whole;
     pairs p;
     told t;
@@ -369,7 +369,7 @@ static void goes_on(void **state)
     o.epochs = EPOCHS;
     o.first_epoch = 3;
     assert_int_equal(vld_train(&m, NULL, &p.source, &o, theta, NULL, NULL, NULL), VL_OK);
-    whole = train(r, PANELS, 1, &t);
+    whole = train(r, SLABS, 1, &t);
     assert_memory_equal(theta, whole, m.n * sizeof *theta);
     free(whole);
     free(theta);
@@ -397,7 +397,7 @@ static void diverges(void **state)
     assert_non_null(theta);
     pairs_new(&m, &rows[4], &p);
     for (int i = 0; i < 2; i++) {
-        vld_train_opts o = options(&rows[4], i ? PANELS : GENERAL, NULL);
+        vld_train_opts o = options(&rows[4], i ? SLABS : GENERAL, NULL);
         vl_err e = {0};
         o.rate[VLM_IMAGE] = INFINITY;
         vlm_init(&m, 3, 0, theta);

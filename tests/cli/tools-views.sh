@@ -53,6 +53,7 @@ done
 run 0 vleval $data --epochs 3 --full-epochs 1 --draws 1 --students 1 --full-students 1 --ars --track \
     --augment crop+colour -o - --json scores.json set.tar.zst
 out_like '^distilled-6@views	'
+out_like "views crop50\\+colour \\(where rates are learned ones: $(echo $views | sed 's/+/\\+/g')\\)"
 run 0 python3 -c 'import json
 rows = json.load(open("scores.json"))["recipe"]["canonical"]["rows"]
 by = {r["name"]: r for r in rows}
