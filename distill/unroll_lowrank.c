@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)VLM_MAX_DIM <= (int)VL_PANEL_MAX_K, "every head can be laid out in panels");
+
 enum { B1, B2, GAIN, SHIFT, VECTORS }; /* of a branch */
 
 typedef struct branch {
