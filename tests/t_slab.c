@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * t_slab.c -- matrices into slabs and out of them, and products with them against plain loops, for shapes around the
  * edges of slabs, blocks and groups of rows; the same bytes at any number of threads. */
-#include "pipeline/rng.h"
 #include "pipeline/slab.h"
+#include "tests/products.h"
 
-#include <float.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 static const size_t shapes[][3] = {/* rows, k, n */
                                    {1, 1, 1},     {2, 3, 31},     {5, 7, 32},     {9, 17, 33},
@@ -19,39 +12,6 @@ static const size_t shapes[][3] = {/* rows, k, n */
                                    {21, 513, 31}, {40, 100, 100}, {63, 300, 170}, {170, 130, 140},
                                    {321, 20, 33}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
-
-static vl_real *normals(uint64_t stream, size_t n)
-{
-    vl_real *v = malloc(n * sizeof *v);
-
-    assert_non_null(v);
-    vl_rng_normal(1, stream, n, 1, v);
-    return v;
-}
-
-/* Sums of k products of standard normals. */
-static void near(const vl_real *a, const vl_real *b, size_t n, size_t k, size_t shape)
-{
-    double bound = 20 * FLT_EPSILON * sqrt((double)k) * (1 + log2((double)k));
-
-    for (size_t i = 0; i < n; i++)
-        if (!(fabs((double)a[i] - (double)b[i]) <= bound))
-            fail_msg("shape %zu: [%zu] is %.9g, plainly %.9g", shape, i, (double)a[i], (double)b[i]);
-}
-
-/* y = x w in double. */
-static void plainly(const size_t *shape, const vl_real *w, const vl_real *x, vl_real *y)
-{
-    size_t rows = shape[0], k = shape[1], n = shape[2];
-
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < n; c++) {
-            double sum = 0;
-            for (size_t i = 0; i < k; i++)
-                sum += (double)x[r * k + i] * (double)w[i * n + c];
-            y[r * n + c] = (vl_real)sum;
-        }
-}
 
 static void check(size_t shape, vl_pool *pool)
 {
@@ -69,8 +29,8 @@ static void check(size_t shape, vl_pool *pool)
     vl_slabs_times(NULL, &p, rows, x, y);
     vl_slabs_times(pool, &p, rows, x, again);
     assert_memory_equal(y, again, rows * n * sizeof *y);
-    plainly(shapes[shape], w, x, plain);
-    near(y, plain, rows * n, k, shape);
+    plainly(shapes[shape], false, w, NULL, 1, x, 0, plain);
+    near(y, plain, rows * n, k, "slabs", shape);
     for (size_t i = 0; n % VL_SLAB && i < k; i++) /* the last slab's columns behind n */
         for (size_t c = n % VL_SLAB; c < VL_SLAB; c++)
             assert_true(p.data[(n / VL_SLAB * k + i) * VL_SLAB + c] == 0);
