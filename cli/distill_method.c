@@ -81,7 +81,6 @@ static void with_similarity(const budget *b, distill_options *o)
 static void single_level(bool coco, distill_options *o)
 {
     o->expert_epochs = 1;
-    o->iterations = 600;
     o->step_image = 0.005;
     if (!strcmp(o->method, "covmatch")) {
         o->rho = o->pairs < 150 ? 2 : 1;

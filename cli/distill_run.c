@@ -141,8 +141,13 @@ static void take_parent(distiller *p)
     memset(&p->encoder.weights, 0, sizeof p->encoder.weights);
 }
 
-/* Validation of sets of heads goes on rising for longer, and an iteration of theirs takes less. */
-enum { ITERATIONS = 600, ITERATIONS_HEADS = 2000 };
+/* Where heads are trained inside, validation goes on rising for longer, and an iteration takes less. */
+static int64_t iterations_of(const distiller *p)
+{
+    bool heads = p->experts.model.kind == VLM_HEADS && !vld_single_find(p->o->method);
+
+    return p->o->iterations ? p->o->iterations : heads ? 2000 : 600;
+}
 
 static int read_all(distiller *p, char **operand, vl_err *e)
 {
@@ -155,9 +160,7 @@ static int read_all(distiller *p, char **operand, vl_err *e)
     rc = read_experts(p, operand, left_out, e);
     if (!rc && !p->o->augment)
         p->aug = p->experts.augment;
-    p->iterations = p->o->iterations                     ? p->o->iterations
-                    : p->experts.model.kind == VLM_HEADS ? ITERATIONS_HEADS
-                                                         : ITERATIONS;
+    p->iterations = iterations_of(p);
     if (!rc)
         rc = distill_front_open(p, e);
     if (!rc)

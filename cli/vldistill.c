@@ -63,13 +63,11 @@ static const cli_opt options[] = {
     {0, "pairs", CLI_INT, &o.pairs, "N", "synthetic pairs to make", 2, 100000, NULL},
     {0, "init", CLI_CHOICE, &o.init, "FROM",
      "real pairs to start from: drawn at random (real, and noise in place of their images), or by vlselect's "
-     "k-means "
-     "or k-center on features",
+     "k-means or k-center on features",
      0, 0, "real|k-means|k-center|noise"},
     {0, "space", CLI_CHOICE, &o.space, "KIND",
      "what the set's images are for experts of scope heads: features, or pixels in front of their encoder "
-     "[what the "
-     "experts see]",
+     "[what the experts see]",
      0, 0, "experts|features|pixels"},
     {0, "encoder", CLI_TEXT, &o.encoder, "NAME",
      "of --space pixels: the frozen encoder whose rows the experts know, as vlembed --image-model", 0, 0,
@@ -92,8 +90,7 @@ static const cli_opt options[] = {
     {0, "matching", CLI_GROUP, NULL, NULL, "Matching", 0, 0, NULL},
     {0, "match", CLI_CHOICE, &o.match, "SCOPE",
      "what the experts must be: of scope heads or image, or lora, of scope image by low-rank factors [what "
-     "they "
-     "are]",
+     "they are]",
      0, 0, "heads|image|lora"},
     {0, "gradient", CLI_CHOICE, &o.gradient, "KIND", "exact: the adjoint; tesla: without the Hessian terms",
      0, 0, "exact|tesla"},
@@ -108,13 +105,12 @@ static const cli_opt options[] = {
     {0, "normaliser", CLI_CHOICE, &o.normaliser, "HOW",
      "of the match: each branch by its own distance, or both by the sum", 0, 0, "split|merged"},
     {0, "iterations", CLI_INT, &o.iterations, "N",
-     "outer iterations; 0: 600, or 2000 for experts of scope heads", 0, 1e7, NULL},
+     "outer iterations; 0: 600, or 2000 where heads are trained inside", 0, 1e7, NULL},
     {0, "inner-steps", CLI_INT, &o.inner_steps, "T", "training steps on the set in an iteration", 1, 4096,
      NULL},
     {0, "warm-steps", CLI_INT, &o.warm_steps, "N",
      "begin each iteration behind 0 to N further training steps on the set, drawn anew, which no gradient "
-     "goes "
-     "through: students train longer than T steps",
+     "goes through: students train longer than T steps",
      0, 4096, NULL},
     {0, "batch", CLI_INT, &o.batch, "N", "pairs in a training step; cut to --pairs", 2, 100000, NULL},
     {0, "start-max", CLI_INT, &o.start_max, "N", "start from the experts' snapshots 0 to N-1", 1, 4096, NULL},
@@ -131,8 +127,7 @@ static const cli_opt options[] = {
      0, 1e6, NULL},
     {0, "convexify", CLI_FLAG, &o.convexify, NULL,
      "straighten the experts' ways: snapshots move onto the line from the first to the last, as far along as "
-     "the way "
-     "to them is long",
+     "the way to them is long",
      0, 0, NULL},
     {0, "committee", CLI_INT, &o.committee, "N", "experts an iteration, whose gradients are averaged", 1,
      1024, NULL},

@@ -42,8 +42,7 @@ static const cli_opt options[] = {
      NULL},
     {0, "image-model", CLI_TEXT, &o.image_model, "NAME",
      "encoder of the images: convnet:64x2#seed=1, convnet:64x2@FILE#expert-0000/snap-0003, a folder of the "
-     "Hugging "
-     "Face hub (ViT, DINO, DINOv2), #size=N behind it or not, or none",
+     "Hugging Face hub (ViT, DINO, DINOv2), #size=N behind it or not, or none",
      0, 0, NULL},
     {0, "size", CLI_INT, &o.size, "PIXELS",
      "side of the images that a convnet by seed sees; others bring their own", 16, 1024, NULL},

@@ -111,54 +111,55 @@ static int embed_heads(const vlm_model *m, vl_pool *pool, const vl_real *theta, 
 
 /* ---- any network ---------------------------------------------------------------------------------- */
 
-int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
-                     vl_err *e)
+/* Rows [at, at + count) of one side into the graph's leaf. */
+static void take_inputs(const vlm_model *m, int branch, const vl_data *d, size_t at, size_t count,
+                        vlm_graph *g)
 {
     const vl_view still = {0};
-    size_t batch = d->n < EMBED_BATCH ? d->n : EMBED_BATCH;
+    vl_real *leaf = vlt_x(g->tape, branch == VLM_IMAGE ? g->x : g->y);
+
+    if (branch == VLM_IMAGE)
+        for (size_t b = 0; b < count; b++)
+            vld_data_image(m, d, at + b, still, leaf + b * m->image_n);
+    else
+        for (size_t j = 0; j < count * m->text_dim; j++)
+            leaf[j] = (vl_real)d->text[at * m->text_dim + j];
+}
+
+static int embed(const vlm_model *m, vl_pool *pool, vl_real *theta, int branch, const vl_data *d,
+                 vl_real *out, vl_err *e)
+{
+    size_t n = branch == VLM_IMAGE ? d->n : d->n_caps, batch = n < EMBED_BATCH ? n : EMBED_BATCH;
     vlm_graph g;
     int rc;
 
     if (m->kind == VLM_HEADS)
-        return embed_heads(m, pool, theta, VLM_IMAGE, d, NULL, NULL, out, e);
-    rc = vlm_graph_new(m, pool, batch, VLM_HAS_IMAGE, VLM_EMBED, &g, e);
+        return embed_heads(m, pool, theta, branch, d, NULL, NULL, out, e);
+    rc = vlm_graph_new(m, pool, batch, branch == VLM_IMAGE ? VLM_HAS_IMAGE : VLM_HAS_TEXT, VLM_EMBED, &g, e);
     if (rc)
         return rc;
     vlm_bind(&g, theta, NULL, NULL, NULL);
-    for (size_t i = 0; i < d->n; i += batch) {
-        size_t k = d->n - i < batch ? d->n - i : batch; /* the last run leaves old images behind them */
-        for (size_t b = 0; b < k; b++)
-            vld_data_image(m, d, i + b, still, vlt_x(g.tape, g.x) + b * m->image_n);
+    for (size_t i = 0; i < n; i += batch) {
+        size_t k = n - i < batch ? n - i : batch; /* the last run leaves old rows behind them */
+        take_inputs(m, branch, d, i, k, &g);
         vlt_forward(g.tape);
-        memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.u), k * m->embed_dim * sizeof *out);
+        memcpy(out + i * m->embed_dim, vlt_x(g.tape, branch == VLM_IMAGE ? g.u : g.v),
+               k * m->embed_dim * sizeof *out);
     }
     vlm_graph_free(&g);
     return VL_OK;
 }
 
+int vld_embed_images(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
+                     vl_err *e)
+{
+    return embed(m, pool, theta, VLM_IMAGE, d, out, e);
+}
+
 int vld_embed_texts(const vlm_model *m, vl_pool *pool, vl_real *theta, const vl_data *d, vl_real *out,
                     vl_err *e)
 {
-    size_t batch = d->n_caps < EMBED_BATCH ? d->n_caps : EMBED_BATCH;
-    vlm_graph g;
-    int rc;
-
-    if (m->kind == VLM_HEADS)
-        return embed_heads(m, pool, theta, VLM_TEXT, d, NULL, NULL, out, e);
-    rc = vlm_graph_new(m, pool, batch, VLM_HAS_TEXT, VLM_EMBED, &g, e);
-    if (rc)
-        return rc;
-    vlm_bind(&g, theta, NULL, NULL, NULL);
-    for (size_t i = 0; i < d->n_caps; i += batch) {
-        size_t k = d->n_caps - i < batch ? d->n_caps - i : batch;
-        vl_real *y = vlt_x(g.tape, g.y);
-        for (size_t j = 0; j < k * m->text_dim; j++)
-            y[j] = (vl_real)d->text[i * m->text_dim + j];
-        vlt_forward(g.tape);
-        memcpy(out + i * m->embed_dim, vlt_x(g.tape, g.v), k * m->embed_dim * sizeof *out);
-    }
-    vlm_graph_free(&g);
-    return VL_OK;
+    return embed(m, pool, theta, VLM_TEXT, d, out, e);
 }
 
 /* ---- a reader ----------------------------------------------------------------------------------- */
