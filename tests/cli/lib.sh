@@ -232,6 +232,11 @@ ended_by_term() {
     ok 'SIGTERM ends it' test $t_rc -eq 143
 }
 
+# mk_rows PAIRS OUT [DIM] -- rows of a small image encoder, 12 numbers, and of captions, 24: what heads are trained on.
+mk_rows() {
+    vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim "${3:-12}" -o "$2" "$1"
+}
+
 # eval_data -- made-up pairs and embeddings: 40 to train on, 10 to choose by, 10 to test; two distilled sets of 8
 # pairs, a and b. $data: vleval's options for them.
 eval_data() {

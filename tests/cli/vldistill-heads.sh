@@ -5,7 +5,7 @@
 
 python3 "$TOP/tests/data/make_pairs.py" 24 >pairs.tsv
 vlpack -q -o pairs.tar.zst pairs.tsv
-vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 12 -o emb.tar.zst pairs.tar.zst
+mk_rows pairs.tar.zst emb.tar.zst
 experts="--scope heads --embed-dim 10 --batch 6 -n 3 -e 3"
 
 # shellcheck disable=SC2086

@@ -6,7 +6,7 @@
 
 python3 "$TOP/tests/data/make_pairs.py" 24 >pairs.tsv
 vlpack -q -o pairs.tar.zst pairs.tsv
-vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 12 -o emb.tar.zst pairs.tar.zst
+mk_rows pairs.tar.zst emb.tar.zst
 vltrain-expert -q --scope heads --embed-dim 10 --batch 6 -n 2 -e 3 -o heads.tar.zst emb.tar.zst
 vltrain-expert -q --size 16 --model convnet:4x1 --embed-dim 8 --batch 6 -n 2 -e 2 --text hash24.txt.npy \
     -o conv.tar.zst pairs.tar.zst emb.tar.zst

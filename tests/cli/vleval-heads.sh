@@ -5,7 +5,7 @@
 
 python3 "$TOP/tests/data/make_pairs.py" 36 >pairs.tsv
 vlpack -q -o pairs.tar.zst pairs.tsv
-vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 12 -o emb.tar.zst pairs.tar.zst
+mk_rows pairs.tar.zst emb.tar.zst
 vltrain-expert -q --scope heads --embed-dim 10 --batch 6 -n 2 -e 3 -o experts.tar.zst emb.tar.zst
 make="--pairs 8 --iterations 3 --expert-epochs 2 --real emb.tar.zst experts.tar.zst"
 small="--epochs 4 --full-epochs 2 --readings 2 --draws 2 --students 2 --train emb.tar.zst --val emb.tar.zst --test emb.tar.zst"
@@ -44,7 +44,7 @@ small="--epochs 4 --full-epochs 2 --readings 2 --draws 2 --students 2 --train em
     err_like '^vleval: --image is of protocol heads: protocol image has pixels$'
     run 1 vleval $small one.tar.zst two.tar.zst
     err_like '^vleval: two.tar.zst: a batch of|another loss or similarity than the sets before it under one label$'
-    vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 9 -o nine.tar.zst pairs.tar.zst
+    mk_rows pairs.tar.zst nine.tar.zst 9
     run 1 vleval --val nine.tar.zst --test nine.tar.zst one.tar.zst
     err_like '^vleval: nine.tar.zst: features of 9 and texts of 24 numbers; the network has 12 and 24$'
 }

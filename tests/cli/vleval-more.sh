@@ -173,7 +173,7 @@ i = json.load(open("other.json"))["recipe"]["canonical"]["inputs"]
 assert i["text"] == ["hash32.txt.npy"] * 3 and i["image"] == [None] * 3, i'
 
 # A learned similarity and features: the identity in its place is a row, and with it the label robust score.
-vlembed -q --text-model hash:24 --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 12 -o e.tar.zst train.tar.zst
+mk_rows train.tar.zst e.tar.zst
 vltrain-expert -q --scope heads --embed-dim 10 --batch 6 -n 2 -e 3 -o x.tar.zst e.tar.zst
 vldistill -q --method lors --inner-steps 2 --start-max 1 --pairs 8 --iterations 20 --expert-epochs 2 --real e.tar.zst \
     -o lors.tar.zst x.tar.zst

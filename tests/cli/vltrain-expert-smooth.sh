@@ -8,7 +8,7 @@ PATH=$PATH:${BIN%/bin}/tests
 python3 "$TOP/tests/data/make_pairs.py" 12 >pairs.tsv
 vlpack -q -o pairs.tar.zst pairs.tsv
 mk_text pairs.tar.zst text.tar.zst 32
-vlembed -q --image-model 'convnet:4x1#seed=1' --size 16 --embed-dim 12 --text-model hash:24 -o emb.tar.zst pairs.tar.zst
+mk_rows pairs.tar.zst emb.tar.zst
 train() { # NAME [OPTION...]
     name=$1
     shift
