@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * huge.h -- memory for a matrix that products walk through from end to end, on pages of 2 MB where the system has such:
- * with small ones looking up addresses costs a sixth of the time. */
+ * with small ones looking up addresses takes a part of the time. */
 #ifndef VL_HUGE_H
 #define VL_HUGE_H
 
